@@ -1,0 +1,21 @@
+"""Crewdeck, the staff console of an event-booking platform."""
+
+from typing import Any
+
+from flask import Flask
+
+
+def create_app(settings: Any = None, **config: Any) -> Flask:
+    """The application. `settings` are read from the environment unless given; `config` goes to Flask."""
+    from console import cli, db, doorbell, logs, views
+    from console.config import load_settings
+
+    app = Flask("console")
+    app.config["SETTINGS"] = settings or load_settings()
+    app.config.update(config)
+    logs.init_app(app)
+    db.init_app(app)
+    doorbell.init_app(app)
+    views.init_app(app)
+    cli.init_app(app)
+    return app

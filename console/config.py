@@ -1,0 +1,168 @@
+"""Every setting: its name, unit and default. A wrong one stops the start with one line that names it."""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Payment providers whose webhooks the console takes, as they stand in WEBHOOK_SECRET_<PROVIDER>.
+PROVIDERS = ("yookassa", "cloudpayments", "stripe", "tbank")
+
+
+class SettingError(Exception):
+    """A setting is missing or malformed; the message is one line that names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says. Times are in the unit of their name."""
+
+    database_url: str
+    redis_url: str
+    secret_key: str = field(repr=False)
+    development: bool
+    public_url: str = "http://127.0.0.1:5000"
+    telegram_bot_token: str = field(default="", repr=False)
+    telegram_api_base: str = "https://api.telegram.org"
+    smtp_url: str = field(default="", repr=False)
+    media_url: str = "file:var/media"
+    webhook_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    booking_hold_minutes: float = 30
+    waitlist_offer_minutes: float = 30
+    review_hold_hours: float = 24
+    proof_max_mb: float = 5
+    proof_retention_days: int = 90
+    locale: str = "ru"
+    timezone: str = "Europe/Moscow"
+    #: A session ends this long after its last request, and this long after its start whatever happens.
+    session_idle_minutes: float = 60
+    session_absolute_hours: float = 12
+    #: Between two looks of the jobs that run "every few seconds".
+    tick_seconds: float = 15
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url.startswith("https:")
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings from `environ` (default: the process's, over `.env`, over `var/run.env`).
+
+    Raises SettingError with one line that names the setting.
+    """
+    env = dict(_files_and_environment() if environ is None else environ)
+    development = env.get("CREWDECK_ENV", "production") == "development"
+    secret_key = env.get("SECRET_KEY", "")
+    if not secret_key and (development or _is_command(env)):
+        # Nothing a command signs outlives it; in development every start signs everybody out.
+        secret_key = secrets.token_hex(32)
+    if not secret_key:
+        raise SettingError("SECRET_KEY is not set: give it 32 or more random characters")
+    if not development and len(secret_key) < 16:
+        raise SettingError("SECRET_KEY is too short: give it 32 or more random characters")
+    locale = env.get("LOCALE") or "ru"
+    if locale not in ("ru", "en"):
+        raise SettingError(f"LOCALE is {locale!r}: choose ru or en")
+    return Settings(
+        database_url=_database_url(env),
+        redis_url=_url(env, "REDIS_URL", ("redis", "rediss", "unix"), required=True),
+        secret_key=secret_key,
+        development=development,
+        public_url=_url(env, "PUBLIC_URL", ("http", "https"), "http://127.0.0.1:5000").rstrip("/"),
+        telegram_bot_token=env.get("TELEGRAM_BOT_TOKEN", ""),
+        telegram_api_base=_url(
+            env, "TELEGRAM_API_BASE", ("http", "https"), "https://api.telegram.org"
+        ).rstrip("/"),
+        smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps")),
+        media_url=_url(env, "MEDIA_URL", ("file", "s3"), "file:var/media"),
+        webhook_secrets={
+            provider: env[name]
+            for provider in PROVIDERS
+            if env.get(name := f"WEBHOOK_SECRET_{provider.upper()}")
+        },
+        booking_hold_minutes=_number(env, "BOOKING_HOLD_MINUTES", 30),
+        waitlist_offer_minutes=_number(env, "WAITLIST_OFFER_MINUTES", 30),
+        review_hold_hours=_number(env, "REVIEW_HOLD_HOURS", 24),
+        proof_max_mb=_number(env, "PROOF_MAX_MB", 5),
+        proof_retention_days=int(_number(env, "PROOF_RETENTION_DAYS", 90)),
+        locale=locale,
+        timezone=_timezone(env),
+        session_idle_minutes=_number(env, "SESSION_IDLE_MINUTES", 60),
+        session_absolute_hours=_number(env, "SESSION_ABSOLUTE_HOURS", 12),
+        tick_seconds=_number(env, "TICK_SECONDS", 15),
+    )
+
+
+def _is_command(env: Mapping[str, str]) -> bool:
+    """Whether this is a `flask` command other than the development server."""
+    return env.get("FLASK_RUN_FROM_CLI") == "true" and "run" not in sys.argv[1:]
+
+
+def _files_and_environment() -> dict[str, str]:
+    """The process's environment over `.env` over, for commands, what `make run` wrote of its servers."""
+    paths = [ROOT / ".env"] if os.environ.get("CREWDECK_ENV") != "production" else []
+    if os.environ.get("FLASK_RUN_FROM_CLI") == "true":
+        paths.insert(0, ROOT / "var" / "run.env")
+    files: dict[str, str] = {}
+    for path in paths:
+        if path.is_file():
+            files.update({k: v for k, v in dotenv_values(path).items() if v is not None})
+    return {**files, **os.environ}
+
+
+def _database_url(env: Mapping[str, str]) -> str:
+    url = _url(env, "DATABASE_URL", ("postgresql", "postgres", "postgresql+psycopg"), required=True)
+    return "postgresql+psycopg:" + url.split(":", 1)[1]
+
+
+def _url(
+    env: Mapping[str, str],
+    name: str,
+    schemes: tuple[str, ...],
+    default: str = "",
+    *,
+    required: bool = False,
+) -> str:
+    value = env.get(name) or default
+    if not value:
+        if required:
+            raise SettingError(f"{name} is not set: start `make run`, or give the address of a server")
+        return ""
+    try:
+        scheme = urlsplit(value).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in schemes:
+        raise SettingError(
+            f"{name} is not an address that begins with {' or '.join(s + ':' for s in schemes)}"
+        )
+    return value
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    raw = env.get(name) or str(default)
+    try:
+        value = float(raw)
+    except ValueError:
+        value = -1.0
+    # Ten years in any unit used here: a larger number is a typing error and overflows dates.
+    if not 0 < value < 5_300_000:
+        raise SettingError(f"{name} is {raw!r}: give a number above 0")
+    return value
+
+
+def _timezone(env: Mapping[str, str]) -> str:
+    name = env.get("TIMEZONE") or "Europe/Moscow"
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise SettingError(f"TIMEZONE is {name!r}: give an IANA name such as Europe/Moscow") from None
+    return name

@@ -1,0 +1,183 @@
+"""SQLAlchemy, the names of constraints, and the three ways to touch the database: transaction, lock, ring."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase, registry
+
+from console import errors
+from console.states import State
+
+log = logging.getLogger(__name__)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+#: One schema a domain, and `ops` for what only the console knows.
+SCHEMAS = ("user", "event", "crew", "payment", "notification", "media", "ops")
+
+#: deadlock_detected, serialization_failure, lock_not_available
+RETRYABLE = frozenset({"40P01", "40001", "55P03"})
+ATTEMPTS = 5
+
+T = TypeVar("T")
+
+
+class Base(DeclarativeBase):
+    # Flask-SQLAlchemy refuses `type_annotation_map` on the class; on a registry it works.
+    registry = registry(
+        metadata=sa.MetaData(naming_convention=NAMING),
+        type_annotation_map={
+            UUID: sa.UUID(),
+            datetime: sa.TIMESTAMP(timezone=True),
+            Decimal: sa.Numeric(12, 2),
+            str: sa.String(),
+            dict[str, Any]: postgresql.JSONB(none_as_null=True),
+            Any: postgresql.JSONB(none_as_null=True),
+            list[UUID]: postgresql.ARRAY(sa.UUID()),
+        },
+    )
+
+
+db = SQLAlchemy(
+    model_class=Base,
+    engine_options={
+        "pool_pre_ping": True,
+        "connect_args": {
+            # Times leave and enter as UTC; a statement that hangs must not hold a worker for ever.
+            "options": "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=20s"
+            " -c idle_in_transaction_session_timeout=120s"
+        },
+    },
+)
+
+
+def state(enum: type[State], length: int = 32) -> sa.Enum:
+    """The column type of an enum: upper-case VARCHAR; its CHECK is written out by `check_state`."""
+    return sa.Enum(
+        enum,
+        native_enum=False,
+        create_constraint=False,
+        length=length,
+        validate_strings=True,
+        values_callable=lambda members: [m.value for m in members],
+    )
+
+
+def check_state(column: str, enum: type[State], *, nullable: bool = False) -> sa.CheckConstraint:
+    """The CHECK that holds a column to an enum, named after the column."""
+    values = ", ".join(f"'{member.value}'" for member in enum)
+    return sa.CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Commits what happens inside, or rolls it back; after the commit the workers' doorbells ring.
+
+    Inside another transaction it joins that one. It cannot repeat its body: `retrying` does.
+    """
+    info = db.session.info
+    if info.get("in_transaction"):
+        yield
+        return
+    info["in_transaction"] = True
+    try:
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        info.pop("bells", None)
+        raise
+    finally:
+        info.pop("in_transaction", None)
+    bells = info.pop("bells", None)
+    if bells:
+        _ring_now(sorted(bells))
+
+
+def retrying(work: Callable[[], T]) -> T:
+    """What `work` returns; repeated, from the start, when the database broke a deadlock at its cost.
+
+    `work` must open its own transaction and have no effect outside of it. Raises Busy when ATTEMPTS
+    attempts failed.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return work()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in RETRYABLE:
+                raise
+            log.info("transaction repeated", extra={"attempt": attempt, "error": type(error.orig).__name__})
+            db.session.rollback()
+            time.sleep(0.01 * 2**attempt)
+    raise errors.Busy()
+
+
+def lock(model: type[T], *key: Any) -> T:
+    """The row with this primary key, locked until the transaction ends. Raises NotFound.
+
+    Locks are taken in one order everywhere: event, waitlist, booking, payment, receipt, crew, assignment.
+    """
+    row = db.session.get(
+        model,
+        key if len(key) > 1 else key[0],
+        with_for_update={"of": model},
+        populate_existing=True,
+    )
+    if row is None:
+        raise errors.NotFound()
+    return row
+
+
+def ring(bell: str) -> None:
+    """Names the job that should look as soon as this transaction has committed."""
+    db.session.info.setdefault("bells", set()).add(bell)
+
+
+#: Set by the application: hands the names of jobs to the workers.
+doorbell: Callable[[list[str]], None] | None = None
+
+
+def _ring_now(bells: list[str]) -> None:
+    if doorbell is None:
+        return
+    try:
+        doorbell(bells)
+    except Exception as error:  # noqa: BLE001 - the scheduled run finds the work anyway
+        log.warning("doorbell failed: %s", type(error).__name__)
+
+
+def init_app(app: Flask) -> None:
+    """Connects the application to its database, with the migrations in `migrations/`."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = app.config["SETTINGS"].database_url
+    db.init_app(app)
+    Migrate(
+        app,
+        db,
+        compare_type=True,
+        compare_server_default=True,
+        include_schemas=True,
+        include_name=_ours,
+    )
+
+
+def _ours(name: str | None, kind: str, parent_names: Any) -> bool:
+    """Whether Alembic should look at it: our own schemas, nothing else that lives in the database."""
+    return kind != "schema" or name in SCHEMAS

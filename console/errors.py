@@ -1,0 +1,160 @@
+"""What can be refused. The docstring of each class is the sentence a person reads, in English, translated
+where it is shown; `{names}` in it are filled from the keyword arguments."""
+
+from typing import Any
+
+
+class ConsoleError(Exception):
+    """This could not be done."""
+
+    status_code = 409
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(self.message())
+
+    @classmethod
+    def sentence(cls) -> str:
+        """The sentence before its facts are filled in: the key of its translation."""
+        return " ".join((cls.__doc__ or "").split())
+
+    def message(self, sentence: str | None = None, facts: dict[str, Any] | None = None) -> str:
+        return (sentence or self.sentence()).format(**(self.facts if facts is None else facts))
+
+
+class NotFound(ConsoleError):
+    """There is no such record. It may have been removed."""
+
+    status_code = 404
+
+
+class NotAllowed(ConsoleError):
+    """Your role does not allow this."""
+
+    status_code = 403
+
+
+class TransitionRefused(ConsoleError):
+    """{what}: {current} cannot become {wanted}."""
+
+
+class InvalidInput(ConsoleError):
+    """{field}: {problem}"""
+
+    status_code = 422
+
+
+class RowChanged(ConsoleError):
+    """Somebody changed this record since you opened it. Look at the fresh values and decide again."""
+
+
+class EventFull(ConsoleError):
+    """No seat is free on this event."""
+
+
+class EventNotOpen(ConsoleError):
+    """The event is not open for bookings: it is {status}."""
+
+
+class EventOver(ConsoleError):
+    """The event has already begun."""
+
+
+class AlreadyBooked(ConsoleError):
+    """This person already has an active booking for this event."""
+
+
+class AlreadyWaiting(ConsoleError):
+    """This person is already on the waitlist of this event."""
+
+
+class NoOffer(ConsoleError):
+    """There is no live offer for this person: it was taken, declined, or it lapsed."""
+
+
+class CapacityHeld(ConsoleError):
+    """Capacity cannot go below {held}: that many seats are held."""
+
+
+class HoldOver(ConsoleError):
+    """The hold of this booking is over."""
+
+
+class AlreadyDecided(ConsoleError):
+    """This receipt was already decided: {decision} by {who}."""
+
+
+class OwnBooking(ConsoleError):
+    """Nobody decides on a payment for their own booking."""
+
+
+class NoReceipt(ConsoleError):
+    """This payment has no proof to decide on."""
+
+
+class CrewFull(ConsoleError):
+    """{crew} is full: it has {capacity} seats."""
+
+
+class SeatTaken(ConsoleError):
+    """Seat {seat} of {crew} is taken."""
+
+
+class SeatMissing(ConsoleError):
+    """{crew} has no seat {seat}: seats are 1 to {capacity}."""
+
+
+class AlreadySeated(ConsoleError):
+    """This person already has a place of this type on this event."""
+
+
+class BookingNotActive(ConsoleError):
+    """Only a person with an active booking can have a place."""
+
+
+class WrongEvent(ConsoleError):
+    """The booking and the crew belong to different events."""
+
+
+class FileRefused(ConsoleError):
+    """The file was refused: {problem}"""
+
+    status_code = 422
+
+
+class StillUsed(ConsoleError):
+    """Other records depend on this one: {tables}. Remove those first, or deactivate it instead."""
+
+
+class DuplicateValue(ConsoleError):
+    """There is already a record with the same {fields}."""
+
+
+class ValueRefused(ConsoleError):
+    """The database refuses this value: {rule}."""
+
+    status_code = 422
+
+
+class SignInRefused(ConsoleError):
+    """The username or the password is wrong."""
+
+    status_code = 401
+
+
+class TooManyAttempts(ConsoleError):
+    """Too many attempts. Try again in {minutes} min."""
+
+    status_code = 429
+
+
+class WebhookRefused(ConsoleError):
+    """The webhook is not authentic: {problem}"""
+
+    status_code = 401
+
+
+class Busy(ConsoleError):
+    """Others are changing the same records right now. Nothing was changed; try again."""
+
+    status_code = 503

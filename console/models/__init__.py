@@ -1,0 +1,62 @@
+"""The 23 tables of the domain, one module a schema, and the few the console adds."""
+
+from console.models import crew, event, media, notification, ops, payment, user
+from console.models.crew import Crew, CrewAssignment, TeamPreference
+from console.models.event import (
+    Booking,
+    BookingLog,
+    Event,
+    FaqItem,
+    Favorite,
+    Organizer,
+    TeamMember,
+    WaitlistEntry,
+)
+from console.models.media import File
+from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
+from console.models.ops import Heartbeat, JobState
+from console.models.payment import Payment, PaymentReceipt, WebhookEvent
+from console.models.user import (
+    AuditLog,
+    OrganizerStaff,
+    Profile,
+    RecoveryCode,
+    RefreshSession,
+    User,
+)
+
+__all__ = [
+    "AuditLog",
+    "Booking",
+    "BookingLog",
+    "Crew",
+    "CrewAssignment",
+    "Event",
+    "FaqItem",
+    "Favorite",
+    "File",
+    "Heartbeat",
+    "JobState",
+    "NotificationPref",
+    "Organizer",
+    "OrganizerStaff",
+    "OutboxMessage",
+    "Payment",
+    "PaymentReceipt",
+    "Profile",
+    "RecoveryCode",
+    "RefreshSession",
+    "TeamMember",
+    "TeamPreference",
+    "TelegramSubscription",
+    "User",
+    "WaitlistEntry",
+    "WebhookEvent",
+    "crew",
+    "event",
+    "media",
+    "notification",
+    "ops",
+    "payment",
+    "user",
+]

@@ -1,0 +1,25 @@
+"""Columns that many tables share."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import mapped_column
+
+NOW = sa.text("now()")
+
+#: A generated UUID key.
+Id = Annotated[UUID, mapped_column(primary_key=True, server_default=sa.text("gen_random_uuid()"))]
+
+CreatedAt = Annotated[datetime, mapped_column(server_default=NOW)]
+UpdatedAt = Annotated[datetime, mapped_column(server_default=NOW, onupdate=sa.func.now())]
+#: In a log, several rows of one transaction must keep their order.
+LoggedAt = Annotated[datetime, mapped_column(server_default=sa.text("clock_timestamp()"))]
+
+Jsonb = sa.dialects.postgresql.JSONB
+
+
+def references(target: str, *, ondelete: str | None = None, name: str | None = None) -> sa.ForeignKey:
+    """A foreign key; without `ondelete` the database refuses to remove what is still used."""
+    return sa.ForeignKey(target, ondelete=ondelete, name=name)

@@ -1,0 +1,126 @@
+"""Schema `payment`: payments, proofs of transfer, and what acquirers tell us."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from console.db import Base, check_state, state
+from console.models.columns import CreatedAt, Id, UpdatedAt, references
+from console.models.event import Booking
+from console.models.user import User
+from console.states import PaymentMethod, PaymentStatus, ReceiptDecision, WebhookStatus
+
+
+class Payment(Base):
+    """Money for a booking: expected, in review, received, or given back."""
+
+    __tablename__ = "payments"
+    id: Mapped[Id]
+    booking_id: Mapped[UUID] = mapped_column(references("event.bookings.id"))
+    method: Mapped[PaymentMethod] = mapped_column(state(PaymentMethod))
+    amount: Mapped[Decimal]
+    currency: Mapped[str] = mapped_column(sa.String(3), server_default="RUB")
+    status: Mapped[PaymentStatus] = mapped_column(state(PaymentStatus), server_default="PENDING")
+    provider: Mapped[str | None] = mapped_column(sa.String(32))
+    provider_payment_id: Mapped[str | None] = mapped_column(sa.String(128))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    booking: Mapped[Booking] = relationship(foreign_keys=[booking_id])
+
+    __table_args__ = (
+        check_state("method", PaymentMethod),
+        check_state("status", PaymentStatus),
+        sa.CheckConstraint("amount >= 0", name="amount"),
+        sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
+        sa.Index(
+            "uq_payments_provider_payment",
+            "provider",
+            "provider_payment_id",
+            unique=True,
+            postgresql_where=sa.text("provider_payment_id IS NOT NULL"),
+        ),
+        sa.Index("ix_payments_booking_id", "booking_id"),
+        sa.Index("ix_payments_created_at_id", "created_at", "id"),
+        sa.Index("ix_payments_status_created_at", "status", "created_at", "id"),
+        {"schema": "payment"},
+    )
+
+
+class PaymentReceipt(Base):
+    """One proof of a QR_MANUAL payment and, once reviewed, the decision on it."""
+
+    __tablename__ = "payment_receipts"
+    id: Mapped[Id]
+    payment_id: Mapped[UUID] = mapped_column(references("payment.payments.id"))
+    proof_url: Mapped[str | None] = mapped_column(sa.Text)
+    reviewed_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
+    reviewed_at: Mapped[datetime | None]
+    decision: Mapped[ReceiptDecision | None] = mapped_column(state(ReceiptDecision))
+    reject_reason: Mapped[str | None] = mapped_column(sa.Text)
+    file_id: Mapped[UUID | None] = mapped_column(references("media.files.id", ondelete="SET NULL"))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+
+    payment: Mapped[Payment] = relationship()
+    reviewer: Mapped[User | None] = relationship()
+
+    __table_args__ = (
+        check_state("decision", ReceiptDecision),
+        sa.CheckConstraint("decision IS NULL OR reviewed_at IS NOT NULL", name="reviewed"),
+        sa.Index("ix_payment_receipts_payment_id_created_at", "payment_id", "created_at"),
+        sa.Index("ix_payment_receipts_created_at_id", "created_at", "id"),
+        sa.Index("ix_payment_receipts_file_id", "file_id"),
+        sa.Index("ix_payment_receipts_reviewed_by", "reviewed_by"),
+        # The review queue, oldest first; at most one undecided proof a payment.
+        sa.Index(
+            "uq_payment_receipts_waiting",
+            "payment_id",
+            unique=True,
+            postgresql_where=sa.text("reviewed_at IS NULL"),
+        ),
+        sa.Index(
+            "ix_payment_receipts_waiting",
+            "created_at",
+            "id",
+            postgresql_where=sa.text("reviewed_at IS NULL"),
+        ),
+        {"schema": "payment"},
+    )
+
+
+class WebhookEvent(Base):
+    """What an acquirer told us, stored once by its key, and applied once."""
+
+    __tablename__ = "webhook_events"
+    idempotency_key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    provider: Mapped[str] = mapped_column(sa.String(32))
+    raw_payload: Mapped[Any] = mapped_column(server_default=sa.text("'{}'::jsonb"))
+    status: Mapped[WebhookStatus] = mapped_column(state(WebhookStatus), server_default="PENDING")
+    processed_at: Mapped[datetime | None]
+    #: The payment it was applied to, found when it was applied.
+    payment_id: Mapped[UUID | None] = mapped_column(references("payment.payments.id", ondelete="SET NULL"))
+    #: What it changed, or why it changed nothing.
+    effect: Mapped[str | None] = mapped_column(sa.Text)
+    attempts: Mapped[int] = mapped_column(server_default=sa.text("0"))
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
+    created_at: Mapped[CreatedAt]
+
+    payment: Mapped[Payment | None] = relationship()
+
+    __table_args__ = (
+        check_state("status", WebhookStatus),
+        sa.Index("ix_webhook_events_created_at", "created_at", "idempotency_key"),
+        sa.Index("ix_webhook_events_status_created_at", "status", "created_at", "idempotency_key"),
+        sa.Index("ix_webhook_events_payment_id", "payment_id"),
+        sa.Index(
+            "ix_webhook_events_to_apply",
+            "next_attempt_at",
+            postgresql_where=sa.text("status = 'PENDING'"),
+        ),
+        {"schema": "payment"},
+    )
