@@ -7,7 +7,8 @@ from flask import Flask
 
 def create_app(settings: Any = None, **config: Any) -> Flask:
     """The application. `settings` are read from the environment unless given; `config` goes to Flask."""
-    from console import cli, db, doorbell, logs, views
+    # Every table must be known before the first query and the first migration: hence `models`.
+    from console import cli, db, doorbell, logs, models, views  # noqa: F401
     from console.config import load_settings
 
     app = Flask("console")

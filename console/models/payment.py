@@ -76,13 +76,7 @@ class PaymentReceipt(Base):
         sa.Index("ix_payment_receipts_created_at_id", "created_at", "id"),
         sa.Index("ix_payment_receipts_file_id", "file_id"),
         sa.Index("ix_payment_receipts_reviewed_by", "reviewed_by"),
-        # The review queue, oldest first; at most one undecided proof a payment.
-        sa.Index(
-            "uq_payment_receipts_waiting",
-            "payment_id",
-            unique=True,
-            postgresql_where=sa.text("reviewed_at IS NULL"),
-        ),
+        # The review queue, oldest first.
         sa.Index(
             "ix_payment_receipts_waiting",
             "created_at",

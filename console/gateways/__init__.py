@@ -1,0 +1,1 @@
+"""What is outside: the Bot API, mail servers, storages, acquirers. One file each."""

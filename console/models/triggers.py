@@ -1,0 +1,150 @@
+"""What the database enforces by trigger: logs that only grow, seats that exist, places that end with their booking.
+
+Each entry is plain SQL with schema-qualified names. A refusal carries a constraint name, so that it is
+translated like any other violated constraint.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Function:
+    """A trigger function: its qualified name without parentheses, and its CREATE statement."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger: its name, its qualified table, and its CREATE statement."""
+
+    name: str
+    table: str
+    sql: str
+
+
+APPEND_ONLY = Function(
+    '"user".refuse_change',
+    """
+CREATE OR REPLACE FUNCTION "user".refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation', CONSTRAINT = 'append_only', TABLE = TG_TABLE_NAME;
+END $$
+""",
+)
+
+PLACE_CHECK = Function(
+    "crew.check_place",
+    """
+CREATE OR REPLACE FUNCTION crew.check_place() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    booking_row record;
+    crew_row record;
+BEGIN
+    -- Locked so that neither the booking can end nor the crew shrink beside us; booking first, as everywhere.
+    SELECT b.event_id, b.user_id, b.status INTO booking_row
+        FROM event.bookings b WHERE b.id = NEW.booking_id FOR SHARE;
+    IF NEW.seat_number IS NULL THEN
+        SELECT c.event_id, c.type, c.capacity INTO crew_row
+            FROM crew.crews c WHERE c.id = NEW.crew_id FOR NO KEY UPDATE;
+        SELECT min(seat) INTO NEW.seat_number FROM generate_series(1, crew_row.capacity) AS seat
+            WHERE seat NOT IN (SELECT a.seat_number FROM crew.crew_assignments a
+                               WHERE a.crew_id = NEW.crew_id AND a.id <> NEW.id);
+    ELSE
+        SELECT c.event_id, c.type, c.capacity INTO crew_row
+            FROM crew.crews c WHERE c.id = NEW.crew_id FOR SHARE;
+    END IF;
+    IF NEW.seat_number IS NULL OR NEW.seat_number > crew_row.capacity THEN
+        RAISE EXCEPTION 'the crew has no such seat' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'ck_crew_assignments_seat_exists', TABLE = 'crew_assignments';
+    END IF;
+    IF crew_row.event_id IS DISTINCT FROM booking_row.event_id
+            OR NEW.user_id IS DISTINCT FROM booking_row.user_id THEN
+        RAISE EXCEPTION 'the place is not of the event and person of the booking'
+            USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'ck_crew_assignments_same_event', TABLE = 'crew_assignments';
+    END IF;
+    IF booking_row.status NOT IN ('PENDING', 'CONFIRMED')
+            AND (TG_OP = 'INSERT' OR NEW.booking_id <> OLD.booking_id) THEN
+        RAISE EXCEPTION 'the booking is not active' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'ck_crew_assignments_active', TABLE = 'crew_assignments';
+    END IF;
+    NEW.crew_type := crew_row.type;
+    RETURN NEW;
+END $$
+""",
+)
+
+CREW_CHANGE = Function(
+    "crew.check_crew",
+    """
+CREATE OR REPLACE FUNCTION crew.check_crew() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.capacity < OLD.capacity AND EXISTS (
+            SELECT FROM crew.crew_assignments a WHERE a.crew_id = NEW.id AND a.seat_number > NEW.capacity) THEN
+        RAISE EXCEPTION 'seats above the new capacity are taken' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'ck_crews_seats_taken', TABLE = 'crews';
+    END IF;
+    IF NEW.event_id <> OLD.event_id AND EXISTS (
+            SELECT FROM crew.crew_assignments a WHERE a.crew_id = NEW.id) THEN
+        RAISE EXCEPTION 'the crew has people of its event' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'ck_crews_event_kept', TABLE = 'crews';
+    END IF;
+    IF NEW.type <> OLD.type THEN
+        UPDATE crew.crew_assignments SET crew_type = NEW.type WHERE crew_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END $$
+""",
+)
+
+FREE_PLACES = Function(
+    "event.free_places",
+    """
+CREATE OR REPLACE FUNCTION event.free_places() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM crew.crew_assignments a USING changed
+        WHERE a.booking_id = changed.id AND changed.status IN ('CANCELLED', 'EXPIRED');
+    RETURN NULL;
+END $$
+""",
+)
+
+FUNCTIONS = (APPEND_ONLY, PLACE_CHECK, CREW_CHANGE, FREE_PLACES)
+
+TRIGGERS = (
+    Trigger(
+        "audit_log_append_only",
+        '"user".audit_log',
+        'CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "user".audit_log'
+        ' FOR EACH STATEMENT EXECUTE FUNCTION "user".refuse_change()',
+    ),
+    Trigger(
+        "booking_logs_append_only",
+        "event.booking_logs",
+        "CREATE TRIGGER booking_logs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event.booking_logs"
+        ' FOR EACH STATEMENT EXECUTE FUNCTION "user".refuse_change()',
+    ),
+    Trigger(
+        "crew_assignments_place",
+        "crew.crew_assignments",
+        "CREATE TRIGGER crew_assignments_place"
+        " BEFORE INSERT OR UPDATE OF crew_id, seat_number, booking_id, user_id ON crew.crew_assignments"
+        " FOR EACH ROW EXECUTE FUNCTION crew.check_place()",
+    ),
+    Trigger(
+        "crews_change",
+        "crew.crews",
+        "CREATE TRIGGER crews_change AFTER UPDATE OF capacity, type, event_id ON crew.crews"
+        " FOR EACH ROW EXECUTE FUNCTION crew.check_crew()",
+    ),
+    # A set of bookings that ends is one statement: so is the freeing of its places.
+    Trigger(
+        "bookings_free_places",
+        "event.bookings",
+        "CREATE TRIGGER bookings_free_places AFTER UPDATE ON event.bookings"
+        " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION event.free_places()",
+    ),
+)
