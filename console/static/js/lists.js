@@ -1,0 +1,134 @@
+// Lists: rows by j k Enter x, ticks with ranges, the bulk bar, and the side panel that shows a row's details.
+import { element, icon, isPageKey, letter, say } from "./text.js";
+
+const INTERACTIVE = "a, button, input, select, textarea, label, summary, .dropdown";
+
+export function initLists(enhance) {
+  const table = document.querySelector("table[data-list]");
+  initPanel(enhance);
+  if (!table) return;
+  const rows = [...table.tBodies[0].rows];
+  initTicks(table, rows);
+  initRows(table, rows);
+}
+
+function initRows(table, rows) {
+  let here = -1;
+  const go = (index) => {
+    if (!rows.length) return;
+    rows[here]?.classList.remove("here");
+    here = Math.min(Math.max(index, 0), rows.length - 1);
+    const row = rows[here];
+    row.classList.add("here");
+    row.tabIndex = -1;
+    row.focus({ preventScroll: true });
+    row.scrollIntoView({ block: "nearest" });
+    if (panelIsOpen()) openRow(table, row);
+  };
+  table.addEventListener("click", (event) => {
+    const row = event.target.closest("tbody tr[data-href]");
+    if (!row) return;
+    if (event.target.closest("td.tick")) return;
+    const link = event.target.closest(INTERACTIVE);
+    const details = row.querySelector("td.primary a")?.href === link?.href && link?.closest("td.primary");
+    if ((link && !details) || getSelection().toString()) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey) { if (!link) window.open(row.dataset.href); return; }
+    event.preventDefault();
+    rows[here]?.classList.remove("here");
+    here = rows.indexOf(row);
+    row.classList.add("here");
+    openRow(table, row);
+  });
+  table.addEventListener("auxclick", (event) => {
+    const row = event.target.closest("tbody tr[data-href]");
+    if (row && event.button === 1 && !event.target.closest(INTERACTIVE)) window.open(row.dataset.href);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (!isPageKey(event)) return;
+    const key = letter(event);
+    if (key === "j") { event.preventDefault(); go(here + 1); }
+    if (key === "k") { event.preventDefault(); go(here < 0 ? 0 : here - 1); }
+    if (key === "x" && rows[here]) rows[here].querySelector("td.tick input")?.click();
+    if (event.key === "Enter" && rows[here] && (event.target === document.body || event.target === rows[here])) openRow(table, rows[here]);
+  });
+}
+
+function initTicks(table, rows) {
+  const bar = document.querySelector("[data-bulk-bar]");
+  const every = table.querySelector("[data-tick-all]");
+  const boxes = rows.map((row) => row.querySelector("td.tick input")).filter(Boolean);
+  let last = null;
+  const show = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    boxes.forEach((box) => box.closest("tr").classList.toggle("ticked", box.checked));
+    if (every) { every.checked = ticked > 0 && ticked === boxes.length; every.indeterminate = ticked > 0 && ticked < boxes.length; }
+    if (!bar) return;
+    bar.hidden = ticked === 0;
+    bar.querySelector("[data-bulk-count]").textContent = say("selected", { n: ticked });
+  };
+  table.addEventListener("click", (event) => {
+    const box = event.target.closest("td.tick input");
+    if (!box) return;
+    if (event.shiftKey && last) { // a range from the last tick to this one
+      const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
+      boxes.slice(from, to + 1).forEach((each) => { each.checked = box.checked; });
+    }
+    last = box;
+    show();
+  });
+  every?.addEventListener("change", () => { boxes.forEach((box) => { box.checked = every.checked; }); show(); });
+  const clear = () => { boxes.forEach((box) => { box.checked = false; }); show(); };
+  bar?.querySelector("[data-bulk-clear]").addEventListener("click", clear);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && isPageKey(event) && !panelIsOpen() && clear());
+  show(); // the browser restores ticks when one comes back to the page
+}
+
+const panel = document.querySelector("[data-side-panel]");
+let opener = null;
+
+function panelIsOpen() {
+  return Boolean(panel && !panel.hidden);
+}
+
+function openRow(table, row) {
+  const url = row.dataset.href;
+  if (!url) return;
+  if (!("panel" in table.dataset) || !panel || innerWidth < 768) { location.href = url; return; }
+  opener = row;
+  panel.dispatchEvent(new CustomEvent("show", { detail: url }));
+}
+
+function initPanel(enhance) {
+  if (!panel) return;
+  const body = panel.querySelector(".panel-body");
+  const title = panel.querySelector("h2");
+  let wanted = "";
+  const close = () => { panel.hidden = true; wanted = ""; opener?.focus({ preventScroll: true }); };
+  panel.addEventListener("show", async (event) => {
+    wanted = event.detail;
+    const url = wanted;
+    if (panel.hidden) { title.textContent = say("loading"); body.replaceChildren(); }
+    panel.hidden = false;
+    body.setAttribute("aria-busy", "true");
+    panel.querySelector("[data-panel-full]").href = url;
+    try {
+      const answer = await fetch(url, { headers: { "X-Requested-With": "fetch" }, credentials: "same-origin" });
+      if (url !== wanted) return; // another row was chosen meanwhile
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const content = page.querySelector("[data-panel-content]");
+      if (!answer.ok || !content) { location.href = url; return; }
+      title.textContent = page.querySelector("h1")?.textContent ?? "";
+      body.replaceChildren(document.importNode(content, true));
+      body.scrollTop = 0;
+      enhance(body);
+    } catch {
+      if (url !== wanted) return;
+      title.textContent = "";
+      body.replaceChildren(element("p", { class: "error", role: "alert" }, icon("alert-circle"), say("failed")));
+    } finally {
+      if (url === wanted) body.removeAttribute("aria-busy");
+    }
+  });
+  panel.querySelector("[data-panel-close]").addEventListener("click", close);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && panelIsOpen() && isPageKey(event) && close());
+}

@@ -1,0 +1,81 @@
+// Ctrl-K: every page of the menu, by any part of its name; arrows and Enter. Nothing is asked of the server.
+import { element, icon, say } from "./text.js";
+
+function pages() {
+  const found = [...document.querySelectorAll(".side-nav a")].map((link) => ({
+    text: link.querySelector("span").textContent,
+    hint: link.closest("details")?.querySelector("summary").textContent.trim() ?? "",
+    mark: link.dataset.icon,
+    open: () => link.click(),
+  }));
+  const buttons = document.querySelectorAll(".topbar [data-theme-choose], .topbar [name=locale], .topbar form[action='/logout'] button");
+  const seen = new Set();
+  for (const button of buttons) {
+    const text = button.textContent.trim();
+    if (seen.has(text)) continue;
+    seen.add(text);
+    const owner = button.closest(".dropdown").querySelector("[data-bs-toggle]");
+    found.push({ text, hint: owner.getAttribute("aria-label") ?? "", mark: button.querySelector("use")?.getAttribute("href").split("#")[1] ?? "language", open: () => button.click() });
+  }
+  return found;
+}
+
+// Lower is better; null does not match: the start of the name, the start of a word, anywhere, then the group.
+function rank(page, query) {
+  const text = page.text.toLowerCase();
+  if (!query) return 0;
+  if (text.startsWith(query)) return 0;
+  if (text.split(/[\s-]+/).some((word) => word.startsWith(query))) return 1;
+  if (text.includes(query)) return 2;
+  return `${page.hint} ${text}`.toLowerCase().includes(query) ? 3 : null;
+}
+
+export function initPalette() {
+  const dialog = document.querySelector("[data-palette]");
+  if (!dialog) return;
+  const input = dialog.querySelector("input");
+  const list = dialog.querySelector("ul");
+  let all = [];
+  let shown = [];
+  let current = 0;
+
+  const mark = (index) => {
+    current = (index + shown.length) % Math.max(shown.length, 1);
+    [...list.children].forEach((row, at) => row.getAttribute("role") && row.setAttribute("aria-selected", String(at === current)));
+    list.children[current]?.scrollIntoView({ block: "nearest" });
+    input.setAttribute("aria-activedescendant", shown.length ? `palette-${current}` : "");
+  };
+  const draw = () => {
+    const query = input.value.trim().toLowerCase();
+    shown = all.map((page) => ({ page, at: rank(page, query) })).filter(({ at }) => at !== null).sort((a, b) => a.at - b.at).map(({ page }) => page);
+    list.replaceChildren(...shown.map((page, index) => {
+      const row = element("li", { role: "option", id: `palette-${index}`, "aria-selected": "false" }, icon(page.mark), page.text);
+      if (page.hint) row.append(element("small", {}, page.hint));
+      row.addEventListener("click", () => { dialog.close(); page.open(); });
+      row.addEventListener("pointermove", () => current !== index && mark(index));
+      return row;
+    }));
+    if (!shown.length) list.append(element("li", { class: "nothing" }, say("nothing")));
+    mark(0);
+  };
+  const open = () => {
+    if (dialog.open) return;
+    all = pages();
+    input.value = "";
+    dialog.showModal();
+    draw();
+    input.focus();
+  };
+
+  input.addEventListener("input", draw);
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown") { event.preventDefault(); mark(current + 1); }
+    if (event.key === "ArrowUp") { event.preventDefault(); mark(current - 1); }
+    if (event.key === "Enter" && shown[current]) { event.preventDefault(); dialog.close(); shown[current].open(); }
+  });
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  document.addEventListener("click", (event) => event.target.closest("[data-palette-open]") && open());
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.code === "KeyK") { event.preventDefault(); dialog.open ? dialog.close() : open(); }
+  });
+}
