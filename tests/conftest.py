@@ -1,0 +1,177 @@
+"""Fixtures: real servers once per run, a session that is rolled back, databases for real commits.
+
+- `session` (also `db_session`): `db.session` on a connection whose transaction is rolled back after the test;
+  `transaction()` commits a savepoint of it. An application context is pushed.
+- `client`: a browser without cookies on the same session.
+- `real_db`: the address of a database of the test's own, where commits are real.
+- `real_app`: an application on that database.
+- `redis`: this worker's Redis database, empty.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.globals import app_ctx
+from flask.testing import FlaskClient
+from flask_sqlalchemy.session import Session
+from redis import Redis
+
+from console import create_app
+from console.db import db
+from tests import servers as test_servers
+from tests.servers import Servers, cloned, close, make_settings
+
+RUNNING = pytest.StashKey[tuple[ExitStack, Servers]]()
+
+
+class FreshContextClient(FlaskClient):
+    """Gives each request an application context of its own, as the web server does.
+
+    With the test's context pushed Flask would reuse that one, and its `g`, for every request.
+    """
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        with self.application.app_context():
+            return super().open(*args, **kwargs)
+
+
+def _start_servers(config: pytest.Config) -> Servers:
+    if RUNNING not in config.stash:
+        stack = ExitStack()
+        config.stash[RUNNING] = (stack, stack.enter_context(test_servers.running()))
+    return config.stash[RUNNING][1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Under xdist the controller owns the servers, so that they outlive every worker."""
+    running = _start_servers(node.config)
+    node.workerinput["servers"] = (running.postgres_url, running.redis_url)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if RUNNING in config.stash:
+        config.stash[RUNNING][0].close()
+
+
+@pytest.fixture(scope="session")
+def servers(request: pytest.FixtureRequest) -> Servers:
+    workerinput = getattr(request.config, "workerinput", None)
+    return Servers(*workerinput["servers"]) if workerinput else _start_servers(request.config)
+
+
+@pytest.fixture(scope="session")
+def worker_name(request: pytest.FixtureRequest) -> str:
+    workerinput = getattr(request.config, "workerinput", None)
+    return workerinput["workerid"] if workerinput else "master"
+
+
+@pytest.fixture(scope="session")
+def template_db(servers: Servers) -> str:
+    """The name of the migrated database the others are cloned from."""
+    return test_servers.template(servers)
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: Servers, worker_name: str) -> str:
+    return servers.redis(worker_name)
+
+
+@pytest.fixture(scope="session")
+def app(
+    servers: Servers, template_db: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
+    """The application, on a database of this xdist worker."""
+    media = tmp_path_factory.mktemp("media")
+    with cloned(servers, template_db, "worker") as url:
+        app = _make_app(url, redis_url, media_url=f"file:{media}")
+        yield app
+        close(app)
+
+
+def _make_app(database_url: str, redis_url: str, **overrides: Any) -> Flask:
+    app = create_app(make_settings(database_url, redis_url, **overrides), TESTING=True)
+    app.test_client_class = FreshContextClient
+    return app
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Any]:
+    """`db.session` inside a transaction that is rolled back after the test."""
+    with app.app_context():
+        connection = db.engine.connect()
+        outer = connection.begin()
+
+        class SavepointSession(Session):
+            def get_bind(self, *args: Any, **kwargs: Any) -> Any:
+                return connection
+
+        original = db.session
+        db.session = db._make_scoped_session(
+            {
+                "class_": SavepointSession,
+                "join_transaction_mode": "create_savepoint",
+                # One session a context, as in the application: pages and jobs get their own.
+                "scopefunc": lambda: id(app_ctx._get_current_object()),
+            }
+        )
+        try:
+            yield db.session
+        finally:
+            db.session.remove()
+            db.session = original
+            outer.rollback()
+            connection.close()
+
+
+@pytest.fixture
+def db_session(session: Any) -> Any:
+    return session
+
+
+@pytest.fixture
+def client(app: Flask, session: Any) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def real_db(servers: Servers, template_db: str) -> Iterator[str]:
+    """The address of a database of this test alone, for races and for processes."""
+    with cloned(servers, template_db) as url:
+        yield url
+
+
+@pytest.fixture
+def real_app(real_db: str, redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Flask]:
+    """An application whose commits are real. Push a context in every thread that uses it."""
+    app = _make_app(real_db, redis_url, media_url=f"file:{tmp_path / 'media'}")
+    yield app
+    close(app)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def count_queries(app: Flask) -> Iterator[list[str]]:
+    """The SQL statements the application sends from here on."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield statements
+    sa.event.remove(engine, "before_cursor_execute", note)

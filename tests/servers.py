@@ -1,0 +1,149 @@
+"""The PostgreSQL and Redis of one test run, and databases cloned from a migrated template.
+
+TEST_DATABASE_URL (a superuser's) and TEST_REDIS_URL name servers to use instead of embedded ones.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from console.config import ROOT, Settings
+from console.embedded.postgres import Postgres
+from console.embedded.redis_server import RedisServer
+
+#: Redis has 16 databases: one for each xdist worker, the first for a run without.
+REDIS_DATABASES = 16
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Addresses of the servers of this run."""
+
+    postgres_url: str
+    redis_url: str
+
+    def database(self, name: str) -> str:
+        parts = urlsplit(self.postgres_url)
+        url = urlunsplit(parts._replace(path="/" + name))
+        # urlunsplit drops the empty host of a socket's address.
+        return url if parts.netloc else url.replace("postgresql:/", "postgresql:///", 1)
+
+    def redis(self, worker: str) -> str:
+        """The Redis database of an xdist worker ("master" without xdist)."""
+        number = 0 if worker == "master" else 1 + int(worker.removeprefix("gw")) % (REDIS_DATABASES - 1)
+        base = self.redis_url.partition("?")[0]
+        return f"{base}?db={number}"
+
+
+@contextmanager
+def running() -> Iterator[Servers]:
+    """The servers, until the end of the block; they die with this process."""
+    database_url, redis_url = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
+    # Short, because a socket's path holds 107 bytes; traversable, because PostgreSQL is not root.
+    home = Path(tempfile.mkdtemp(prefix="crewdeck-test-", dir="/tmp"))
+    home.chmod(0o755)
+    postgres = redis = None
+    try:
+        if not redis_url:
+            redis = RedisServer(home / "redis", durable=False)
+            redis.begin()
+        if not database_url:
+            postgres = Postgres(home / "postgres", durable=False)
+            postgres.prepare()
+            postgres.start()
+            database_url = postgres.url("postgres")
+        if redis is not None:
+            redis.wait()
+            redis_url = redis.url()
+        assert redis_url is not None
+        yield Servers(database_url, redis_url)
+    finally:
+        for server in (postgres, redis):
+            if server is not None:
+                server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def make_settings(database_url: str, redis_url: str, **overrides: Any) -> Settings:
+    """Settings for tests: English, nothing outside is reached unless an override says where."""
+    values: dict[str, Any] = {
+        "database_url": "postgresql+psycopg:" + database_url.split(":", 1)[1],
+        "redis_url": redis_url,
+        "secret_key": "a key that only the tests know",
+        "development": True,
+        "locale": "en",
+        "public_url": "http://localhost",
+        "telegram_bot_token": "123456:test-token",
+        "telegram_api_base": "http://127.0.0.1:9",
+        "media_url": "file:/nonexistent/media",
+        "webhook_secrets": {p: f"{p}-secret" for p in ("yookassa", "cloudpayments", "stripe", "tbank")},
+    }
+    return Settings(**{**values, **overrides})
+
+
+def template(servers: Servers) -> str:
+    """The name of a database on which every migration has run; made by whoever comes first."""
+    name = f"crewdeck_template_{_fingerprint()}"
+    with psycopg.connect(servers.postgres_url, autocommit=True) as admin:
+        admin.execute("SELECT pg_advisory_lock(hashtext(%s))", (name,))
+        if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+            draft = f"{name}_draft"
+            admin.execute(f'DROP DATABASE IF EXISTS "{draft}" WITH (FORCE)')
+            admin.execute(f'CREATE DATABASE "{draft}" TEMPLATE template0')
+            _migrate(make_settings(servers.database(draft), servers.redis_url))
+            admin.execute(f'ALTER DATABASE "{draft}" RENAME TO "{name}"')
+    return name
+
+
+@contextmanager
+def cloned(servers: Servers, source: str, prefix: str = "test") -> Iterator[str]:
+    """The address of a fresh copy of the database `source`, dropped at the end with whoever uses it."""
+    name = f"{prefix}_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(servers.postgres_url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+    try:
+        yield servers.database(name)
+    finally:
+        with psycopg.connect(servers.postgres_url, autocommit=True) as admin:
+            admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def close(app: Any) -> None:
+    """Closes every connection the application opened."""
+    from console.db import db
+
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+    app.extensions["redis"].close()
+
+
+def _migrate(settings: Settings) -> None:
+    from flask_migrate import upgrade
+
+    from console import create_app
+
+    app = create_app(settings)
+    try:
+        with app.app_context():
+            upgrade(str(ROOT / "migrations"))
+    finally:
+        close(app)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "migrations").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
