@@ -96,7 +96,7 @@ function initJson(field) {
     return !problem;
   };
   const format = () => {
-    if (field.value.trim() && check()) field.value = JSON.stringify(JSON.parse(field.value), null, 2);
+    if (field.value.trim() && check()) field.value = indentJson(field.value);
   };
   field.addEventListener("input", check);
   tidy.addEventListener("click", format);
@@ -106,6 +106,26 @@ function initJson(field) {
   format();
   field.defaultValue = field.value; // formatting is not a change
   check();
+}
+
+// Moves only the white space of valid JSON: parsing and printing would shorten 1.10 and round long numbers.
+function indentJson(text) {
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
+  let out = "";
+  let depth = 0;
+  tokens.forEach((token, index) => {
+    const line = () => `\n${"  ".repeat(depth)}`;
+    const isEmpty = (open, close) => open === "{" ? close === "}" : open === "[" && close === "]";
+    if (token === "{" || token === "[") {
+      depth += 1;
+      out += token + (isEmpty(token, tokens[index + 1]) ? "" : line());
+    } else if (token === "}" || token === "]") {
+      depth -= 1;
+      out += (isEmpty(tokens[index - 1], token) ? "" : line()) + token;
+    } else if (token === ",") out += token + line();
+    else out += token === ":" ? ": " : token;
+  });
+  return out;
 }
 
 function explain(text, error) {
