@@ -93,7 +93,7 @@ class RefreshSession(Base):
 
 
 class RecoveryCode(Base):
-    """A single-use code; only its hash is kept, and the hash is never shown: the console's own key is `id`."""
+    """A single-use code. Only its hash is kept, and never shown: the console's own key is `id`."""
 
     __tablename__ = "recovery_codes"
     user_id: Mapped[UUID] = mapped_column(references("user.users.id", ondelete="CASCADE"), primary_key=True)

@@ -1,0 +1,243 @@
+"""Who may do what: role × table × action, role × work, and the rows each role can see. Every view asks.
+
+A row outside of a person's scope does not exist for them: lists, searches, look-ups, exports, direct links
+and foreign keys all go through `visible`, `find` and `strangers`.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from console.db import Base, db
+from console.models import (
+    Booking,
+    BookingLog,
+    Crew,
+    CrewAssignment,
+    Event,
+    FaqItem,
+    File,
+    Organizer,
+    OrganizerStaff,
+    Payment,
+    PaymentReceipt,
+    Profile,
+    TeamMember,
+    TeamPreference,
+    User,
+    WaitlistEntry,
+    WebhookEvent,
+)
+from console.states import STAFF_ROLES, FileOwner, UserRole
+
+ADMIN, ORG, FIN = UserRole.ADMIN, UserRole.ORGANIZER, UserRole.FINANCE
+Row = TypeVar("Row", bound=Base)
+
+
+class Action(StrEnum):
+    READ = "r"
+    CREATE = "c"
+    UPDATE = "u"
+    DELETE = "d"
+
+
+#: Per table and role: r read and export, c create, u update, d delete. What is not here is not allowed.
+TABLES: dict[str, dict[UserRole, str]] = {
+    "user.users": {ADMIN: "rcud", ORG: "r"},
+    "user.profiles": {ADMIN: "rcud", ORG: "ru"},
+    "user.refresh_sessions": {ADMIN: "rd"},
+    "user.recovery_codes": {ADMIN: "rd"},
+    "user.audit_log": {ADMIN: "r"},
+    "user.organizer_staff": {ADMIN: "rcd"},
+    "event.organizers": {ADMIN: "rcud", ORG: "ru"},
+    "event.events": {ADMIN: "rcud", ORG: "rcud", FIN: "r"},
+    "event.bookings": {ADMIN: "rcu", ORG: "rcu", FIN: "r"},
+    "event.booking_logs": {ADMIN: "r", ORG: "r"},
+    "event.waitlist": {ADMIN: "rcud", ORG: "rcud"},
+    "event.favorites": {ADMIN: "rcd"},
+    "event.team_members": {ADMIN: "rcud", ORG: "rcud"},
+    "event.faq_items": {ADMIN: "rcud", ORG: "rcud"},
+    "crew.crews": {ADMIN: "rcud", ORG: "rcud"},
+    "crew.crew_assignments": {ADMIN: "rcud", ORG: "rcud"},
+    "crew.team_preferences": {ADMIN: "rcud", ORG: "rcud"},
+    "payment.payments": {ADMIN: "rc", ORG: "r", FIN: "rc"},
+    "payment.payment_receipts": {ADMIN: "rc", ORG: "rc", FIN: "r"},
+    "payment.webhook_events": {ADMIN: "r", FIN: "r"},
+    "notification.notification_prefs": {ADMIN: "rcud"},
+    "notification.telegram_subscriptions": {ADMIN: "rcud"},
+    "notification.outbox": {ADMIN: "r"},
+    "media.files": {ADMIN: "rcd", ORG: "rcd"},
+}
+
+#: Work that is not a row of a table.
+WORK: dict[str, tuple[UserRole, ...]] = {
+    "bookings": (ADMIN, ORG),  # book, confirm, cancel, extend, mark no-show
+    "events": (ADMIN, ORG),  # publish, cancel, change capacity
+    "waitlist": (ADMIN, ORG),  # offer, take or decline for someone, reorder
+    "seating": (ADMIN, ORG),
+    "proofs": (ADMIN, ORG),  # upload for someone
+    "receipts": (ADMIN, FIN),  # approve, reject
+    "money": (ADMIN, FIN),  # register cash, mark refunds
+    "webhooks": (ADMIN, FIN),
+    "notices": (ADMIN,),
+    "jobs": (ADMIN,),
+    "accounts": (ADMIN,),  # roles, passwords, sessions
+}
+
+
+def allowed(user: User | None, table: str, action: Action | str) -> bool:
+    """Whether `user` may do `action` on rows of `table` ("schema.table") that they can see."""
+    if user is None or not user.active or user.role not in STAFF_ROLES:
+        return False
+    return str(action) in TABLES.get(table, {}).get(user.role, "")
+
+
+def may(user: User | None, work: str) -> bool:
+    """Whether `user` may do this kind of work on what they can see."""
+    return user is not None and user.active and user.role in WORK[work]
+
+
+def visible(user: User, model: type[Row]) -> sa.Select[tuple[Row]]:
+    """A select of the rows of `model` that exist for `user`."""
+    query = sa.select(model)
+    criterion = scope(user, model)
+    return query if criterion is None else query.where(criterion)
+
+
+def find(user: User, model: type[Row], *key: Any) -> Row | None:
+    """The row with this primary key, or None when there is none or it does not exist for `user`."""
+    columns = sa.inspect(model).primary_key
+    if len(key) != len(columns):
+        return None
+    query = visible(user, model).where(*(column == part for column, part in zip(columns, key, strict=True)))
+    return db.session.scalar(query)
+
+
+def scope(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
+    """What restricts `user` to their rows of `model`; None where they see every row."""
+    if user.role == ADMIN:
+        return None
+    table = model.__table__
+    if not allowed(user, f"{table.schema}.{table.name}", Action.READ):
+        return sa.false()
+    if user.role == FIN and not _has_organizers(user):
+        return None
+    return _of_organizers(user, model)
+
+
+def _has_organizers(user: User) -> bool:
+    return bool(db.session.scalar(sa.select(sa.exists().where(OrganizerStaff.user_id == user.id))))
+
+
+def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
+    """The rows of `model` that belong to the organizers `user` is staff of."""
+    organizers = sa.select(OrganizerStaff.organizer_id).where(OrganizerStaff.user_id == user.id)
+    events = sa.select(Event.id).where(Event.organizer_id.in_(organizers))
+
+    def booking(column: Any) -> sa.ColumnElement[bool]:
+        return sa.exists().where(Booking.id == column, Booking.event_id.in_(events)).correlate(model)
+
+    def payment(column: Any) -> sa.ColumnElement[bool]:
+        return (
+            sa.exists()
+            .where(Payment.id == column, Booking.id == Payment.booking_id, Booking.event_id.in_(events))
+            .correlate(model)
+        )
+
+    def participant(column: Any) -> sa.ColumnElement[bool]:
+        return sa.or_(
+            sa.exists().where(Booking.user_id == column, Booking.event_id.in_(events)).correlate(model),
+            sa.exists()
+            .where(WaitlistEntry.user_id == column, WaitlistEntry.event_id.in_(events))
+            .correlate(model),
+        )
+
+    if model is File:
+        members = sa.select(TeamMember.id).where(TeamMember.organizer_id.in_(organizers))
+        receipt = (
+            sa.exists()
+            .where(
+                PaymentReceipt.id == File.owner_id,
+                Payment.id == PaymentReceipt.payment_id,
+                Booking.id == Payment.booking_id,
+                Booking.event_id.in_(events),
+            )
+            .correlate(File)
+        )
+        return sa.or_(
+            sa.and_(File.owner_type == FileOwner.ORGANIZER, File.owner_id.in_(organizers)),
+            sa.and_(File.owner_type == FileOwner.EVENT, File.owner_id.in_(events)),
+            sa.and_(File.owner_type == FileOwner.TEAM_MEMBER, File.owner_id.in_(members)),
+            sa.and_(File.owner_type == FileOwner.PAYMENT_RECEIPT, receipt),
+        )
+    rules: dict[type[Base], Any] = {
+        Organizer: lambda: Organizer.id.in_(organizers),
+        Event: lambda: Event.organizer_id.in_(organizers),
+        TeamMember: lambda: TeamMember.organizer_id.in_(organizers),
+        FaqItem: lambda: FaqItem.organizer_id.in_(organizers),
+        Booking: lambda: Booking.event_id.in_(events),
+        BookingLog: lambda: booking(BookingLog.booking_id),
+        WaitlistEntry: lambda: WaitlistEntry.event_id.in_(events),
+        Crew: lambda: Crew.event_id.in_(events),
+        CrewAssignment: lambda: booking(CrewAssignment.booking_id),
+        TeamPreference: lambda: TeamPreference.event_id.in_(events),
+        Payment: lambda: booking(Payment.booking_id),
+        PaymentReceipt: lambda: payment(PaymentReceipt.payment_id),
+        WebhookEvent: lambda: payment(WebhookEvent.payment_id),
+        User: lambda: participant(User.id),
+        Profile: lambda: participant(Profile.user_id),
+    }
+    rule = rules.get(model)
+    return rule() if rule else sa.false()
+
+
+#: Which rows `files.owner_id` points at.
+FILE_OWNERS: dict[FileOwner, type[Base]] = {
+    FileOwner.USER: User,
+    FileOwner.ORGANIZER: Organizer,
+    FileOwner.EVENT: Event,
+    FileOwner.TEAM_MEMBER: TeamMember,
+    FileOwner.PAYMENT_RECEIPT: PaymentReceipt,
+}
+
+
+def referenced(model: type[Base], column: str) -> type[Base] | None:
+    """The model that a column of `model` points at, by foreign key or as one of `*_user_ids`."""
+    if column.endswith("_user_ids"):
+        return User
+    keys = model.__table__.c[column].foreign_keys
+    for key in keys:
+        return _model_of(key.column.table)
+    return None
+
+
+def _model_of(table: Any) -> type[Base]:
+    return next(mapper.class_ for mapper in Base.registry.mappers if mapper.local_table is table)
+
+
+def strangers(user: User, model: type[Base], values: Mapping[str, Any]) -> list[str]:
+    """The columns of `values` whose referenced rows do not exist for `user`.
+
+    Every write of a foreign key asks this: a key that the look-up would not have offered is refused.
+    """
+    found = []
+    for column, value in values.items():
+        if value is None or column not in model.__table__.c:
+            continue
+        target = referenced(model, column)
+        if model is File and column == "owner_id" and values.get("owner_type"):
+            target = FILE_OWNERS[FileOwner(values["owner_type"])]
+        if target is not None and not _all_visible(user, target, value):
+            found.append(column)
+    return found
+
+
+def _all_visible(user: User, target: type[Base], value: Any) -> bool:
+    wanted: set[UUID] = set(value) if isinstance(value, Iterable) and not isinstance(value, str) else {value}
+    key = sa.inspect(target).primary_key[0]
+    return not wanted or wanted <= set(
+        db.session.scalars(visible(user, target).with_only_columns(key).where(key.in_(wanted)))
+    )
