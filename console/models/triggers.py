@@ -1,4 +1,4 @@
-"""What the database enforces by trigger: logs that only grow, seats that exist, places that end with their booking.
+"""What the database enforces by trigger: logs that only grow, seats that exist, places that end in time.
 
 Each entry is plain SQL with schema-qualified names. A refusal carries a constraint name, so that it is
 translated like any other violated constraint.
@@ -83,7 +83,8 @@ CREW_CHANGE = Function(
 CREATE OR REPLACE FUNCTION crew.check_crew() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.capacity < OLD.capacity AND EXISTS (
-            SELECT FROM crew.crew_assignments a WHERE a.crew_id = NEW.id AND a.seat_number > NEW.capacity) THEN
+            SELECT FROM crew.crew_assignments a
+            WHERE a.crew_id = NEW.id AND a.seat_number > NEW.capacity) THEN
         RAISE EXCEPTION 'seats above the new capacity are taken' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'ck_crews_seats_taken', TABLE = 'crews';
     END IF;

@@ -361,7 +361,8 @@ END $$
 CREATE OR REPLACE FUNCTION crew.check_crew() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.capacity < OLD.capacity AND EXISTS (
-            SELECT FROM crew.crew_assignments a WHERE a.crew_id = NEW.id AND a.seat_number > NEW.capacity) THEN
+            SELECT FROM crew.crew_assignments a
+            WHERE a.crew_id = NEW.id AND a.seat_number > NEW.capacity) THEN
         RAISE EXCEPTION 'seats above the new capacity are taken' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'ck_crews_seats_taken', TABLE = 'crews';
     END IF;
