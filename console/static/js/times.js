@@ -18,6 +18,11 @@ export function ago(then, now = Date.now()) {
   return (date.getFullYear() === new Date(now).getFullYear() ? dayMonth : dayMonthYear).format(date);
 }
 
+// A calendar day ("2026-05-09") in the reader's words.
+export function day(iso) {
+  return dayMonth.format(new Date(`${iso}T12:00`));
+}
+
 export function left(milliseconds) {
   const seconds = Math.ceil(milliseconds / 1000);
   if (seconds >= 86400) return `${say("days", { n: Math.floor(seconds / 86400) })} ${say("hours", { n: Math.floor((seconds % 86400) / 3600) })}`;
@@ -50,6 +55,7 @@ export function initTimes(root) {
   root.querySelectorAll("time[data-ago]").forEach((node) => { node.textContent = ago(Date.parse(node.dateTime), now); });
   root.querySelectorAll("[data-countdown]").forEach((clock) => tick(clock, now));
   root.querySelectorAll("[data-promise]").forEach((note) => weigh(note, now));
+  root.querySelectorAll("time[data-day]").forEach((node) => { node.textContent = day(node.getAttribute("datetime")); });
   if (running) return;
   running = true;
   setInterval(() => document.querySelectorAll("[data-countdown]").forEach((clock) => tick(clock, Date.now())), 1000);
