@@ -94,7 +94,11 @@ def test_no_file_grows_past_four_hundred_lines() -> None:
 
 def test_the_russian_catalogue_is_complete_and_fresh() -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "tools.messages", "--check"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "tools.messages", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stdout[-3000:]
 
