@@ -35,7 +35,7 @@ class NotAllowed(ConsoleError):
 
 
 class TransitionRefused(ConsoleError):
-    """{what}: {current} cannot become {wanted}."""
+    """“{current}” cannot become “{wanted}”."""
 
 
 class InvalidInput(ConsoleError):
@@ -93,7 +93,7 @@ class NoReceipt(ConsoleError):
 
 
 class CrewFull(ConsoleError):
-    """{crew} is full: it has {capacity} seats."""
+    """{crew} is full: all its seats, {capacity}, are taken."""
 
 
 class SeatTaken(ConsoleError):

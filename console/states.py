@@ -204,6 +204,6 @@ def move(row: Any, to: State, *, attribute: str = "status") -> State:
     """Sets `row.status` to `to` and returns what it was; TransitionRefused names both states."""
     current: State = getattr(row, attribute)
     if not may_move(current, to):
-        raise TransitionRefused(what=type(to).__name__, current=current, wanted=to)
+        raise TransitionRefused(current=current, wanted=to)
     setattr(row, attribute, to)
     return current
