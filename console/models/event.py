@@ -129,6 +129,13 @@ class Booking(Base):
             "expires_at",
             postgresql_where=sa.text("status = 'PENDING'"),
         ),
+        # Money for which nobody has a seat: finance decides what becomes of it.
+        sa.Index(
+            "ix_bookings_paid_without_seat",
+            "created_at",
+            "id",
+            postgresql_where=sa.text("payment_status = 'SUCCEEDED' AND status IN ('EXPIRED', 'CANCELLED')"),
+        ),
         {"schema": "event"},
     )
 

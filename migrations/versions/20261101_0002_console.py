@@ -266,6 +266,7 @@ INDEXES = (
     ("event", "ix_bookings_payment_status_created_at", "CREATE INDEX IF NOT EXISTS ix_bookings_payment_status_created_at ON event.bookings (payment_status, created_at, id)"),
     ("event", "ix_bookings_status_created_at", "CREATE INDEX IF NOT EXISTS ix_bookings_status_created_at ON event.bookings (status, created_at, id)"),
     ("event", "ix_bookings_to_expire", "CREATE INDEX IF NOT EXISTS ix_bookings_to_expire ON event.bookings (expires_at) WHERE status = 'PENDING'"),
+    ("event", "ix_bookings_paid_without_seat", "CREATE INDEX IF NOT EXISTS ix_bookings_paid_without_seat ON event.bookings (created_at, id) WHERE payment_status = 'SUCCEEDED' AND status IN ('EXPIRED', 'CANCELLED')"),
     ("event", "ix_bookings_user_id_created_at", "CREATE INDEX IF NOT EXISTS ix_bookings_user_id_created_at ON event.bookings (user_id, created_at, id)"),
     ("event", "uq_bookings_active", "CREATE UNIQUE INDEX IF NOT EXISTS uq_bookings_active ON event.bookings (user_id, event_id) WHERE status IN ('PENDING', 'CONFIRMED')"),
     ("event", "ix_favorites_created_at", "CREATE INDEX IF NOT EXISTS ix_favorites_created_at ON event.favorites (created_at, user_id, event_id)"),
