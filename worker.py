@@ -1,0 +1,155 @@
+"""The worker: `python worker.py [QUEUE…]` works on the queues, `python worker.py scheduler` schedules."""
+
+import logging
+import random
+import signal
+import sys
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from flask import Flask, has_app_context
+from redis import Redis, RedisError
+from rq import Worker
+from rq.serializers import JSONSerializer
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from console import create_app, heartbeats, jobs
+from console.config import SettingError
+from console.db import db
+from console.doorbell import QUEUES
+from console.embedded.processes import die_with_parent
+from console.models import JobState
+from console.scheduling import CONNECT_ARGS, Scheduler
+
+log = logging.getLogger(__name__)
+
+#: With RQ's defaults a job whose worker was killed is noticed after 13 minutes.
+WORKER_TTL_SECONDS = 60
+MAINTENANCE_SECONDS = 60
+MONITORING_SECONDS = 15
+RECONNECT_SECONDS = 2.0
+
+
+def run_job(name: str) -> dict[str, Any]:
+    """What the scheduler and the doorbells enqueue: runs one scheduled job, unless staff paused it."""
+    if not has_app_context():
+        with create_app().app_context():
+            return run_job(name)
+    if db.session.scalar(sa.select(JobState.paused).where(JobState.name == name)):
+        return {"paused": True}
+    return jobs.run(name)
+
+
+class ConsoleWorker(Worker):
+    """RQ's worker with an application, a heartbeat in PostgreSQL, and a memory for an emptied Redis."""
+
+    max_connection_wait_time = RECONNECT_SECONDS
+
+    def __init__(self, app: Flask, queues: list[str]) -> None:
+        self.app = app
+        self.heartbeat_name = f"worker:{heartbeats.process_name()}"
+        # Not the application's client: waiting for a job takes longer than a page may.
+        connection = Redis.from_url(app.config["SETTINGS"].redis_url, socket_connect_timeout=5)
+        self._engine = sa.create_engine(
+            app.config["SETTINGS"].database_url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args=CONNECT_ARGS,
+        )
+        super().__init__(
+            queues,
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_SECONDS,
+            maintenance_interval=MAINTENANCE_SECONDS,
+            job_monitoring_interval=MONITORING_SECONDS,
+            log_job_description=False,
+        )
+
+    def main_work_horse(self, job: Any, queue: Any) -> None:
+        """In the forked horse: it ends with its worker, and shares no connection with it."""
+        # Otherwise a killed worker's job would go on beside the run that replaces it.
+        die_with_parent(signal.SIGKILL, self.pid)
+        with self.app.app_context():
+            db.engine.dispose(close=False)
+        super().main_work_horse(job, queue)
+
+    def perform_job(self, job: Any, queue: Any, execution: Any) -> bool:
+        with self.app.app_context():
+            return super().perform_job(job, queue, execution)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        super().heartbeat(timeout, pipeline)
+        if self.is_horse:
+            return
+        if pipeline is None and not self.connection.sismember(self.redis_workers_keys, self.key):
+            # Redis came back empty.
+            self.connection.delete(self.key)
+            self.register_birth()
+        try:
+            with self._engine.connect() as connection:
+                heartbeats.beat(connection, heartbeats.WORKER, self.heartbeat_name)
+        except DBAPIError as error:
+            log.warning("no heartbeat, PostgreSQL is away: %s", type(error.orig).__name__)
+
+    @property
+    def asked_to_stop(self) -> bool:
+        return self._shutdown_requested_date is not None
+
+    def retire(self) -> None:
+        """Takes the heartbeat back and closes the connection to Redis."""
+        self.connection.close()
+        try:
+            with self._engine.connect() as connection:
+                heartbeats.retire(connection, self.heartbeat_name)
+        except DBAPIError as error:
+            log.warning("heartbeat left behind, PostgreSQL is away: %s", type(error.orig).__name__)
+
+
+def work(app: Flask, queues: list[str]) -> None:
+    """Works until SIGTERM or SIGINT, over every loss of Redis; the job at hand is finished first."""
+    while True:
+        for which in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(which, lambda *_: sys.exit(0))
+        worker = None
+        try:
+            worker = ConsoleWorker(app, queues)
+            worker.work(logging_level="WARNING")
+        except RedisError as error:
+            log.warning("Redis is away, trying again: %s", type(error).__name__)
+        finally:
+            if worker is not None:
+                worker.retire()
+        # Without it, RQ returned because it lost Redis between two jobs.
+        if worker is not None and worker.asked_to_stop:
+            return
+        # Not all workers at once.
+        time.sleep(RECONNECT_SECONDS * random.uniform(0.5, 1))  # noqa: S311
+
+
+def schedule(app: Flask) -> None:
+    """Schedules until SIGTERM or SIGINT."""
+    scheduler = Scheduler(app)
+    for which in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(which, lambda *_: scheduler.stop())
+    scheduler.run()
+
+
+def main(arguments: list[str]) -> None:
+    try:
+        app = create_app()
+    except SettingError as error:
+        sys.exit(str(error))
+    if arguments == ["scheduler"]:
+        schedule(app)
+        return
+    unknown = [name for name in arguments if name not in QUEUES]
+    if unknown:
+        sys.exit(f"no such queue: {', '.join(unknown)} (the queues are {', '.join(QUEUES)})")
+    work(app, arguments or list(QUEUES))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
