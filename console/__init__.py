@@ -2,18 +2,19 @@
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 
 
 def create_app(settings: Any = None, **config: Any) -> Flask:
     """The application. `settings` are read from the environment unless given; `config` goes to Flask."""
     # Every table must be known before the first query and the first migration: hence `models`.
     from console import cli, db, doorbell, logs, models, views  # noqa: F401
-    from console.config import load_settings
+    from console.config import load_settings, use
 
     app = Flask("console")
     app.config["SETTINGS"] = settings or load_settings()
     app.config.update(config)
+    use(lambda: current_app.config["SETTINGS"])
     logs.init_app(app)
     db.init_app(app)
     doorbell.init_app(app)

@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -53,6 +53,22 @@ class Settings:
         return self.public_url.startswith("https:")
 
 
+_source: Callable[[], Settings] | None = None
+
+
+def use(source: Callable[[], Settings]) -> None:
+    """Tells where the settings are: those of the application whose context is pushed."""
+    global _source  # noqa: PLW0603 - the application says it once, at its start
+    _source = source
+
+
+def current() -> Settings:
+    """The settings services go by. Raises RuntimeError before `use`, or without an application context."""
+    if _source is None:
+        raise RuntimeError("config.use comes first")
+    return _source()
+
+
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings from `environ` (default: the process's, over `.env`, over `var/run.env`).
 
@@ -82,7 +98,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             env, "TELEGRAM_API_BASE", ("http", "https"), "https://api.telegram.org"
         ).rstrip("/"),
         smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps")),
-        media_url=_url(env, "MEDIA_URL", ("file", "s3"), "file:var/media"),
+        media_url=_media_url(env),
         webhook_secrets={
             provider: env[name]
             for provider in PROVIDERS
@@ -145,6 +161,13 @@ def _url(
             f"{name} is not an address that begins with {' or '.join(s + ':' for s in schemes)}"
         )
     return value
+
+
+def _media_url(env: Mapping[str, str]) -> str:
+    url = _url(env, "MEDIA_URL", ("file", "s3"), "file:var/media")
+    if url.startswith("s3:"):
+        raise SettingError("MEDIA_URL: s3: is not supported yet, give a directory such as file:var/media")
+    return url
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

@@ -138,12 +138,18 @@ def lock(model: type[T], *key: Any) -> T:
     row = db.session.get(
         model,
         key if len(key) > 1 else key[0],
-        with_for_update={"of": model},
+        # FOR NO KEY UPDATE: who only refers to the row by a foreign key need not wait.
+        with_for_update={"of": model, "key_share": True},
         populate_existing=True,
     )
     if row is None:
         raise errors.NotFound()
     return row
+
+
+def now() -> datetime:
+    """The time of this transaction on the database's clock: the only clock rules are decided by."""
+    return db.session.scalars(sa.select(sa.func.now())).one()
 
 
 def ring(bell: str) -> None:
