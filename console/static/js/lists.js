@@ -130,5 +130,9 @@ function initPanel(enhance) {
     }
   });
   panel.querySelector("[data-panel-close]").addEventListener("click", close);
-  document.addEventListener("keydown", (event) => event.key === "Escape" && panelIsOpen() && isPageKey(event) && close());
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !panelIsOpen() || !isPageKey(event)) return;
+    event.preventDefault(); // one Escape closes one thing: the ticks stay
+    close();
+  });
 }
