@@ -3,9 +3,7 @@ let confirmed = null;
 
 export function ask({ title, text, verb }) {
   const dialog = document.querySelector("[data-confirm-dialog]");
-  const heading = dialog.querySelector("h2");
-  heading.dataset.usual ??= heading.textContent;
-  heading.textContent = title || heading.dataset.usual;
+  dialog.querySelector("h2").textContent = title || `${verb}?`;
   dialog.querySelector("p").textContent = text;
   dialog.querySelector(".btn-danger").textContent = verb;
   dialog.returnValue = "";

@@ -19,8 +19,6 @@ let loading = null;
 function loadTomSelect() {
   loading ??= new Promise((resolve, reject) => {
     const nonce = document.querySelector("script[nonce]").nonce;
-    const sheet = element("link", { rel: "stylesheet", href: say("tom_select_css") });
-    document.head.prepend(sheet); // below our own sheets, which dress it
     const script = element("script", { src: say("tom_select") });
     script.nonce = nonce;
     script.addEventListener("load", resolve);
@@ -39,7 +37,7 @@ function initChooser(field) {
   const many = field.multiple || "tags" in field.dataset || "many" in field.dataset;
   const url = field.dataset.lookup;
   const common = {
-    valueField: "id", labelField: "text", searchField: ["text", "sub"], maxItems: many ? null : 1, hidePlaceholder: true,
+    valueField: "id", labelField: "text", searchField: ["text", "sub"], maxItems: many ? null : 1,
     placeholder: field.getAttribute("placeholder") || (url ? say("type_to_search") : ""),
     plugins: many ? { remove_button: { title: say("remove"), label: "×" } } : field.required ? [] : { clear_button: { title: say("remove"), html: () => `<button type="button" class="clear-button" aria-label="${say("remove")}">×</button>` } },
     render: {
