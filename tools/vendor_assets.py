@@ -24,41 +24,47 @@ LIBRARIES = {
     "chart": ("chart.js", ["dist/chart.umd.min.js"]),
     "inter": (
         "@fontsource-variable/inter",
-        [f"files/inter-{subset}-wght-normal.woff2" for subset in ("latin", "latin-ext", "cyrillic", "cyrillic-ext")],
+        [
+            f"files/inter-{subset}-wght-normal.woff2"
+            for subset in ("latin", "latin-ext", "cyrillic", "cyrillic-ext")
+        ],
     ),
 }
 
 #: Tabler outline icons; a page that needs another adds its name here and runs this script again
 ICONS = """
-    layout-dashboard calendar-event calendar calendar-plus receipt receipt-2 bell mail send brand-telegram webhook
-    clock clock-play history hourglass ticket users user user-circle user-plus user-check user-x user-star
-    sailboat kayak tent bus armchair building building-community map-pin phone at id-badge key lock shield-check
-    cash credit-card coin qrcode file file-text files photo paperclip upload download printer
-    search filter adjustments-horizontal arrows-sort arrow-up arrow-down arrow-left arrow-right arrow-back-up
-    chevron-down chevron-up chevron-left chevron-right chevrons-left chevrons-right selector
-    dots dots-vertical plus minus x check checks trash pencil eye eye-off copy external-link link refresh rotate
-    grip-vertical star heart settings sun moon device-desktop language logout menu-2 command keyboard
-    info-circle alert-triangle alert-circle circle-check circle-x help-circle ban flag message messages
-    clipboard-list list-details table database chart-bar trending-up player-play player-pause wand arrows-shuffle
-    layout-sidebar-right inbox login scale
-""".split()
+    layout-dashboard calendar-event calendar calendar-plus receipt receipt-2 bell mail send
+    brand-telegram webhook clock clock-play history hourglass ticket users user user-circle
+    user-plus user-check user-x user-star sailboat kayak tent bus armchair building
+    building-community map-pin phone at id-badge key lock shield-check cash credit-card coin qrcode
+    file file-text files photo paperclip upload download printer search filter
+    adjustments-horizontal arrows-sort arrow-up arrow-down arrow-left arrow-right arrow-back-up
+    chevron-down chevron-up chevron-left chevron-right chevrons-left chevrons-right selector dots
+    dots-vertical plus minus x check checks trash pencil eye eye-off copy external-link link refresh
+    rotate grip-vertical star heart settings sun moon device-desktop language logout menu-2 command
+    keyboard info-circle alert-triangle alert-circle circle-check circle-x help-circle ban flag
+    message messages clipboard-list list-details table database chart-bar trending-up player-play
+    player-pause wand arrows-shuffle layout-sidebar-right inbox login scale
+"""
 
 MIT = """The MIT License (MIT)
 
 {copyright}
 
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
-documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
-rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
-persons to whom the Software is furnished to do so, subject to the following conditions:
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
 
-The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
-Software.
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
-WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
-COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
-OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
 SOURCE_MAP = re.compile(rb"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ \*/)\s*$")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -89,10 +95,12 @@ def build_sprite(modules: Path) -> None:
     source = modules / "@tabler/icons"
     version = json.loads((source / "package.json").read_text())["version"]
     symbols = []
-    for name in sorted(set(ICONS)):
+    for name in sorted(set(ICONS.split())):
         tree = ElementTree.parse(source / "icons" / "outline" / f"{name}.svg").getroot()
         shapes = [
-            f'<{node.tag.removeprefix(SVG)} ' + " ".join(f'{key}="{value}"' for key, value in node.attrib.items()) + "/>"
+            f"<{node.tag.removeprefix(SVG)} "
+            + " ".join(f'{key}="{value}"' for key, value in node.attrib.items())
+            + "/>"
             for node in tree
             if node.get("stroke") != "none"
         ]
@@ -115,7 +123,7 @@ def main() -> None:
     for folder, (package, files) in LIBRARIES.items():
         print(copy_library(modules, folder, package, files))
     build_sprite(modules)
-    print(f"icons.svg: {len(set(ICONS))} icons")
+    print(f"icons.svg: {len(set(ICONS.split()))} icons")
 
 
 if __name__ == "__main__":
