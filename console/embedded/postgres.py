@@ -12,14 +12,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from console.embedded import CannotStart
+from console.embedded.places import make_private, reachable, socket_directory
 from console.embedded.processes import end, spawn, started_ticks, stop
 
 #: PostgreSQL refuses to run as root; this is who it runs as then.
 SERVER_USER = "pgserver"
 #: Where a root-only checkout keeps what that user must reach.
 STORE = Path("/var/lib/crewdeck")
-#: Bytes of a unix socket's path that the kernel takes, the name PostgreSQL adds already off.
-LONGEST_SOCKET_DIR = 107 - len("/.s.PGSQL.5432")
+SOCKET_NAME = ".s.PGSQL.5432"
 START_SECONDS = 60
 
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
@@ -35,6 +35,7 @@ class Postgres:
         self.user = server_user()
         self.home = home
         self.data = home / "data"
+        self.sockets = home
         self.log = home / "postgres.log"
         self.durable = durable
         self.binaries = _binaries(self.user)
@@ -43,9 +44,8 @@ class Postgres:
 
     def prepare(self) -> bool:
         """Makes the directory, ends a leftover server, begins `initdb` if needed. True if the data is new."""
-        _make_private(self.home, self.user)
-        if len(os.fsencode(self.home)) > LONGEST_SOCKET_DIR:
-            raise CannotStart(f"{self.home} is too long for a socket's path: move the checkout higher up")
+        make_private(self.home, self.user)
+        self.sockets = socket_directory(self.home, SOCKET_NAME, self.user)
         if (self.data / "PG_VERSION").is_file():
             self._end_leftover()
             return False
@@ -78,7 +78,7 @@ class Postgres:
             (self.home / "new").rename(self.data)
         options = [
             "listen_addresses=",
-            f"unix_socket_directories={self.home}",
+            f'unix_socket_directories="{self.sockets}"',
             "unix_socket_permissions=0700",
             "max_connections=120",
             "logging_collector=off",
@@ -105,8 +105,11 @@ class Postgres:
         if self.process is not None:
             stop(self.process, signal.SIGINT, 20)
 
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={quote(str(self.home), safe='/')}"
+        return f"postgresql://postgres@/{database}?host={quote(str(self.sockets), safe='/')}"
 
     def _pidfile(self) -> list[str]:
         try:
@@ -143,7 +146,7 @@ def home_for(var: Path) -> Path:
     user = server_user()
     if home.is_symlink():
         return home.resolve()
-    if home.is_dir() or user is None or _reachable(var):
+    if home.is_dir() or user is None or reachable(var):
         return home
     STORE.mkdir(mode=0o755, exist_ok=True)
     far = STORE / os.urandom(6).hex()
@@ -172,15 +175,6 @@ def server_user() -> str | None:
     return SERVER_USER
 
 
-def _make_private(home: Path, user: str | None) -> None:
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if user is not None:
-        shutil.chown(home, user, user)
-    elif home.stat().st_uid != os.geteuid():
-        raise CannotStart(f"{home} belongs to another user: run as that user, or remove it to start afresh")
-    home.chmod(0o700)
-
-
 def _binaries(user: str | None) -> Path:
     """The directory of `postgres` and `initdb`: a copy, if the server's user cannot reach the wheel."""
     found = importlib.util.find_spec("pgserver")
@@ -191,7 +185,7 @@ def _binaries(user: str | None) -> Path:
         )
     package = Path(found.submodule_search_locations[0]).resolve()
     binaries = Path("pgserver", "pginstall", "bin")
-    if user is None or _reachable(package):
+    if user is None or reachable(package):
         return package.parent / binaries
     version = next(iter(package.parent.glob("pgserver-*.dist-info"))).name.split("-")[1]
     copy = STORE / f"pgserver-{version}"
@@ -206,8 +200,3 @@ def _binaries(user: str | None) -> Path:
             # Somebody else was faster.
             shutil.rmtree(draft)
     return copy / binaries
-
-
-def _reachable(path: Path) -> bool:
-    """Whether any user may go down to `path`."""
-    return all(parent.stat().st_mode & 0o001 for parent in [path, *path.parents] if parent.exists())

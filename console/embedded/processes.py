@@ -32,20 +32,24 @@ def spawn(
     command: Sequence[str | Path],
     *,
     output: IO[bytes] | int | None = None,
+    errors: IO[bytes] | None = None,
     env: Mapping[str, str] | None = None,
     user: str | None = None,
     dies_by: signal.Signals = signal.SIGTERM,
     pass_fds: Sequence[int] = (),
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Starts `command` in a session of its own, so that Ctrl-C reaches only the parent."""
+    """Starts `command` in a session of its own, so that Ctrl-C reaches only the parent.
+
+    Its errors go where its output goes, unless `errors` says where.
+    """
     parent = os.getpid()
     as_user: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user else {}
     return subprocess.Popen(
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT if output is not None else None,
+        stderr=errors or (subprocess.STDOUT if output is not None else None),
         env=None if env is None else dict(env),
         cwd=cwd,
         start_new_session=True,

@@ -10,10 +10,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from console.embedded import CannotStart
+from console.embedded.places import make_private, socket_directory
 from console.embedded.processes import spawn, stop
 
+SOCKET_NAME = "redis.sock"
 START_SECONDS = 30
 
 
@@ -30,16 +34,14 @@ class RedisServer:
         self.executable = Path(found.submodule_search_locations[0]) / "bin" / "redis-server"
         self.home = home
         self.log = home / "redis.log"
-        self.socket = home / "redis.sock"
+        self.socket = home / SOCKET_NAME
         self.durable = durable
         self.process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
         """Ends a leftover server and spawns a new one; `wait` says when it answers."""
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.home.chmod(0o700)
-        if len(os.fsencode(self.socket)) > 107:
-            raise CannotStart(f"{self.socket} is too long for a socket: move the checkout higher up")
+        make_private(self.home)
+        self.socket = socket_directory(self.home, SOCKET_NAME) / SOCKET_NAME
         self._end_leftover()
         lock = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -72,19 +74,27 @@ class RedisServer:
         if self.process is not None:
             stop(self.process, signal.SIGTERM, 10)
 
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
     def url(self, database: int = 0) -> str:
         return f"unix://{quote(str(self.socket), safe='/')}?db={database}"
 
     def answers(self) -> bool:
         try:
-            with Redis(unix_socket_path=str(self.socket), socket_timeout=1) as client:
+            with self._client(1) as client:
                 return bool(client.ping())
         except RedisError:
             return False
 
+    def _client(self, timeout_seconds: float) -> Redis:
+        # By default it would try for seconds to reach a server that is not there.
+        retry = Retry(NoBackoff(), 0)
+        return Redis(unix_socket_path=str(self.socket), socket_timeout=timeout_seconds, retry=retry)
+
     def _end_leftover(self) -> None:
         try:
-            with Redis(unix_socket_path=str(self.socket), socket_timeout=5) as client:
+            with self._client(5) as client:
                 client.shutdown()
         except RedisError:
             pass
