@@ -1,0 +1,63 @@
+# The console's commands. `make run` and `make test` need nothing but make and Python 3.11 or 3.12.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is really there and supported; PYTHON= chooses another.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+	&& echo $$python && break; done)
+# Arguments for pytest, for example `make test PYTEST="tests/test_health.py -x"`.
+PYTEST ?=
+WORKERS := $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo "-n 2 --dist loadfile")
+
+.PHONY: run test bench setup check-python chromium
+
+run: $(VENV)/.runs
+	@exec $(BIN)/python -m console.embedded run --with-parent
+
+test: $(VENV)/.tests chromium
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(WORKERS) $(PYTEST)
+
+bench: $(VENV)/.tests
+	@if ls bench/*.py >/dev/null 2>&1; then \
+		for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done; \
+	else echo "There are no benchmarks yet."; fi
+
+setup: $(VENV)/.tests
+
+# Files that say what is installed: pip runs again only when the requirements change.
+$(VENV)/.runs: requirements.txt | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt || { \
+		echo "The packages could not be installed. If one has no wheel for this machine: use Python 3.11 or 3.12" \
+		"on Linux x86_64 (make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12)." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.tests: requirements-dev.txt $(VENV)/.runs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(BIN)/python: | check-python
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "No virtual environment could be made: install the venv module of $(PYTHON)" \
+		"(on Debian: apt-get install python3-venv)." >&2; exit 1; }
+
+check-python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Python 3.11 or 3.12 is needed and was not found: install one, or name it, make run PYTHON=/path/to/python3.12." >&2; \
+		exit 1; fi
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and \
+		"Python %d.%d is not supported: use 3.11 or 3.12, for example make run PYTHON=python3.12." % v)'
+
+# The browser tests drive Debian's Chromium.
+chromium:
+	@if ! command -v chromium >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing chromium ..."; \
+			(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium) >/dev/null; \
+		fi; \
+		command -v chromium >/dev/null || { \
+			echo "The browser tests need Chromium: install it (on Debian: apt-get install chromium)." >&2; exit 1; }; \
+	fi
