@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 # The first Python that is really there and supported; PYTHON= chooses another.
-PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
 	&& echo $$python && break; done)
 # Arguments for pytest, for example `make test PYTEST="tests/test_health.py -x"`.
@@ -16,9 +16,9 @@ run: $(VENV)/.runs
 	@exec $(BIN)/python -m console.embedded run --with-parent
 
 test: $(VENV)/.tests chromium
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST)
 
 bench: $(VENV)/.tests
@@ -29,7 +29,7 @@ bench: $(VENV)/.tests
 setup: $(VENV)/.tests
 
 # Files that say what is installed: pip runs again only when the requirements change.
-$(VENV)/.runs: requirements.txt | $(BIN)/python
+$(VENV)/.runs: requirements.txt $(VENV)/.made
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt || { \
 		echo "The packages could not be installed. If one has no wheel for this machine: use Python 3.11 or 3.12" \
 		"on Linux x86_64 (make $(firstword $(MAKECMDGOALS)) PYTHON=python3.12)." >&2; exit 1; }
@@ -39,10 +39,11 @@ $(VENV)/.tests: requirements-dev.txt $(VENV)/.runs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-$(BIN)/python: | check-python
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+$(VENV)/.made: | check-python
+	@$(PYTHON) -m venv $(VENV) || { \
 		echo "No virtual environment could be made: install the venv module of $(PYTHON)" \
 		"(on Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@touch $@
 
 check-python:
 	@if [ -z "$(PYTHON)" ]; then \
