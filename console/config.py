@@ -45,6 +45,8 @@ class Settings:
     #: A session ends this long after its last request, and this long after its start whatever happens.
     session_idle_minutes: float = 60
     session_absolute_hours: float = 12
+    #: Reverse proxies in front of the console: that many entries of X-Forwarded-For are believed.
+    trusted_proxies: int = 0
     #: Between two looks of the jobs that run "every few seconds".
     tick_seconds: float = 15
 
@@ -113,6 +115,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         timezone=_timezone(env),
         session_idle_minutes=_number(env, "SESSION_IDLE_MINUTES", 60),
         session_absolute_hours=_number(env, "SESSION_ABSOLUTE_HOURS", 12),
+        trusted_proxies=_proxies(env),
         tick_seconds=_number(env, "TICK_SECONDS", 15),
     )
 
@@ -180,6 +183,13 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < value < 5_300_000:
         raise SettingError(f"{name} is {raw!r}: give a number above 0")
     return value
+
+
+def _proxies(env: Mapping[str, str]) -> int:
+    raw = env.get("TRUSTED_PROXIES") or "0"
+    if not raw.isascii() or not raw.isdigit() or int(raw) > 9:
+        raise SettingError(f"TRUSTED_PROXIES is {raw!r}: give the number of reverse proxies, 0 to 9")
+    return int(raw)
 
 
 def _timezone(env: Mapping[str, str]) -> str:

@@ -60,10 +60,14 @@ db = SQLAlchemy(
     model_class=Base,
     engine_options={
         "pool_pre_ping": True,
+        # An error tells which statement, never the values: they are people's, and end in logs.
+        "hide_parameters": True,
         "connect_args": {
+            # Seconds: a page says that the database is away before its reader gives up.
+            "connect_timeout": 5,
             # Times leave and enter as UTC; a statement that hangs must not hold a worker for ever.
             "options": "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=20s"
-            " -c idle_in_transaction_session_timeout=120s"
+            " -c idle_in_transaction_session_timeout=120s",
         },
     },
 )

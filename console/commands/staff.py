@@ -1,0 +1,107 @@
+"""`flask staff`: who may sign in to the console. The only way to make the first administrator."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from console.db import retrying, transaction
+from console.errors import ConsoleError
+from console.models import User
+from console.services import accounts
+from console.states import STAFF_ROLES, UserRole
+
+group = AppGroup("staff", help="Who may sign in to the console.")
+
+password_stdin = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+)
+
+
+def in_one_step(command: Callable[..., str]) -> Callable[..., None]:
+    """Runs a command in a transaction and prints what it returns; a refusal is one line and exit code 1."""
+
+    @wraps(command)
+    def run(**arguments: Any) -> None:
+        def step() -> str:
+            with transaction():
+                return command(**arguments)
+
+        if "password_stdin" in arguments:
+            arguments["password"] = _read_password(from_stdin=arguments.pop("password_stdin"))
+        try:
+            click.echo(retrying(step))
+        except ConsoleError as error:
+            raise click.ClickException(str(error)) from None
+
+    return run
+
+
+@group.command("create")
+@click.argument("username")
+@click.option(
+    "--role", type=click.Choice([role.value for role in STAFF_ROLES], case_sensitive=False), required=True
+)
+@click.option("--organizer", "organizers", multiple=True, metavar="SLUG", help="Whose events they work on.")
+@password_stdin
+@in_one_step
+def create(username: str, role: str, organizers: tuple[str, ...], password: str) -> str:
+    """Makes an account for USERNAME. The password is asked for, twice."""
+    user = accounts.create_staff(
+        username, UserRole[role], organizer_slugs=organizers, password=password, actor=None
+    )
+    text = f"{user.username} can sign in as {user.role.value}"
+    if organizers:
+        text += f" of {', '.join(organizers)}"
+    elif user.role is UserRole.ORGANIZER:
+        text += ", and sees nothing until an organizer is given to them"
+    return text + "."
+
+
+@group.command("password")
+@click.argument("username")
+@password_stdin
+@in_one_step
+def set_password(username: str, password: str) -> str:
+    """Gives USERNAME a new password and ends their sessions."""
+    user = accounts.set_password(accounts.by_username(username).id, password, actor=None)
+    return f"{user.username} has a new password and was signed out everywhere."
+
+
+@group.command("role")
+@click.argument("username")
+@click.argument("role", type=click.Choice([role.value for role in UserRole], case_sensitive=False))
+@in_one_step
+def set_role(username: str, role: str) -> str:
+    """Gives USERNAME another role and ends their sessions. USER takes the access away."""
+    user = accounts.set_role(accounts.by_username(username).id, UserRole[role], actor=None)
+    return f"{user.username} is {user.role.value}."
+
+
+@group.command("sign-out")
+@click.argument("username")
+@in_one_step
+def sign_out(username: str) -> str:
+    """Ends every session of USERNAME."""
+    count = accounts.revoke_sessions(accounts.by_username(username).id, actor=None)
+    return f"{count} sessions of {username} ended."
+
+
+@group.command("list")
+@in_one_step
+def list_staff() -> str:
+    """Everybody who may sign in."""
+    return "\n".join(_line(user) for user in accounts.staff()) or "Nobody yet: `flask staff create`."
+
+
+def _line(user: User) -> str:
+    return f"{user.username:30} {user.role.value:10}" + ("" if user.active else " inactive")
+
+
+def _read_password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return click.prompt("Password", hide_input=True, confirmation_prompt="The same again")

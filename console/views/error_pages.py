@@ -1,0 +1,204 @@
+"""What is answered when something cannot be done: one calm page, or JSON; never a traceback, never SQL."""
+
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from flask import Flask, Response, current_app, g, jsonify, render_template, request
+from flask_babel import lazy_gettext as _l
+from flask_wtf.csrf import CSRFError
+from markupsafe import escape
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, StatementError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from console.db import db
+from console.errors import ConsoleError
+from console.services import integrity
+from console.views import login
+from console.views.formats import sentence
+
+
+class Page(NamedTuple):
+    """What happened, in a few words and in a sentence, and what to do now."""
+
+    title: Any
+    text: Any
+    what_now: Any = ""
+
+
+PAGES = {
+    400: Page(
+        _l("This request makes no sense"),
+        _l("Something in the address or in the form is not what was expected."),
+        _l("Go back and try again."),
+    ),
+    401: Page(
+        _l("You are signed out"),
+        _l("Nobody used this session for a while, or it was ended."),
+        _l("Sign in and do it again."),
+    ),
+    403: Page(
+        _l("This is not allowed"),
+        _l("Your role does not allow this."),
+        _l("If it should, ask an administrator."),
+    ),
+    404: Page(
+        _l("There is nothing here"),
+        _l("The page or the record does not exist, or it was removed."),
+        _l("Check the address."),
+    ),
+    405: Page(
+        _l("This address cannot be opened like that"),
+        _l("It only takes what a form sends."),
+        _l("Go back and use the button."),
+    ),
+    409: Page(_l("This could not be done"), "", _l("Go back and look again.")),
+    413: Page(
+        _l("This is too large"),
+        _l("The file or the form is larger than the console takes."),
+        _l("Send a smaller file."),
+    ),
+    422: Page(
+        _l("This value does not fit"),
+        _l("The database cannot keep one of the values."),
+        _l("Go back and correct it."),
+    ),
+    429: Page(_l("Too many attempts"), _l("Wait a little and try again.")),
+    500: Page(
+        _l("Something broke"),
+        _l("It is our mistake, not yours, and it was written down. Nothing of this step was saved."),
+        _l("Try again. If it happens twice, tell an administrator when it happened."),
+    ),
+    503: Page(
+        _l("Back in a moment"),
+        _l("The database does not answer. Nothing of this step was saved."),
+        _l("Wait a minute and try again."),
+    ),
+}
+
+TOO_OLD = Page(
+    _l("The page was open too long"),
+    _l("The page was open too long. Reload it and try again."),
+    _l("Nothing was changed."),
+)
+KEPT = _l("Nothing was changed yet. What you typed is kept on this page: send it again.")
+KEPT_SIGNED_OUT = _l("What you typed is kept on this page: sign in in another tab, then send it again here.")
+
+#: Larger forms are not written into the page that offers to send them again.
+RESEND_MAX_CHARACTERS = 200_000
+
+
+def init_app(app: Flask) -> None:
+    """Registers what answers each kind of failure."""
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(401, _signed_out)
+    app.register_error_handler(CSRFError, _csrf)
+    app.register_error_handler(ConsoleError, _refused)
+    for away in (OperationalError, InterfaceError, sa.exc.TimeoutError):
+        app.register_error_handler(away, _away)
+    app.register_error_handler(IntegrityError, _constraint)
+    # A number too large, a NUL in a text, a text that is no UUID, JSON a thousand levels deep.
+    for unfit in (DataError, StatementError, UnicodeEncodeError, RecursionError):
+        app.register_error_handler(unfit, _unfit)
+
+
+def wants_json() -> bool:
+    """Whether the answer goes to a script."""
+    return request.is_json or request.accept_mimetypes.best == "application/json"
+
+
+def answer(code: int, page: Page | None = None, *, keep_form: bool = False) -> Response:
+    """The error page of a status code, or JSON `{"error", "status"}` for a script.
+
+    `keep_form` offers to send again what was sent, when it came from one of our own pages.
+    """
+    page = page or PAGES.get(code) or PAGES[500 if code >= 500 else 400]
+    if wants_json():
+        response = jsonify(error=str(page.text or page.title), status=code)
+    else:
+        response = Response(_render(code, page, _form_to_resend() if keep_form else None))
+    response.status_code = code
+    return response
+
+
+def _render(code: int, page: Page, resend: dict[str, Any] | None) -> str:
+    # A transaction that failed answers no more questions, and the page must not wait for a database.
+    g.staff = None
+    what_now = page.what_now
+    if resend:
+        what_now = KEPT_SIGNED_OUT if code == 401 else KEPT
+    try:
+        db.session.rollback()
+        return render_template(
+            "error.html", code=code, title=page.title, text=page.text, what_now=what_now, resend=resend
+        )
+    except Exception:
+        current_app.logger.exception("the error page failed")
+        title, text = escape(page.title), escape(page.text)
+        return f"<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1><p>{text}</p>"
+
+
+def _http(error: HTTPException) -> Any:
+    code = error.code or 500
+    if code < 400:
+        return error
+    response = answer(code)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _signed_out(error: HTTPException) -> AnyResponse:
+    if wants_json() or request.method not in ("GET", "HEAD"):
+        return answer(401, keep_form=True)
+    return login.sign_in_first()
+
+
+def _csrf(error: CSRFError) -> Response:
+    return answer(400, TOO_OLD, keep_form=True)
+
+
+def _refused(error: ConsoleError) -> Response:
+    page = PAGES.get(error.status_code, PAGES[409])
+    return answer(error.status_code, Page(page.title, sentence(error), page.what_now))
+
+
+def _constraint(error: IntegrityError) -> Response:
+    return _refused(integrity.translate(error))
+
+
+def _away(error: Exception) -> Response:
+    original = getattr(error, "orig", None) or error
+    current_app.logger.error(
+        "the database is away: %s %s", type(original).__name__, getattr(original, "sqlstate", None) or ""
+    )
+    response = answer(503)
+    response.headers["Retry-After"] = "30"
+    return response
+
+
+def _unfit(error: Exception) -> Response:
+    current_app.logger.warning("a value does not fit: %s", type(error).__name__, exc_info=error)
+    return answer(422)
+
+
+def _form_to_resend() -> dict[str, Any] | None:
+    """The fields of a form that one of our own pages just sent, so that nothing typed is lost.
+
+    Only the browser can say that it was our page, and nothing that holds a password or a file is kept.
+    """
+    if request.method != "POST" or request.headers.get("Sec-Fetch-Site") != "same-origin":
+        return None
+    if request.endpoint is None or request.blueprint == login.blueprint.name:
+        return None
+    try:
+        fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+        files = any(file.filename for file in request.files.values())
+    except HTTPException:
+        return None
+    size = sum(len(name) + len(value) for name, value in fields)
+    if files or size > RESEND_MAX_CHARACTERS or any("password" in name for name, _ in fields):
+        return None
+    address = login.local_path(request.full_path.removesuffix("?"))
+    return {"url": address, "fields": fields} if address else None

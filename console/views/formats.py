@@ -1,0 +1,145 @@
+"""Values as people read them, in the language of the page: money, moments, people, states, refusals."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale, dates, numbers
+from flask import Flask, current_app
+from flask_babel import get_locale, gettext, pgettext
+
+from console.errors import ConsoleError
+from console.models import User
+from console.states import State
+
+#: The facts of a refusal that are words of ours. The others are somebody's: a crew's name is not translated.
+WORDS = frozenset({"field", "fields", "problem", "rule", "tables", "what"})
+
+
+def init_app(app: Flask) -> None:
+    """Makes the formatters filters of every template, and `state_label` a global too."""
+    for formatter in (money, localtime, ago, person, state_label):
+        app.jinja_env.filters[formatter.__name__] = formatter
+    app.jinja_env.globals["state_label"] = state_label
+
+
+def money(amount: Decimal | float | None, currency: str | None = "RUB") -> str:
+    """An amount with its currency; whole amounts without the two zeros. Nothing for None."""
+    if amount is None:
+        return ""
+    locale, code = _locale(), currency or "RUB"
+    # CLDR's own pattern, so that the sign stands where the language puts it.
+    pattern = locale.currency_formats["standard"].pattern
+    if amount == int(amount):
+        pattern = pattern.replace(".00", "")
+    # English knows the rouble by its letters only; letters need a space that a sign does not.
+    sign = "₽" if code == "RUB" else numbers.get_currency_symbol(code, locale)
+    if sign[-1:].isalpha():
+        pattern = pattern.replace("¤#", "¤\xa0#")
+    text = numbers.format_currency(amount, code, format=pattern, locale=locale, currency_digits=False)
+    return text.replace("RUB", sign)
+
+
+def localtime(dt: datetime | None, tz: str | None = None) -> str:
+    """A moment in the zone `tz` (the console's without it): 21 Nov 2026, 14:05.
+
+    In a zone whose clocks differ from the console's, its distance from UTC follows.
+    """
+    if dt is None:
+        return ""
+    home = _zone(current_app.config["SETTINGS"].timezone)
+    zone = _zone(tz) if tz else home
+    local = dt.astimezone(zone)
+    text = dates.format_datetime(local, "d MMM y, HH:mm", tzinfo=zone, locale=_locale())
+    if local.utcoffset() == dt.astimezone(home).utcoffset():
+        return text
+    return f"{text} ({_distance(local)})"
+
+
+def ago(dt: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, or how soon, a moment is; the date itself after 26 days, as the pages' script does."""
+    if dt is None:
+        return ""
+    now = now or datetime.now(UTC)
+    away = dt - now
+    seconds = abs(away.total_seconds())
+    if seconds < 45:
+        return gettext("now")
+    for unit, below, size in (("minute", 45 * 60, 60), ("hour", 22 * 3600, 3600), ("day", 26 * 86400, 86400)):
+        if seconds < below:
+            count = round(seconds / size)
+            if unit == "day" and count == 1:
+                return gettext("tomorrow") if away.total_seconds() > 0 else gettext("yesterday")
+            # A threshold that no larger unit reaches: the unit is the one chosen here.
+            return dates.format_timedelta(
+                (1 if away.total_seconds() > 0 else -1) * count * size,
+                granularity=unit,  # type: ignore[arg-type]
+                threshold=1_000_000,
+                add_direction=True,
+                format="short",
+                locale=_locale(),
+            )
+    zone = _zone(current_app.config["SETTINGS"].timezone)
+    local = dt.astimezone(zone)
+    pattern = "d MMM" if local.year == now.astimezone(zone).year else "d MMM y"
+    return dates.format_date(local, pattern, locale=_locale())
+
+
+def person(user: User | None) -> str:
+    """The name of a person, else their Telegram name, else their username; a dash for nobody.
+
+    Reads the profile: load it with the user where there are many.
+    """
+    if user is None:
+        return "—"
+    profile = user.profile
+    if profile is not None and profile.full_name:
+        return profile.full_name
+    if profile is not None and profile.telegram:
+        return f"@{profile.telegram}"
+    return user.username
+
+
+def state_label(value: Any) -> str:
+    """The label of a state, translated; anything else as text."""
+    if isinstance(value, State):
+        return pgettext(type(value).__name__, value.label)
+    return "" if value is None else str(value)
+
+
+def sentence(error: ConsoleError) -> str:
+    """What a refusal says, in the language of the page."""
+    facts = {name: _fact(name, value) for name, value in error.facts.items()}
+    return error.message(gettext(error.sentence()), facts)
+
+
+def _fact(name: str, value: Any) -> Any:
+    if isinstance(value, State):
+        return state_label(value)
+    if name in WORDS and isinstance(value, str) and value:
+        return gettext(value)
+    return value
+
+
+def _locale() -> Locale:
+    return get_locale() or Locale("en")
+
+
+@lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        # Another service wrote what is no zone: the console's own, not an error page.
+        return ZoneInfo(current_app.config["SETTINGS"].timezone)
+
+
+def _distance(local: datetime) -> str:
+    """A zone's distance from UTC, as UTC+8 or UTC+5:30."""
+    offset = local.utcoffset()
+    assert offset is not None
+    minutes = round(offset.total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    return f"UTC{'−' if minutes < 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
