@@ -1,5 +1,13 @@
 """The web process: `gunicorn wsgi:app`, and what `flask --app wsgi …` finds."""
 
-from console import create_app
+import sys
 
-app = create_app()
+from console import create_app
+from console.config import SettingError
+
+try:
+    app = create_app()
+except SettingError as error:
+    print(error, file=sys.stderr)  # noqa: T201 - one line instead of a traceback
+    # gunicorn takes this code as "do not try again".
+    sys.exit(3)
