@@ -73,6 +73,14 @@ class AlreadyWaiting(ConsoleError):
     """This person is already on the waitlist of this event."""
 
 
+class AlreadyOffered(ConsoleError):
+    """A seat is already offered to this person, and the offer is open."""
+
+
+class AlreadyPaid(ConsoleError):
+    """This booking is already paid, or nothing is to be paid for it."""
+
+
 class NoOffer(ConsoleError):
     """There is no live offer for this person: it was taken, declined, or it lapsed."""
 

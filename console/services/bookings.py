@@ -1,0 +1,265 @@
+"""Bookings: a person's seat on an event, from the hold to the end of the trip.
+
+Every change locks the event, then the booking, writes one log row, and an audit row when staff did it, and
+tells the person. `actor` None is the system.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from console import config, errors
+from console.db import db, lock, now, ring
+from console.models import Booking, Event, Payment, User, WaitlistEntry
+from console.services import audit, outbox, seats, waitlist
+from console.services.history import AS_JSON, before, log_booking
+from console.states import (
+    BookingPaymentStatus,
+    BookingStatus,
+    EventStatus,
+    NotificationCategory,
+    PaymentStatus,
+    move,
+)
+
+
+def locked_booking(booking_id: UUID) -> tuple[Event, Booking]:
+    """The booking and its event, both locked, in the order everybody keeps. Raises NotFound."""
+    # A booking never changes its event, so reading it without a lock is safe.
+    event_id = db.session.scalar(sa.select(Booking.event_id).where(Booking.id == booking_id))
+    if event_id is None:
+        raise errors.NotFound()
+    event = lock(Event, event_id)
+    return event, lock(Booking, booking_id)
+
+
+def create_booking(event_id: UUID, *, user_id: UUID, actor: User | None) -> Booking:
+    """Books a seat: PENDING until it is paid for, CONFIRMED at once when the event is free of charge.
+
+    A person on the waitlist leaves it; a live offer of theirs gives its seat. Raises NotFound, EventNotOpen,
+    EventOver, EventFull, AlreadyBooked.
+    """
+    try:
+        event = seats.take_seat(event_id)
+    except errors.EventFull:
+        return _book_own_offer(event_id, user_id, actor)
+    if seats.has_active_booking(event_id, user_id):
+        seats.give_back(event)
+        raise errors.AlreadyBooked()
+    entry = seats.waiting_entry(event_id, user_id)
+    if entry is not None:
+        if entry.notified_at is not None:
+            seats.give_back(event)
+        _end_waiting(entry, actor)
+    return seats.book_taken_seat(event, user_id=user_id, actor=actor)
+
+
+def _book_own_offer(event_id: UUID, user_id: UUID, actor: User | None) -> Booking:
+    """Books on a full event with the seat that the person's own offer holds. The event must be locked."""
+    if seats.has_active_booking(event_id, user_id):
+        raise errors.AlreadyBooked()
+    entry = seats.waiting_entry(event_id, user_id)
+    if entry is None or entry.notified_at is None:
+        raise errors.EventFull()
+    event = lock(Event, event_id)
+    _end_waiting(entry, actor)
+    return seats.book_taken_seat(event, user_id=user_id, actor=actor)
+
+
+def _end_waiting(entry: WaitlistEntry, actor: User | None) -> None:
+    audit.record(
+        actor,
+        "waitlist.book",
+        entry,
+        event_id=entry.event_id,
+        user_id=entry.user_id,
+        priority=entry.priority,
+    )
+    db.session.delete(entry)
+    db.session.flush()
+
+
+def book_or_wait(event_id: UUID, *, user_id: UUID, actor: User | None) -> Booking | WaitlistEntry:
+    """Books a seat, or, when the event is full, puts the person at the end of its waitlist.
+
+    Raises what `create_booking` and `waitlist.join` raise, except EventFull.
+    """
+    try:
+        return create_booking(event_id, user_id=user_id, actor=actor)
+    except errors.EventFull:
+        return waitlist.join(event_id, user_id=user_id, actor=actor)
+
+
+def confirm_booking(booking_id: UUID, *, actor: User | None) -> Booking:
+    """Confirms a pending booking, whatever became of its payment. Raises NotFound, TransitionRefused."""
+    event, booking = locked_booking(booking_id)
+    if booking.status is BookingStatus.EXPIRED:
+        # It holds no seat any more; only money that arrives late takes one again.
+        raise errors.TransitionRefused(current=booking.status, wanted=BookingStatus.CONFIRMED)
+    old = before(booking)
+    move(booking, BookingStatus.CONFIRMED)
+    booking.expires_at = None
+    log_booking(booking, "confirm", old, actor=actor)
+    outbox.tell(booking, NotificationCategory.BOOKING_CONFIRMED)
+    finish_if_over(event, booking)
+    return booking
+
+
+def finish_if_over(event: Event, booking: Booking) -> None:
+    """Completes a booking that was confirmed after its event had been completed. Both must be locked."""
+    if event.status is EventStatus.COMPLETED and booking.status is BookingStatus.CONFIRMED:
+        old = before(booking)
+        move(booking, BookingStatus.COMPLETED)
+        log_booking(booking, "complete", old, actor=None)
+
+
+def cancel_booking(booking_id: UUID, *, actor: User | None, reason: str) -> Booking:
+    """Cancels a booking: its seat is free, its places in crews are gone, the person is told why.
+
+    Money that was paid stays paid until it is marked as refunded. Raises NotFound, TransitionRefused.
+    """
+    event, booking = locked_booking(booking_id)
+    return cancel_locked(event, booking, actor=actor, reason=reason)
+
+
+def cancel_locked(event: Event, booking: Booking, *, actor: User | None, reason: str) -> Booking:
+    """Cancels a booking; it and its event must be locked. Raises TransitionRefused."""
+    old = before(booking)
+    move(booking, BookingStatus.CANCELLED)
+    close_payments(booking)
+    log_booking(booking, "cancel", old, actor=actor, reason=reason or None)
+    seats.give_back(event)
+    outbox.tell(booking, NotificationCategory.BOOKING_CANCELLED, reason=reason)
+    return booking
+
+
+def close_payments(booking: Booking) -> None:
+    """Closes the payments of a booking that nobody will make any more. The booking must be locked.
+
+    Those at an acquirer stay open: their money may be on its way, and then it must be seen.
+    """
+    closed = db.session.scalars(
+        sa.update(Payment)
+        .where(
+            Payment.booking_id == booking.id,
+            Payment.status == PaymentStatus.PENDING,
+            Payment.provider.is_(None),
+        )
+        .values(status=PaymentStatus.CANCELED)
+        .returning(Payment.id),
+        execution_options={"synchronize_session": "fetch"},
+    ).all()
+    unpaid = booking.payment_status is BookingPaymentStatus.PENDING
+    if unpaid and (booking.payment_id is None or booking.payment_id in closed):
+        booking.payment_status = BookingPaymentStatus.CANCELED
+
+
+def extend_hold(booking_id: UUID, *, minutes: float, actor: User | None) -> Booking:
+    """Gives a pending booking `minutes` more, counted from its deadline or from now, whichever is later.
+
+    Raises NotFound, HoldOver when it has expired already, TransitionRefused when it is not pending.
+    """
+    if not 0 < minutes <= 60 * 24 * 60:
+        raise errors.InvalidInput(field="Minutes", problem="give a number between 1 and 86400")
+    _, booking = locked_booking(booking_id)
+    if booking.status is BookingStatus.EXPIRED:
+        raise errors.HoldOver()
+    if booking.status is not BookingStatus.PENDING or booking.expires_at is None:
+        raise errors.TransitionRefused(current=booking.status, wanted=BookingStatus.PENDING)
+    set_hold(
+        booking,
+        max(booking.expires_at, now()) + timedelta(minutes=minutes),
+        action="extend_hold",
+        actor=actor,
+    )
+    return booking
+
+
+def set_hold(booking: Booking, until: datetime, *, action: str, actor: User | None) -> None:
+    """Moves the deadline of a pending booking, which must be locked."""
+    old = before(booking)
+    booking.expires_at = until
+    log_booking(booking, action, old, actor=actor)
+
+
+def mark_no_show(booking_id: UUID, *, actor: User | None) -> Booking:
+    """Notes that a confirmed person did not come; the seat stays theirs.
+
+    Raises NotFound, TransitionRefused.
+    """
+    _, booking = locked_booking(booking_id)
+    old = before(booking)
+    move(booking, BookingStatus.NO_SHOW)
+    log_booking(booking, "no_show", old, actor=actor)
+    return booking
+
+
+IN_REVIEW = (
+    "(b.payment_status = 'SUBMITTED' OR EXISTS (SELECT FROM payment.payments p"
+    " WHERE p.booking_id = b.id AND p.status = 'SUBMITTED'))"
+)
+
+#: Whoever works on a booking has its event locked: SKIP LOCKED on both leaves them alone, and never waits.
+DUE = """
+    SELECT b.id, b.event_id, b.user_id, b.status, b.payment_status, b.expires_at
+    FROM event.bookings b JOIN event.events e ON e.id = b.event_id
+    WHERE b.status = 'PENDING' AND b.expires_at <= now() AND {which}
+    ORDER BY b.expires_at LIMIT :limit
+    FOR NO KEY UPDATE OF e SKIP LOCKED FOR NO KEY UPDATE OF b SKIP LOCKED
+"""
+
+EXTEND = sa.text(f"""
+WITH due AS MATERIALIZED ({DUE.format(which=IN_REVIEW)}
+), extended AS (
+    UPDATE event.bookings b SET expires_at = now() + :review_hold, updated_at = now()
+    FROM due WHERE b.id = due.id
+    RETURNING b.id, b.status, b.payment_status, b.expires_at
+), logged AS (
+    INSERT INTO event.booking_logs (booking_id, action, old_value, new_value)
+    SELECT x.id, 'hold_for_review', {AS_JSON.format(row="due")}, {AS_JSON.format(row="x")}
+    FROM extended x JOIN due ON due.id = x.id
+)
+SELECT count(*) FROM extended
+""")  # noqa: S608 - constants only
+
+EXPIRE = sa.text(f"""
+WITH due AS MATERIALIZED ({DUE.format(which="NOT " + IN_REVIEW)}
+), expired AS (
+    UPDATE event.bookings b SET status = 'EXPIRED', updated_at = now()
+    FROM due WHERE b.id = due.id
+    RETURNING b.id, b.event_id, b.user_id, b.status, b.payment_status, b.expires_at
+), freed AS (
+    UPDATE event.events e SET available = e.available + f.seats, updated_at = now()
+    FROM (SELECT event_id, count(*) AS seats FROM expired GROUP BY event_id) f WHERE e.id = f.event_id
+), logged AS (
+    INSERT INTO event.booking_logs (booking_id, action, old_value, new_value)
+    SELECT x.id, 'expire', {AS_JSON.format(row="due")}, {AS_JSON.format(row="x")}
+    FROM expired x JOIN due ON due.id = x.id
+), told AS (
+    INSERT INTO notification.outbox (user_id, category, event_id, booking_id)
+    SELECT user_id, 'BOOKING_EXPIRED', event_id, id FROM expired
+)
+SELECT count(*) FROM expired
+""")  # noqa: S608 - constants only
+
+
+def expire_due(limit: int) -> int:
+    """Expires at most `limit` overdue bookings in one statement, and returns how many.
+
+    Seats, logs and notices change with them; places in crews go by trigger. Those whose payment is in review
+    are held for another review window (setting REVIEW_HOLD_HOURS) instead.
+    """
+    db.session.flush()
+    window = timedelta(hours=config.current().review_hold_hours)
+    db.session.execute(EXTEND, {"limit": limit, "review_hold": window})
+    expired = db.session.scalars(EXPIRE, {"limit": limit}).one()
+    if expired:
+        ring_all(("process-waitlist", "drain-outbox"))
+    return expired
+
+
+def ring_all(bells: Iterable[str]) -> None:
+    for bell in bells:
+        ring(bell)

@@ -1,0 +1,134 @@
+"""Files: a row in `media.files` for each file in the storage, and one in the storage for each row."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from console import config, errors
+from console.db import db, lock, now, ring
+from console.gateways import storage
+from console.models import File, User
+from console.services import audit
+from console.services.content import Content, examine
+from console.states import FileOwner
+
+#: An upload writes the file first and the row a moment later; a file this old without a row is an orphan.
+ORPHAN_AFTER_SECONDS = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file's row and its content."""
+
+    file: File
+    data: bytes
+
+
+def store_file(
+    owner_type: FileOwner,
+    owner_id: UUID,
+    content: bytes | Content,
+    *,
+    actor: User | None,
+    expires_at: datetime | None = None,
+) -> File:
+    """Stores a file for its owner; bytes are examined first, limit PROOF_MAX_MB. Flushes the row.
+
+    Raises FileRefused. When the transaction fails later, the file is left to `remove_orphans`.
+    """
+    if not isinstance(content, Content):
+        content = examine(content, max_mb=config.current().proof_max_mb)
+    name = uuid4().hex
+    key = f"{owner_type.lower()}/{name[:2]}/{name}.{content.extension}"
+    try:
+        address = storage.put(key, content.data)
+    except storage.StorageError as error:
+        raise errors.FileRefused(problem="the storage cannot take it now, try again later.") from error
+    file = File(
+        owner_type=owner_type,
+        owner_id=owner_id,
+        file_key=key,
+        content_type=content.content_type,
+        size_bytes=len(content.data),
+        storage_url=address,
+        expires_at=expires_at,
+        checksum=hashlib.sha256(content.data).hexdigest(),
+    )
+    db.session.add(file)
+    db.session.flush()
+    if actor is not None:
+        audit.record(actor, "file.store", file, after=audit.snapshot(file))
+        db.session.flush()
+    return file
+
+
+def read_file(file_id: UUID) -> Stored:
+    """A file with its content. Raises NotFound, also when its time is over or the storage has lost it."""
+    file = db.session.get(File, file_id)
+    if file is None or (file.expires_at is not None and file.expires_at <= now()):
+        raise errors.NotFound()
+    try:
+        return Stored(file, storage.get(file.file_key))
+    except storage.StorageError as error:
+        raise errors.NotFound() from error
+
+
+def remove_file(file_id: UUID, *, actor: User | None) -> None:
+    """Ends a file's time: nobody can read it any more, and the purge takes it away after the commit.
+
+    Removing it here would lose the file of a transaction that fails in the end. Raises NotFound.
+    """
+    file = lock(File, file_id)
+    old = audit.snapshot(file, ["expires_at"])
+    file.expires_at = now()
+    db.session.flush()
+    if actor is not None:
+        audit.record(actor, "file.remove", file, before=old, after=audit.snapshot(file, ["expires_at"]))
+        db.session.flush()
+    ring("purge-expired")
+
+
+def purge_due(limit: int) -> int:
+    """Removes at most `limit` files whose time is over from the storage, then their rows; returns how many.
+
+    The rows stay locked meanwhile. Killed in between, the next run finds the row, and no file is fine.
+    """
+    due = db.session.execute(
+        sa.select(File.id, File.file_key)
+        .where(File.expires_at <= sa.func.now())
+        .order_by(File.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for _, key in due:
+        storage.remove(key)
+    db.session.execute(
+        sa.delete(File).where(File.id.in_([row.id for row in due])),
+        execution_options={"synchronize_session": False},
+    )
+    return len(due)
+
+
+def remove_orphans(limit: int) -> int:
+    """Removes at most `limit` files from the storage that have no row, left by uploads that failed."""
+    removed = 0
+    batch: list[str] = []
+    for key in storage.stale_keys(ORPHAN_AFTER_SECONDS):
+        batch.append(key)
+        if len(batch) == 500:
+            removed += _remove_unknown(batch)
+            batch = []
+        if removed >= limit:
+            return removed
+    return removed + _remove_unknown(batch)
+
+
+def _remove_unknown(keys: list[str]) -> int:
+    known = set(db.session.scalars(sa.select(File.file_key).where(File.file_key.in_(keys))))
+    unknown = [key for key in keys if key not in known]
+    for key in unknown:
+        storage.remove(key)
+    return len(unknown)

@@ -1,0 +1,53 @@
+"""What happened to a booking: its log rows, and the audit row when staff did it.
+
+Values in the log are JSON: `status`, `payment_status` and `expires_at` always, `reason` and other facts where
+there are any.
+"""
+
+from typing import Any
+
+from console.db import db
+from console.models import Booking, BookingLog, User
+from console.services import audit
+
+COLUMNS = ["status", "payment_status", "expires_at"]
+
+#: The same values as SQL, for what is logged in set statements; {row} is the alias of a booking.
+AS_JSON = (
+    "jsonb_build_object('status', {row}.status, 'payment_status', {row}.payment_status,"
+    " 'expires_at', {row}.expires_at)"
+)
+
+
+def before(booking: Booking) -> dict[str, Any]:
+    """The values of a booking that its log keeps; take them before the change."""
+    return audit.snapshot(booking, COLUMNS)
+
+
+def log_booking(
+    booking: Booking,
+    action: str,
+    old: dict[str, Any] | None,
+    *,
+    actor: User | None,
+    **facts: Any,
+) -> None:
+    """Flushes the booking and writes its log row, and an audit row if `actor` is staff. No `old`: it is new.
+
+    Facts that are None are left out.
+    """
+    db.session.flush()
+    new = before(booking)
+    known = {name: value for name, value in facts.items() if value is not None}
+    db.session.add(
+        BookingLog(
+            booking_id=booking.id,
+            action=action,
+            old_value=None if old is None else audit.masked(old),
+            new_value=audit.masked({**new, **known}),
+            actor_user_id=actor.id if actor else None,
+        )
+    )
+    if actor is not None:
+        audit.record(actor, f"booking.{action}", booking, before=old, after=new, **known)
+    db.session.flush()

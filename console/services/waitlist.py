@@ -1,0 +1,264 @@
+"""The waitlist: who is next, who has an offer, and what becomes of it.
+
+A live offer holds a seat. An entry leaves the list when its offer is taken, declined or lapses; the audit log
+keeps what happened, also when the system did it (`actor` None).
+"""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from console import config, errors
+from console.db import db, lock, now, ring
+from console.models import Booking, Event, User, WaitlistEntry
+from console.services import audit, outbox, seats
+from console.states import NotificationCategory
+
+
+def offer_window() -> timedelta:
+    """How long an offered seat waits for its answer (setting WAITLIST_OFFER_MINUTES)."""
+    return timedelta(minutes=config.current().waitlist_offer_minutes)
+
+
+def locked_entry(entry_id: UUID) -> tuple[Event, WaitlistEntry]:
+    """The entry and its event, both locked. Raises NotFound."""
+    event_id = db.session.scalar(sa.select(WaitlistEntry.event_id).where(WaitlistEntry.id == entry_id))
+    if event_id is None:
+        raise errors.NotFound()
+    event = lock(Event, event_id)
+    return event, lock(WaitlistEntry, entry_id)
+
+
+def join(event_id: UUID, *, user_id: UUID, actor: User | None) -> WaitlistEntry:
+    """Puts a person at the end of the queue.
+
+    Raises NotFound, EventNotOpen, EventOver, AlreadyBooked, AlreadyWaiting.
+    """
+    event = lock(Event, event_id)
+    seats.check_open(event)
+    if seats.has_active_booking(event_id, user_id):
+        raise errors.AlreadyBooked()
+    if seats.waiting_entry(event_id, user_id) is not None:
+        raise errors.AlreadyWaiting()
+    last = db.session.scalar(
+        sa.select(sa.func.max(WaitlistEntry.priority)).where(WaitlistEntry.event_id == event_id)
+    )
+    entry = WaitlistEntry(event_id=event_id, user_id=user_id, priority=(last or 0) + 1)
+    db.session.add(entry)
+    db.session.flush()
+    _record(actor, "join", entry)
+    if event.available > 0:
+        ring("process-waitlist")
+    return entry
+
+
+def leave(entry_id: UUID, *, actor: User | None) -> None:
+    """Takes a person off the list; the seat of a live offer goes to the next in line. Raises NotFound."""
+    event, entry = locked_entry(entry_id)
+    _remove(event, entry, actor, "leave")
+
+
+def decline_offer(entry_id: UUID, *, actor: User | None) -> None:
+    """Passes an offered seat on; the person leaves the list. Raises NotFound, NoOffer."""
+    event, entry = locked_entry(entry_id)
+    if entry.notified_at is None:
+        raise errors.NoOffer()
+    _remove(event, entry, actor, "decline")
+
+
+def _remove(event: Event, entry: WaitlistEntry, actor: User | None, action: str) -> None:
+    _record(actor, action, entry)
+    offered = entry.notified_at is not None
+    db.session.delete(entry)
+    db.session.flush()
+    if offered:
+        seats.give_back(event)
+
+
+def accept_offer(entry_id: UUID, *, actor: User | None) -> Booking:
+    """Turns a live offer into a booking on the seat it holds: PENDING, or CONFIRMED if free of charge.
+
+    Raises NotFound, NoOffer when there is none or it has lapsed, EventNotOpen, EventOver, AlreadyBooked.
+    """
+    event, entry = locked_entry(entry_id)
+    lapses = entry.notification_expires_at
+    if lapses is None or lapses <= now():
+        raise errors.NoOffer()
+    seats.check_open(event)
+    _record(actor, "accept", entry)
+    user_id = entry.user_id
+    db.session.delete(entry)
+    db.session.flush()
+    return seats.book_taken_seat(event, user_id=user_id, actor=actor, action="accept_offer")
+
+
+def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:
+    """Offers a free seat to this person, whoever is before them. The reason stays in the audit log.
+
+    Raises NotFound, InvalidInput without a reason, EventNotOpen, EventOver, AlreadyOffered, EventFull.
+    """
+    if not reason.strip():
+        raise errors.InvalidInput(field="Reason", problem="say why this person goes first")
+    event, entry = locked_entry(entry_id)
+    seats.check_open(event)
+    if entry.notified_at is not None:
+        raise errors.AlreadyOffered()
+    if event.available < 1:
+        raise errors.EventFull()
+    event.available -= 1
+    entry.notified_at = now()
+    entry.notification_expires_at = entry.notified_at + offer_window()
+    db.session.flush()
+    _record(actor, "offer", entry, reason=reason, expires_at=entry.notification_expires_at)
+    outbox.notify(
+        entry.user_id,
+        category=NotificationCategory.WAITLIST_AVAILABLE,
+        event_id=event.id,
+        entry_id=entry.id,
+        expires_at=entry.notification_expires_at,
+    )
+    return entry
+
+
+def _record(actor: User | None, action: str, entry: WaitlistEntry, **facts: Any) -> None:
+    audit.record(
+        actor,
+        f"waitlist.{action}",
+        entry,
+        event_id=entry.event_id,
+        user_id=entry.user_id,
+        priority=entry.priority,
+        **facts,
+    )
+    db.session.flush()
+
+
+LAPSE = sa.text("""
+WITH due AS MATERIALIZED (
+    SELECT w.id, w.event_id, w.user_id, w.priority, w.notified_at, w.notification_expires_at
+    FROM event.waitlist w JOIN event.events e ON e.id = w.event_id
+    WHERE w.notified_at IS NOT NULL AND w.notification_expires_at <= now()
+    ORDER BY w.notification_expires_at LIMIT :limit
+    FOR NO KEY UPDATE OF e SKIP LOCKED FOR UPDATE OF w SKIP LOCKED
+), lapsed AS (
+    DELETE FROM event.waitlist w USING due WHERE w.id = due.id RETURNING w.*
+), freed AS (
+    UPDATE event.events e SET available = e.available + f.seats, updated_at = now()
+    FROM (SELECT event_id, count(*) AS seats FROM lapsed GROUP BY event_id) f WHERE e.id = f.event_id
+), kept AS (
+    INSERT INTO "user".audit_log (action, target_type, target_id, payload)
+    SELECT 'waitlist.lapse', 'event.waitlist', id, jsonb_build_object('event_id', event_id,
+        'user_id', user_id, 'priority', priority, 'notified_at', notified_at,
+        'expires_at', notification_expires_at)
+    FROM lapsed
+)
+SELECT count(*) FROM lapsed
+""")
+
+
+def lapse_due(limit: int) -> int:
+    """Ends at most `limit` offers whose time is over, in one statement: their seats are free again."""
+    db.session.flush()
+    lapsed = db.session.scalars(LAPSE, {"limit": limit}).one()
+    if lapsed:
+        ring("process-waitlist")
+    return lapsed
+
+
+#: `available` is read from the locked event; the update counts what it really changed, so a seat is taken for
+#: each offer and for nothing else, whatever happened to an entry meanwhile.
+OFFER = """
+WITH free AS MATERIALIZED (
+    SELECT e.id, e.available FROM event.events e
+    WHERE e.status = 'PUBLISHED' AND e.available > 0 AND {events}
+        AND EXISTS (SELECT FROM event.waitlist w WHERE w.event_id = e.id AND {next_in_line})
+    ORDER BY e.date_start, e.id LIMIT :limit
+    FOR NO KEY UPDATE OF e {wait}
+), next AS MATERIALIZED (
+    SELECT w.id FROM free CROSS JOIN LATERAL (
+        SELECT w.id, w.event_id, w.priority FROM event.waitlist w
+        WHERE w.event_id = free.id AND {next_in_line}
+        ORDER BY w.priority LIMIT least(free.available, :per_event)
+    ) w ORDER BY w.event_id, w.priority LIMIT :limit
+), offered AS (
+    UPDATE event.waitlist w
+    SET notified_at = now(), notification_expires_at = now() + :offer_window, updated_at = now()
+    FROM next WHERE w.id = next.id AND w.notified_at IS NULL
+    RETURNING w.id, w.event_id, w.user_id, w.priority, w.notification_expires_at AS expires_at
+), taken AS (
+    UPDATE event.events e SET available = e.available - o.seats, updated_at = now()
+    FROM (SELECT event_id, count(*) AS seats FROM offered GROUP BY event_id) o WHERE e.id = o.event_id
+), kept AS (
+    INSERT INTO "user".audit_log (actor_user_id, action, target_type, target_id, payload)
+    SELECT CAST(:actor_id AS uuid), 'waitlist.offer', 'event.waitlist', id, jsonb_build_object(
+        'event_id', event_id, 'user_id', user_id, 'priority', priority, 'expires_at', expires_at)
+    FROM offered
+), told AS (
+    INSERT INTO notification.outbox (user_id, category, event_id, payload)
+    SELECT user_id, 'WAITLIST_AVAILABLE', event_id,
+        jsonb_build_object('entry_id', id, 'expires_at', expires_at)
+    FROM offered
+)
+SELECT count(*) FROM offered
+"""
+
+#: Waiting, not booked already, and somebody who will hear of it.
+NEXT_IN_LINE = """
+    w.notified_at IS NULL
+    AND NOT EXISTS (SELECT FROM event.bookings b WHERE b.user_id = w.user_id AND b.event_id = w.event_id
+                    AND b.status IN ('PENDING', 'CONFIRMED'))
+    AND {reachable}
+""".format(reachable=outbox.reachable("w.user_id", NotificationCategory.WAITLIST_AVAILABLE))
+
+#: Nobody is offered a seat on a trip that leaves before the offer would lapse.
+OFFER_EVERYWHERE = sa.text(
+    OFFER.format(
+        events="e.auto_offers AND e.date_start > now() + :offer_window",
+        next_in_line=NEXT_IN_LINE,
+        wait="SKIP LOCKED",
+    )
+)
+OFFER_HERE = sa.text(OFFER.format(events="e.id = :event_id", next_in_line=NEXT_IN_LINE, wait=""))
+
+
+def offer_due(limit: int) -> int:
+    """Offers free seats to the next in line over all events, at most `limit`, in one statement.
+
+    Only for published events that are further away than one offer window and whose automatic offers are on.
+    Whoever cannot be told is passed over.
+    """
+    return _offer(OFFER_EVERYWHERE, None, limit=limit, per_event=limit)
+
+
+def offer_next(event_id: UUID, *, count: int, actor: User | None) -> int:
+    """Offers seats to the next `count` people of this event who can be told; returns how many got one.
+
+    Works with automatic offers switched off. Raises NotFound, EventNotOpen, EventOver, EventFull.
+    """
+    if count < 1:
+        raise errors.InvalidInput(field="Count", problem="give a number of 1 or more")
+    event = lock(Event, event_id)
+    seats.check_open(event)
+    if event.available < 1:
+        raise errors.EventFull()
+    offered = _offer(OFFER_HERE, actor, limit=count, per_event=count, event_id=event_id)
+    db.session.refresh(event)
+    return offered
+
+
+def _offer(statement: sa.TextClause, actor: User | None, **values: object) -> int:
+    db.session.flush()
+    offered = db.session.scalars(
+        statement,
+        {
+            "offer_window": offer_window(),
+            "actor_id": actor.id if actor else None,
+            **outbox.channels(),
+            **values,
+        },
+    ).one()
+    if offered:
+        ring("drain-outbox")
+    return offered
