@@ -82,9 +82,7 @@ class Parts:
         """One line on a part that is not running, None while all are."""
         for part in self.all:
             if _ended(part) is not None:
-                log = self.log_path(part.name)
-                lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-                return f"{part.name} ended while starting: {lines[-1]} (see {log})"
+                return f"{part.name} ended while starting: {self.last_words(part.name)}"
         return None
 
     def stop(self) -> None:
@@ -106,6 +104,12 @@ class Parts:
         for name, pid, ticks in reversed(records):
             if end(pid, ticks, signal.SIGTERM, PATIENCE_SECONDS / 2):
                 print(f"Ended the {name} of an earlier run.", flush=True)
+
+    def last_words(self, name: str) -> str:
+        """The last line of a log, and where the rest is."""
+        path = self.log_path(name)
+        lines = path.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        return f"{lines[-1]} (see {path})"
 
     def log_path(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -6,8 +6,8 @@ as long as `initdb`. It reports one JSON line a step on its standard output.
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stdout
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +19,8 @@ from console import create_app
 from console.config import ROOT, SettingError, load_settings
 from console.db import db
 from console.embedded import CannotStart
+from console.models import User
 
-DEMO = hasattr(__import__("console.demo").demo, "load")  # until it is there
 #: How long an embedded server may take to answer.
 PATIENCE_SECONDS = 90
 OLDEST_POSTGRES = 160000
@@ -54,9 +54,12 @@ def _prepare(out: Any, *, embedded: bool) -> None:
     with app.app_context():
         _migrate()
         _tell(out, step="migrated")
-        if DEMO and _load_demo():
+        from console import demo  # noqa: PLC0415 - the migrations do not wait for its modules
+
+        if demo.is_empty():
+            demo.load()
             _tell(out, step="demo")
-        _tell(out, step="logins", logins=_logins() if DEMO else [])
+        _tell(out, step="logins", logins=_in_database(demo.LOGINS))
 
 
 def _make_database(url: str) -> None:
@@ -118,32 +121,11 @@ def _migrate() -> None:
     upgrade(str(ROOT / "migrations"))
 
 
-def _load_demo() -> bool:
-    """Fills an empty database. Returns whether it was empty."""
-    with db.engine.connect() as connection:
-        full = connection.scalar(
-            sa.text('SELECT EXISTS (SELECT FROM "user".users) OR EXISTS (SELECT FROM event.events)')
-        )
-    if full:
-        return False
-    from console import demo  # noqa: PLC0415 - only a first start needs it
-
-    demo.load()
-    return True
-
-
-def _logins() -> list[tuple[str, str, str]]:
-    """The demo's (role, username, password) that are in this database."""
-    from console import demo  # noqa: PLC0415
-
-    with db.engine.connect() as connection:
-        there = set(
-            connection.execute(
-                sa.text('SELECT username FROM "user".users WHERE active AND username = ANY(:names)'),
-                {"names": [username for _, username, _ in demo.LOGINS]},
-            ).scalars()
-        )
-    return [login for login in demo.LOGINS if login[1] in there]
+def _in_database(logins: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Those of the (role, username, password) that may sign in to this database."""
+    query = sa.select(User.username).where(User.active, User.username.in_([name for _, name, _ in logins]))
+    there = set(db.session.scalars(query))
+    return [login for login in logins if login[1] in there]
 
 
 def _tell(out: Any, **facts: Any) -> None:

@@ -211,7 +211,7 @@ class Supervisor:
                     self._step("demo data is loaded")
                 elif facts["step"] == "logins":
                     return [(role, name, word) for role, name, word in facts["logins"]]
-        raise CannotStart(f"preparing the database failed: see {self.logs / 'prepare.log'}")
+        raise CannotStart(f"preparing the database failed: {self.parts.last_words('prepare')}")
 
     def _await_ready(self, port: int) -> None:
         deadline = time.monotonic() + READY_SECONDS
