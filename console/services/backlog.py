@@ -1,30 +1,71 @@
 """What is due and waits for a job: the numbers that must fall back to nought by themselves."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
 import sqlalchemy as sa
 
 from console.models import Booking, OutboxMessage, WaitlistEntry, WebhookEvent
 from console.states import BookingStatus, OutboxStatus, WebhookStatus
 
 
-def counts(connection: sa.Connection) -> dict[str, int]:
-    """Rows by kind, counted over the partial indexes the jobs themselves use; changes nothing."""
+@dataclass(frozen=True)
+class Waiting:
+    """How many rows of a kind wait, and since when the oldest does; None when none waits."""
+
+    count: int
+    oldest_at: datetime | None
+
+
+def _due() -> Mapping[str, tuple[Any, tuple[sa.ColumnElement[bool], ...]]]:
+    """Of each kind, since when a row waits, and which rows do: over the indexes the jobs themselves use."""
     now = sa.func.now()
-    due = {
-        "overdue_holds": sa.select(sa.func.count())
-        .select_from(Booking)
-        .where(Booking.status == BookingStatus.PENDING, Booking.expires_at < now),
-        "lapsed_offers": sa.select(sa.func.count())
-        .select_from(WaitlistEntry)
-        .where(WaitlistEntry.notified_at.is_not(None), WaitlistEntry.notification_expires_at < now),
-        "due_notices": sa.select(sa.func.count())
-        .select_from(OutboxMessage)
-        .where(OutboxMessage.status == OutboxStatus.PENDING, OutboxMessage.next_attempt_at <= now),
-        "lapsed_leases": sa.select(sa.func.count())
-        .select_from(OutboxMessage)
-        .where(OutboxMessage.status == OutboxStatus.SENDING, OutboxMessage.leased_until < now),
-        "unapplied_webhooks": sa.select(sa.func.count())
-        .select_from(WebhookEvent)
-        .where(WebhookEvent.status == WebhookStatus.PENDING, WebhookEvent.next_attempt_at <= now),
+    return {
+        "overdue_holds": (
+            Booking.expires_at,
+            (Booking.status == BookingStatus.PENDING, Booking.expires_at < now),
+        ),
+        "lapsed_offers": (
+            WaitlistEntry.notification_expires_at,
+            (WaitlistEntry.notified_at.is_not(None), WaitlistEntry.notification_expires_at < now),
+        ),
+        "due_notices": (
+            OutboxMessage.next_attempt_at,
+            (OutboxMessage.status == OutboxStatus.PENDING, OutboxMessage.next_attempt_at <= now),
+        ),
+        "lapsed_leases": (
+            OutboxMessage.leased_until,
+            (OutboxMessage.status == OutboxStatus.SENDING, OutboxMessage.leased_until < now),
+        ),
+        "unapplied_webhooks": (
+            WebhookEvent.next_attempt_at,
+            (WebhookEvent.status == WebhookStatus.PENDING, WebhookEvent.next_attempt_at <= now),
+        ),
     }
-    row = connection.execute(sa.select(*(query.scalar_subquery().label(name) for name, query in due.items())))
-    return dict(row.mappings().one())
+
+
+def counts(connection: sa.Connection) -> dict[str, int]:
+    """Rows by kind; changes nothing."""
+    queries = {name: sa.select(sa.func.count()).where(*rows) for name, (_, rows) in _due().items()}
+    return dict(connection.execute(_side_by_side(queries)).mappings().one())
+
+
+def waiting(connection: Any, *, bound: int) -> dict[str, Waiting]:
+    """Rows by kind, counted to `bound` and one more, with the age of the oldest; changes nothing.
+
+    `connection` may be a session.
+    """
+    queries = {}
+    for name, (since, rows) in _due().items():
+        some = sa.select(since).where(*rows).limit(bound + 1).subquery()
+        queries[f"{name}_count"] = sa.select(sa.func.count()).select_from(some)
+        queries[f"{name}_oldest"] = sa.select(since).where(*rows).order_by(since).limit(1)
+    found = connection.execute(_side_by_side(queries)).mappings().one()
+    return {name: Waiting(found[f"{name}_count"], found[f"{name}_oldest"]) for name in _due()}
+
+
+def _side_by_side(queries: Mapping[str, sa.Select[Any]]) -> sa.Select[Any]:
+    """One row with the single value of each query."""
+    return sa.select(*(query.scalar_subquery().label(name) for name, query in queries.items()))

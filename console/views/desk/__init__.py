@@ -1,0 +1,43 @@
+"""The desks: pages named by work, one file each."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+from flask_admin import Admin
+
+from console import policy
+from console.views.desk.booking import BookingView
+from console.views.desk.event import EventView
+from console.views.desk.jobs import JobsView, scheduler_silence
+from console.views.desk.notices import NoticesView
+from console.views.desk.receipts import ReceiptsView
+from console.views.desk.seating import SeatingView
+from console.views.desk.waitlist import WaitlistView
+from console.views.desk.webhooks import WebhooksView
+from console.views.login import current_staff
+
+
+def init_app(admin: Admin) -> None:
+    """Registers every desk but the dashboard, which is the index of the console."""
+    event = "/desk/events/<uuid:event_id>"
+    admin.add_view(EventView("Events", "desk_events", "/desk/events"))
+    admin.add_view(BookingView("Bookings", "desk_bookings", f"{event}/bookings"))
+    admin.add_view(WaitlistView("Waitlist", "desk_waitlist", f"{event}/waitlist"))
+    admin.add_view(SeatingView("Seating", "desk_seating", f"{event}/seating"))
+    admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
+    admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))
+    admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
+    admin.add_view(JobsView("Jobs", "desk_jobs", "/desk/jobs"))
+    app: Flask = admin.app
+    app.context_processor(_scheduler)
+
+
+def _scheduler() -> dict[str, Any]:
+    """`scheduler_silent()`: when the scheduler was last heard, for who can do something about its silence."""
+
+    def scheduler_silent() -> datetime | None:
+        user = current_staff()
+        return scheduler_silence() if user is not None and policy.may(user, "jobs") else None
+
+    return {"scheduler_silent": scheduler_silent}

@@ -1,0 +1,194 @@
+"""What happened lately, in words: the booking logs and the audit log, read together."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from console import policy
+from console.db import Base, db
+from console.models import AuditLog, Booking, BookingLog, Crew, Event, User
+from console.views.columns import models_by_table, table_label
+from console.views.labels import Labels
+
+#: For a person who sees a part of the bookings: further back, the search for their own would cost too much.
+LOOKED_BACK = timedelta(days=7)
+
+#: An action of either log, in words. Of the audit log's rows on bookings the booking logs tell the same.
+WORDS = {
+    "create": _l("Booked"),
+    "accept_offer": _l("Offer taken"),
+    "confirm": _l("Booking confirmed"),
+    "cancel": _l("Booking cancelled"),
+    "expire": _l("Hold ran out"),
+    "hold_for_review": _l("Held for the review"),
+    "extend_hold": _l("Hold extended"),
+    "complete": _l("Attended"),
+    "no_show": _l("Did not come"),
+    "start_payment": _l("Payment started"),
+    "submit_proof": _l("Proof uploaded"),
+    "approve_receipt": _l("Proof approved"),
+    "reject_receipt": _l("Proof rejected"),
+    "register_cash": _l("Cash registered"),
+    "refund": _l("Refunded"),
+    "event.create": _l("Event created"),
+    "event.publish": _l("Event published"),
+    "event.change_capacity": _l("Capacity changed"),
+    "event.cancel": _l("Event cancelled"),
+    "waitlist.join": _l("Joined the waitlist"),
+    "waitlist.leave": _l("Left the waitlist"),
+    "waitlist.offer": _l("Seat offered"),
+    "waitlist.accept": _l("Offer taken"),
+    "waitlist.decline": _l("Offer declined"),
+    "waitlist.lapse": _l("Offer lapsed"),
+    "waitlist.book": _l("Booked from the waitlist"),
+    "waitlist.close": _l("Waitlist closed"),
+    "waitlist.move": _l("Moved in the line"),
+    "crew.place": _l("Seated"),
+    "crew.move": _l("Moved to another seat"),
+    "crew.unplace": _l("Taken out of a crew"),
+    "receipt.approve": _l("Proof approved"),
+    "receipt.reject": _l("Proof rejected"),
+    "payment.refund": _l("Refunded"),
+    "file.store": _l("File stored"),
+    "file.remove": _l("File removed"),
+    "sign_in": _l("Signed in"),
+    "sign_out": _l("Signed out"),
+    "set_password": _l("New password"),
+    "set_role": _l("New role"),
+    "deactivate": _l("Account closed"),
+    "activate": _l("Account opened"),
+}
+
+#: For rows of a table edited by hand; the table's name follows.
+CRUD = {"create": _l("Created"), "update": _l("Changed"), "delete": _l("Deleted")}
+
+#: What says nothing that the row next to it does not say.
+UNTOLD = ("sign_in", "sign_out", "start_payment", "hold_for_review", "file.store")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happened: when, what, to whom or what, and who did it."""
+
+    at: datetime
+    what: str
+    subject: str
+    url: str
+    who: str
+
+
+def latest_steps(user: User, limit: int) -> list[Step]:
+    """What happened last among what `user` may see: two statements."""
+    logs = _logs().where(BookingLog.action.not_in(UNTOLD))
+    parts = []
+    if user.role is policy.ADMIN:
+        parts = [_newest(logs, BookingLog, limit), _newest(_audit(), AuditLog, limit)]
+    elif policy.allowed(user, "event.booking_logs", policy.Action.READ):
+        recent = BookingLog.created_at > sa.func.now() - LOOKED_BACK
+        criterion = policy.scope(user, BookingLog)
+        logs = logs.where(recent) if criterion is None else logs.where(recent, criterion)
+        parts = [_newest(logs, BookingLog, limit)]
+    else:
+        # Who reads neither log sees what they did themselves.
+        parts = [_newest(_audit().where(AuditLog.actor_user_id == user.id), AuditLog, limit)]
+    return _told(user, parts, limit)
+
+
+def steps_of_event(user: User, event: Event, limit: int = 12) -> list[Step]:
+    """What happened last to the event and its bookings; nothing for who may read neither log."""
+    parts = []
+    if policy.allowed(user, "event.booking_logs", policy.Action.READ):
+        of_event = BookingLog.booking_id.in_(sa.select(Booking.id).where(Booking.event_id == event.id))
+        parts.append(_newest(_logs().where(BookingLog.action.not_in(UNTOLD), of_event), BookingLog, limit))
+    if policy.allowed(user, "user.audit_log", policy.Action.READ):
+        on_event = sa.and_(AuditLog.target_type == "event.events", AuditLog.target_id == event.id)
+        parts.append(_newest(_audit().where(on_event), AuditLog, limit))
+    return _told(user, parts, limit) if parts else []
+
+
+def in_words(action: str, table: str = "") -> str:
+    """An action as people read it; one that we do not know, as it is."""
+    if action in CRUD and table != "event.bookings":
+        return f"{CRUD[action]}: {table_label(table)}"
+    return str(WORDS.get(action, action))
+
+
+def _logs() -> sa.Select[Any]:
+    return sa.select(
+        BookingLog.created_at.label("at"),
+        BookingLog.action,
+        BookingLog.actor_user_id.label("actor"),
+        sa.literal("event.bookings").label("table"),
+        BookingLog.booking_id.label("key"),
+        sa.func.jsonb_build_object("user_id", Booking.user_id, "event_id", Booking.event_id).label("payload"),
+    ).join(Booking, Booking.id == BookingLog.booking_id)
+
+
+def _audit() -> sa.Select[Any]:
+    return sa.select(
+        AuditLog.created_at.label("at"),
+        AuditLog.action,
+        AuditLog.actor_user_id.label("actor"),
+        AuditLog.target_type.label("table"),
+        AuditLog.target_id.label("key"),
+        AuditLog.payload,
+    ).where(AuditLog.action.not_like("booking.%"), AuditLog.action.not_in(UNTOLD))
+
+
+def _newest(query: sa.Select[Any], model: type[BookingLog] | type[AuditLog], limit: int) -> sa.Select[Any]:
+    newest = query.order_by(model.created_at.desc(), model.id.desc()).limit(limit).subquery()
+    return sa.select(newest)
+
+
+def _told(user: User, parts: list[sa.Select[Any]], limit: int) -> list[Step]:
+    both = sa.union_all(*parts).subquery()
+    rows = db.session.execute(sa.select(both).order_by(both.c.at.desc()).limit(limit)).all()
+    labels = Labels(user)
+    labels.load(wanted for row in rows for wanted in _named(row))
+    return [_step(row, labels) for row in rows]
+
+
+def _named(row: Any) -> list[tuple[Any, Any]]:
+    """The rows whose names a step needs."""
+    wanted: list[tuple[Any, Any]] = [(User, row.actor)] if row.actor else []
+    model = models_by_table().get(row.table)
+    if model is not None and model is not Booking and row.key is not None:
+        wanted.append((model, row.key))
+    return wanted + [(model, key) for model, _name, key in _facts(row.payload)]
+
+
+def _facts(payload: dict[str, Any] | None) -> list[tuple[type[Base], str, UUID]]:
+    """The person, the crew and the event that a row names: what is left of a row that is gone."""
+    facts = payload or {}
+    # Of a place that was freed, only the values before tell whose it was.
+    facts = {**(facts.get("before") or {}), **(facts.get("after") or {}), **facts}
+    found: list[tuple[type[Base], str, UUID]] = []
+    for model, name in ((User, "user_id"), (Crew, "crew_id"), (Event, "event_id")):
+        try:
+            found.append((model, name, UUID(facts[name])))
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def _step(row: Any, labels: Labels) -> Step:
+    target = labels.get(models_by_table().get(row.table), row.key)
+    actor = labels.get(User, row.actor)
+    facts = {name: key for _model, name, key in _facts(row.payload)}
+    known = [found for model, _name, key in _facts(row.payload) if (found := labels.get(model, key))]
+    url = next((label.url for label in (target, *known[::-1]) if label and label.url), "")
+    if row.table == "event.bookings" and "event_id" in facts:
+        url = url_for("desk_bookings.index", event_id=facts["event_id"], booking_id=row.key)
+    return Step(
+        at=row.at,
+        what=in_words(row.action, row.table),
+        subject=" · ".join(label.text for label in known) or (target.line if target else ""),
+        url=url,
+        who=actor.text if actor else _("System"),
+    )

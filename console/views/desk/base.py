@@ -1,0 +1,113 @@
+"""DeskView: what the desks share on top of StaffView."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+from uuid import UUID
+
+from flask import abort, flash, redirect, request
+from flask_babel import gettext
+from werkzeug.wrappers import Response
+
+from console import policy
+from console.db import Base
+from console.errors import InvalidInput
+from console.models import User
+from console.views.base import StaffView
+
+Row = TypeVar("Row", bound=Base)
+
+#: Longer than any reason staff give; what is longer was pasted by mistake.
+REASON_MAX = 500
+
+
+class DeskView(StaffView):
+    """A desk. Its `index` answers at the exact address it was registered at, without a slash at the end."""
+
+    menu_group = "desks"
+
+    def __init__(self, name: str, endpoint: str, url: str) -> None:
+        self._default_view = "index"
+        super().__init__(name=name, endpoint=endpoint, url=url)
+
+    def render(self, template: str, **kwargs: Any) -> str:
+        kwargs.setdefault("contact", self.contact)
+        return super().render(template, **kwargs)
+
+    def contact(self, someone: User | None) -> str:
+        """How to reach a person, in a few characters, for who may read profiles."""
+        profile = someone.profile if someone is not None else None
+        if profile is None or not policy.allowed(self.user, "user.profiles", policy.Action.READ):
+            return ""
+        return (
+            f"@{profile.telegram.lstrip('@')}" if profile.telegram else profile.phone or profile.email or ""
+        )
+
+    def found(self, model: type[Row], *key: Any) -> Row:
+        """The row with this key; answers 404 when there is none or it is out of the person's reach."""
+        row = policy.find(self.user, model, *key)
+        if row is None:
+            abort(404)
+        return row
+
+    def need(self, work: str) -> User:
+        """The signed-in person, if they may do this work; for others the address does not exist."""
+        if not policy.may(self.user, work):
+            abort(404)
+        return self.user
+
+
+def done(message: str, url: str) -> Response:
+    """The answer to work that was done: a toast that says what came of it, on the page it leads to."""
+    flash(message, "success")
+    return redirect(url, 303)
+
+
+def typed(name: str, label: str, *, required: bool = True, most: int = REASON_MAX) -> str:
+    """A text of the posted form, on the line it was typed. Raises InvalidInput."""
+    text = request.form.get(name, "").strip()
+    if required and not text:
+        raise InvalidInput(field=label, problem=gettext("say it in a few words."))
+    if len(text) > most or "\0" in text:
+        raise InvalidInput(field=label, problem=gettext("this is too long."))
+    return text
+
+
+def typed_number(name: str, label: str, *, least: int = 0, most: int = 100_000) -> int:
+    """A whole number of the posted form, within its limits. Raises InvalidInput."""
+    text = request.form.get(name, "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+        raise InvalidInput(
+            field=label, problem=gettext("give a number from %(least)s to %(most)s.", least=least, most=most)
+        )
+    return int(text)
+
+
+def typed_money(name: str, label: str) -> Decimal:
+    """An amount of the posted form; a comma may stand for the point. Raises InvalidInput."""
+    text = request.form.get(name, "").strip().replace(",", ".").replace(" ", "").replace("\u00a0", "")
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or not 0 < amount < Decimal(10**10) or amount != round(amount, 2):
+        raise InvalidInput(field=label, problem=gettext("give an amount, such as 4500 or 4500.50."))
+    return amount
+
+
+def typed_id(name: str) -> UUID | None:
+    """An id of the posted form; None when there is none."""
+    try:
+        return UUID(request.form.get(name, ""))
+    except ValueError:
+        return None
+
+
+def asked_id(name: str) -> UUID | None:
+    """An id of the address; None when there is none, 404 when it is malformed."""
+    text = request.args.get(name, "")
+    if not text:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        abort(404)

@@ -1,0 +1,306 @@
+"""One booking of an event: making it, what stands about it, and every step staff can take with it."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import abort, flash, request, url_for
+from flask_admin import expose
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy.orm import joinedload
+from werkzeug.wrappers import Response
+
+from console import config, policy
+from console.db import db, transaction
+from console.errors import ConsoleError, InvalidInput
+from console.models import (
+    Booking,
+    BookingLog,
+    CrewAssignment,
+    Event,
+    Payment,
+    PaymentReceipt,
+    User,
+    WaitlistEntry,
+)
+from console.services import accounts, bookings, payments, receipts
+from console.states import (
+    ACTIVE_BOOKING,
+    BookingPaymentStatus,
+    BookingStatus,
+    EventStatus,
+    may_move,
+)
+from console.views import search
+from console.views.base import Answer
+from console.views.desk.base import DeskView, done, typed, typed_id, typed_money, typed_number
+from console.views.desk.event import event_tabs
+from console.views.desk.queries import seats_of, with_person
+from console.views.formats import money, person, sentence
+
+PEOPLE_OFFERED = 20
+
+
+class BookingView(DeskView):
+    """`/desk/events/<id>/bookings/…`: a booking beside its event."""
+
+    menu_group = ""
+    tables = ("event.bookings",)
+
+    @expose("/<uuid:booking_id>")
+    def index(self, event_id: UUID, booking_id: UUID) -> str:
+        booking = self._booking(event_id, booking_id)
+        return self.render(
+            "desk/booking.html",
+            booking=booking,
+            event=booking.event,
+            payments=_payments(booking),
+            places=_places(booking),
+            logs=_logs(booking) if policy.allowed(self.user, "event.booking_logs", "r") else [],
+            next_in_line=_next_in_line(booking.event),
+            may=self._choices(booking),
+            hold_minutes=config.current().booking_hold_minutes,
+        )
+
+    def _choices(self, booking: Booking) -> dict[str, bool]:
+        """The steps that this person can take with this booking now."""
+        organizes = policy.may(self.user, "bookings")
+        unpaid = booking.payment_status in (BookingPaymentStatus.PENDING, BookingPaymentStatus.REJECTED)
+        active = booking.status in ACTIVE_BOOKING
+        return {
+            "confirm": organizes and booking.status is BookingStatus.PENDING,
+            "extend": organizes and booking.status is BookingStatus.PENDING,
+            "cancel": organizes and may_move(booking.status, BookingStatus.CANCELLED),
+            "no_show": organizes and may_move(booking.status, BookingStatus.NO_SHOW),
+            "proof": policy.may(self.user, "proofs") and active and unpaid,
+            "cash": policy.may(self.user, "money")
+            and active
+            and booking.amount > 0
+            and booking.payment_status is not BookingPaymentStatus.SUCCEEDED,
+            "refund": policy.may(self.user, "money"),
+        }
+
+    @expose("/new", methods=("GET", "POST"))
+    def new(self, event_id: UUID) -> Answer:
+        actor = self.need("bookings")
+        event = self.found(Event, event_id)
+        refusal = ""
+        if request.method == "POST":
+            try:
+                return self._book(event, actor)
+            except ConsoleError as error:
+                # What was typed stays; only the sentence beside it is new.
+                refusal = sentence(error)
+        chosen = policy.find(self.user, User, typed_id("user_id"))
+        return self.render(
+            "desk/book.html",
+            event=event,
+            seats=seats_of([event])[event.id],
+            waiting=_waiting(event),
+            tabs=event_tabs(event, actor, "event"),
+            is_open=event.status is EventStatus.PUBLISHED,
+            hold_minutes=config.current().booking_hold_minutes,
+            refusal=refusal,
+            chosen=chosen,
+            form=request.form,
+        ), (422 if refusal else 200)
+
+    def _book(self, event: Event, actor: User) -> Response:
+        event_id = event.id
+        with transaction():
+            someone = self._someone(actor)
+            made = bookings.book_or_wait(event_id, user_id=someone.id, actor=actor)
+            name = person(someone)
+            place = _place_in_line(made) if isinstance(made, WaitlistEntry) else 0
+        if place:
+            message = _(
+                "The event is full. %(name)s is on the waitlist, at place %(place)s.", name=name, place=place
+            )
+            flash(message, "warning")
+            return self._redirect(url_for("desk_waitlist.index", event_id=event_id))
+        return done(_("%(name)s is booked.", name=name), url_for("desk_events.event", event_id=event_id))
+
+    def _someone(self, actor: User) -> User:
+        """The person who was chosen, or a new one as typed. Raises InvalidInput."""
+        user_id = typed_id("user_id")
+        if user_id is not None:
+            someone = policy.find(self.user, User, user_id)
+            if someone is None:
+                raise InvalidInput(field=_("Person"), problem=_("choose one from the list."))
+            return someone
+        if not request.form.get("full_name", "").strip():
+            raise InvalidInput(field=_("Person"), problem=_("choose one, or give the name of a new one."))
+        return accounts.create_person(
+            typed("full_name", _("Full name")),
+            phone=request.form.get("phone"),
+            telegram=request.form.get("telegram"),
+            email=request.form.get("email"),
+            actor=actor,
+        )
+
+    @expose("/people")
+    def people(self, event_id: UUID) -> dict[str, Any]:
+        """Whom to book: people by name or contact; beside each whether they are on this event already."""
+        self.need("bookings")
+        event = self.found(Event, event_id)
+        term = search.clean(request.args.get("q", ""))
+        query = policy.visible(self.user, User).options(joinedload(User.profile))
+        if term:
+            query = query.where(User.id.in_(search.people(self.user, term)))
+        found: Sequence[User] = db.session.scalars(
+            query.order_by(User.created_at.desc()).limit(PEOPLE_OFFERED)
+        ).all()
+        known = _on_event(event, [user.id for user in found])
+        return {
+            "items": [
+                {
+                    "id": str(user.id),
+                    "text": person(user),
+                    "sub": " · ".join(filter(None, (self.contact(user), known.get(user.id)))),
+                }
+                for user in found
+            ]
+        }
+
+    @expose("/<uuid:booking_id>/confirm", methods=("POST",))
+    def confirm(self, event_id: UUID, booking_id: UUID) -> Response:
+        actor = self.need("bookings")
+        booking = self._booking(event_id, booking_id)
+        with transaction():
+            bookings.confirm_booking(booking.id, actor=actor)
+        return done(_("The booking is confirmed."), self.back())
+
+    @expose("/<uuid:booking_id>/extend", methods=("POST",))
+    def extend(self, event_id: UUID, booking_id: UUID) -> Response:
+        actor = self.need("bookings")
+        booking = self._booking(event_id, booking_id)
+        minutes = typed_number("minutes", _("Minutes"), least=1, most=86_400)
+        with transaction():
+            bookings.extend_hold(booking.id, minutes=minutes, actor=actor)
+        message = ngettext(
+            "The seat is held %(num)s minute longer.", "The seat is held %(num)s minutes longer.", minutes
+        )
+        return done(message, self.back())
+
+    @expose("/<uuid:booking_id>/cancel", methods=("POST",))
+    def cancel(self, event_id: UUID, booking_id: UUID) -> Response:
+        actor = self.need("bookings")
+        booking = self._booking(event_id, booking_id)
+        reason = typed("reason", _("Reason"))
+        with transaction():
+            bookings.cancel_booking(booking.id, actor=actor, reason=reason)
+        return done(_("The booking is cancelled; its seat and places are free."), self.back())
+
+    @expose("/<uuid:booking_id>/no-show", methods=("POST",))
+    def no_show(self, event_id: UUID, booking_id: UUID) -> Response:
+        actor = self.need("bookings")
+        booking = self._booking(event_id, booking_id)
+        with transaction():
+            bookings.mark_no_show(booking.id, actor=actor)
+        return done(_("Noted as a no-show."), self.back())
+
+    @expose("/<uuid:booking_id>/proof", methods=("POST",))
+    def proof(self, event_id: UUID, booking_id: UUID) -> Response:
+        actor = self.need("proofs")
+        booking = self._booking(event_id, booking_id)
+        upload = request.files.get("proof")
+        if upload is None or not upload.filename:
+            raise InvalidInput(field=_("Proof"), problem=_("choose an image or a PDF."))
+        content = upload.stream.read(int(config.current().proof_max_mb * 1024 * 1024) + 1)
+        with transaction():
+            receipts.upload_proof(booking.id, content=content, actor=actor)
+        return done(_("The proof is in the review queue."), self.back())
+
+    @expose("/<uuid:booking_id>/cash", methods=("POST",))
+    def cash(self, event_id: UUID, booking_id: UUID) -> Response:
+        actor = self.need("money")
+        booking = self._booking(event_id, booking_id)
+        amount = typed_money("amount", _("Amount"))
+        with transaction():
+            payments.register_cash(booking.id, amount=amount, actor=actor)
+        return done(_("%(amount)s in cash is registered.", amount=money(amount)), self.back())
+
+    @expose("/<uuid:booking_id>/payments/<uuid:payment_id>/refund", methods=("POST",))
+    def refund(self, event_id: UUID, booking_id: UUID, payment_id: UUID) -> Response:
+        actor = self.need("money")
+        booking = self._booking(event_id, booking_id)
+        payment = self.found(Payment, payment_id)
+        if payment.booking_id != booking.id:
+            abort(404)
+        reason = typed("reason", _("Reason"))
+        with transaction():
+            payments.mark_refunded(payment.id, actor=actor, reason=reason)
+        return done(_("Marked as refunded."), self.back())
+
+    def _booking(self, event_id: UUID, booking_id: UUID) -> Booking:
+        booking = self.found(Booking, booking_id)
+        if booking.event_id != event_id:
+            abort(404)
+        return booking
+
+
+def _payments(booking: Booking) -> Any:
+    return db.session.execute(
+        sa.select(Payment, PaymentReceipt)
+        .outerjoin(PaymentReceipt, PaymentReceipt.payment_id == Payment.id)
+        .where(Payment.booking_id == booking.id)
+        .options(joinedload(PaymentReceipt.reviewer).joinedload(User.profile))
+        .order_by(Payment.created_at, PaymentReceipt.created_at)
+    ).all()
+
+
+def _places(booking: Booking) -> Any:
+    return db.session.scalars(
+        sa.select(CrewAssignment)
+        .where(CrewAssignment.booking_id == booking.id)
+        .options(joinedload(CrewAssignment.crew))
+        .order_by(CrewAssignment.crew_type)
+    ).all()
+
+
+def _logs(booking: Booking) -> Any:
+    return db.session.scalars(
+        sa.select(BookingLog)
+        .where(BookingLog.booking_id == booking.id)
+        .options(joinedload(BookingLog.actor).joinedload(User.profile))
+        .order_by(BookingLog.created_at.desc(), BookingLog.id)
+    ).all()
+
+
+def _next_in_line(event: Event) -> WaitlistEntry | None:
+    """Who stands first on the waitlist without an offer: the seat of a cancellation is likely theirs."""
+    return db.session.scalar(
+        sa.select(WaitlistEntry)
+        .where(WaitlistEntry.event_id == event.id, WaitlistEntry.notified_at.is_(None))
+        .options(with_person(WaitlistEntry.user))
+        .order_by(WaitlistEntry.priority)
+        .limit(1)
+    )
+
+
+def _waiting(event: Event) -> int:
+    query = sa.select(sa.func.count()).select_from(WaitlistEntry).where(WaitlistEntry.event_id == event.id)
+    return db.session.scalars(query).one()
+
+
+def _place_in_line(entry: WaitlistEntry) -> int:
+    """The person's place in the queue, counted from 1."""
+    return db.session.scalars(
+        sa.select(sa.func.count())
+        .select_from(WaitlistEntry)
+        .where(WaitlistEntry.event_id == entry.event_id, WaitlistEntry.priority <= entry.priority)
+    ).one()
+
+
+def _on_event(event: Event, user_ids: list[UUID]) -> dict[UUID, str]:
+    """Of these people, those who are booked or waiting, in words."""
+    waiting = sa.select(WaitlistEntry.user_id).where(
+        WaitlistEntry.event_id == event.id, WaitlistEntry.user_id.in_(user_ids)
+    )
+    booked = sa.select(Booking.user_id).where(
+        Booking.event_id == event.id, Booking.user_id.in_(user_ids), Booking.status.in_(ACTIVE_BOOKING)
+    )
+    found = {user_id: _("on the waitlist") for user_id in db.session.scalars(waiting)}
+    return {**found, **{user_id: _("booked already") for user_id in db.session.scalars(booked)}}

@@ -1,0 +1,241 @@
+"""The events: one to pick, and its workspace, with what concerns the event as a whole."""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import request, url_for
+from flask_admin import expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from sqlalchemy.orm import joinedload
+from werkzeug.wrappers import Response
+
+from console import policy
+from console.db import db, transaction
+from console.models import Booking, Crew, CrewAssignment, Event, Organizer, User, WaitlistEntry
+from console.services import events
+from console.states import (
+    ACTIVE_BOOKING,
+    BookingPaymentStatus,
+    BookingStatus,
+    EventStatus,
+    State,
+)
+from console.views import search
+from console.views.desk.activity import steps_of_event
+from console.views.desk.base import DeskView, done, typed, typed_number
+from console.views.desk.queries import page, seats_of, with_person
+from console.views.values import parse_time, parse_uuid
+
+EVENTS_A_PAGE = 50
+#: More than the largest trip: beyond it, the table of bookings pages through them.
+BOOKINGS_SHOWN = 300
+WAITLIST_SHOWN = 5
+
+#: What the list of events shows, by the `show` of its address.
+LISTS = {
+    "upcoming": _l("Coming"),
+    "draft": _l("Drafts"),
+    "past": _l("Past"),
+    "cancelled": _l("Cancelled"),
+}
+
+PENDING, IN_REVIEW = BookingStatus.PENDING, BookingPaymentStatus.SUBMITTED
+#: Which bookings the workspace shows, by the `show` of its address.
+BOOKINGS: dict[str, tuple[Any, sa.ColumnElement[bool]]] = {
+    "active": (_l("Active"), Booking.status.in_(ACTIVE_BOOKING)),
+    "unpaid": (
+        _l("Unpaid"),
+        sa.and_(Booking.status == PENDING, Booking.payment_status != IN_REVIEW),
+    ),
+    "review": (_l("In review"), sa.and_(Booking.status == PENDING, Booking.payment_status == IN_REVIEW)),
+    "confirmed": (_l("Confirmed"), Booking.status == BookingStatus.CONFIRMED),
+    "all": (_l("All"), sa.true()),
+}
+
+
+class EventView(DeskView):
+    """`/desk/events/`: the events to pick from; `/desk/events/<id>`: the workspace of one."""
+
+    menu_label = _l("Events")
+    menu_icon = "calendar-event"
+    menu_key = "e"
+    tables = ("event.events",)
+
+    @expose("/")
+    def index(self) -> str:
+        show = request.args.get("show", "upcoming")
+        if show not in LISTS:
+            show = "upcoming"
+        term = search.clean(request.args.get("search", ""))
+        query = policy.visible(self.user, Event).options(joinedload(Event.organizer))
+        if term:
+            query = query.where(search.starts_with(Event.title, term))
+        rows, more = page(_chosen(query, show, request.args.get("after", "")), EVENTS_A_PAGE)
+        return self.render(
+            "desk/events.html",
+            events=rows,
+            seats=seats_of(rows),
+            search=term,
+            show=show,
+            lists=LISTS,
+            next_url=url_for(".index", show=show, search=term or None, after=_cursor(rows[-1]))
+            if more
+            else None,
+            may_create=policy.allowed(self.user, "event.events", policy.Action.CREATE),
+        )
+
+    @expose("/<uuid:event_id>")
+    def event(self, event_id: UUID) -> str:
+        event = self.found(Event, event_id)
+        show = request.args.get("show", "active")
+        if show not in BOOKINGS:
+            show = "active"
+        term = search.clean(request.args.get("search", ""))
+        bookings, more = page(self._bookings(event, show, term), BOOKINGS_SHOWN)
+        is_organizer = policy.may(self.user, "bookings")
+        return self.render(
+            "desk/event.html",
+            event=event,
+            organizer=db.session.get(Organizer, event.organizer_id),
+            seats=seats_of([event])[event.id],
+            bookings=bookings,
+            more=more,
+            show=show,
+            lists=BOOKINGS,
+            search=term,
+            is_organizer=is_organizer,
+            tabs=event_tabs(event, self.user, "event"),
+            money=_money(event),
+            waitlist=_waitlist_head(event) if is_organizer else [],
+            crews=_crews(event) if is_organizer else [],
+            steps=steps_of_event(self.user, event),
+            may_edit=policy.allowed(self.user, "event.events", policy.Action.UPDATE),
+        )
+
+    def _bookings(self, event: Event, show: str, term: str) -> sa.Select[Any]:
+        query = (
+            policy.visible(self.user, Booking)
+            .where(Booking.event_id == event.id, BOOKINGS[show][1])
+            .options(with_person(Booking.user))
+        )
+        if term:
+            query = query.where(Booking.user_id.in_(search.people(self.user, term)))
+        # Whoever loses the seat next stands first.
+        is_pending = sa.case((Booking.status == PENDING, 0), else_=1)
+        return query.order_by(is_pending, Booking.expires_at, Booking.created_at, Booking.id)
+
+    @expose("/<uuid:event_id>/publish", methods=("POST",))
+    def publish(self, event_id: UUID) -> Response:
+        actor = self.need("events")
+        event = self.found(Event, event_id)
+        with transaction():
+            events.publish_event(event.id, actor=actor)
+        return done(_("Published. People can book."), self._address(event_id))
+
+    @expose("/<uuid:event_id>/cancel", methods=("POST",))
+    def cancel(self, event_id: UUID) -> Response:
+        actor = self.need("events")
+        event = self.found(Event, event_id)
+        reason = typed("reason", _("Reason"))
+        with transaction():
+            events.cancel_event(event.id, actor=actor, reason=reason)
+        return done(_("The event is cancelled, and everybody is being told."), self._address(event_id))
+
+    @expose("/<uuid:event_id>/capacity", methods=("POST",))
+    def capacity(self, event_id: UUID) -> Response:
+        actor = self.need("events")
+        event = self.found(Event, event_id)
+        capacity = typed_number("capacity", _("Capacity"))
+        with transaction():
+            events.change_capacity(event.id, capacity=capacity, actor=actor)
+        message = ngettext("The event has %(num)s seat now.", "The event has %(num)s seats now.", capacity)
+        return done(message, self._address(event_id))
+
+    def _address(self, event_id: UUID) -> str:
+        return url_for(".event", event_id=event_id)
+
+
+def event_tabs(event: Event, user: User, active: str) -> list[dict[str, Any]]:
+    """The pages of one event that `user` may open, as tabs; `active` is the endpoint's last name."""
+    pages: list[tuple[str, str, str, int | None]] = [("event", _("Overview"), "desk_events.event", None)]
+    if policy.may(user, "waitlist"):
+        waiting = db.session.scalar(
+            sa.select(sa.func.count()).select_from(WaitlistEntry).where(WaitlistEntry.event_id == event.id)
+        )
+        pages.append(("waitlist", _("Waitlist"), "desk_waitlist.index", waiting))
+    if policy.may(user, "seating"):
+        pages.append(("seating", _("Seating"), "desk_seating.index", None))
+    return [
+        {
+            "label": label,
+            "url": url_for(endpoint, event_id=event.id),
+            "active": name == active,
+            "count": count,
+        }
+        for name, label, endpoint, count in pages
+    ]
+
+
+def _chosen(query: sa.Select[Any], show: str, after: str) -> sa.Select[Any]:
+    """The events of one list, from the cursor `after` on; a cursor that is none starts at the beginning."""
+    rows: dict[str, tuple[tuple[State, ...], Any]] = {
+        "upcoming": ((EventStatus.PUBLISHED,), Event.date_end >= sa.func.now()),
+        "draft": ((EventStatus.DRAFT,), sa.true()),
+        "past": ((EventStatus.PUBLISHED, EventStatus.COMPLETED), Event.date_end < sa.func.now()),
+        "cancelled": ((EventStatus.CANCELLED,), sa.true()),
+    }
+    statuses, when = rows[show]
+    query = query.where(Event.status.in_(statuses), when)
+    latest_first = show in ("past", "cancelled")
+    key = sa.tuple_(Event.date_start, Event.id)
+    try:
+        moment, __, row_id = after.partition("~")
+        start = (parse_time(moment), parse_uuid(row_id)) if after else None
+    except ValueError:
+        start = None
+    if start is not None:
+        query = query.where(key < start if latest_first else key > start)
+    if latest_first:
+        return query.order_by(Event.date_start.desc(), Event.id.desc())
+    return query.order_by(Event.date_start, Event.id)
+
+
+def _cursor(event: Event) -> str:
+    return f"{event.date_start.isoformat()}~{event.id}"
+
+
+def _money(event: Event) -> Any:
+    """Of the active bookings: how many there are and how many are paid, and what has come in."""
+    paid = Booking.payment_status == BookingPaymentStatus.SUCCEEDED
+    return db.session.execute(
+        sa.select(
+            sa.func.count().label("active"),
+            sa.func.count().filter(paid).label("paid"),
+            sa.func.coalesce(sa.func.sum(Booking.amount).filter(paid), 0).label("received"),
+            sa.func.coalesce(sa.func.sum(Booking.amount), 0).label("expected"),
+        ).where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
+    ).one()
+
+
+def _waitlist_head(event: Event) -> Any:
+    return db.session.scalars(
+        sa.select(WaitlistEntry)
+        .where(WaitlistEntry.event_id == event.id)
+        .options(with_person(WaitlistEntry.user))
+        .order_by(WaitlistEntry.priority)
+        .limit(WAITLIST_SHOWN)
+    ).all()
+
+
+def _crews(event: Event) -> Any:
+    """The crews of the event with how many people sit in each."""
+    return db.session.execute(
+        sa.select(Crew, sa.func.count(CrewAssignment.id).label("people"))
+        .outerjoin(CrewAssignment, CrewAssignment.crew_id == Crew.id)
+        .where(Crew.event_id == event.id)
+        .group_by(Crew.id)
+        .order_by(Crew.type, Crew.name)
+    ).all()

@@ -1,0 +1,165 @@
+"""The jobs desk: what runs by itself, whether it does, and what waits for it."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from flask import abort, flash, redirect
+from flask_admin import expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from redis import RedisError
+from werkzeug.wrappers import Response
+
+from console import config, doorbell, heartbeats
+from console.db import db, transaction
+from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
+from console.models import Heartbeat, JobState
+from console.services import backlog, schedule
+from console.views.desk.base import DeskView, done
+from console.views.desk.queries import BOUND
+
+log = logging.getLogger(__name__)
+
+#: A scheduler that has not been heard for this long is shown as silent, to every ADMIN on every page.
+SILENT_AFTER = timedelta(seconds=60)
+#: A process that was silent for this long has ended without a word.
+GONE_AFTER = timedelta(minutes=5)
+
+WHAT = {
+    "expire-bookings": _l("Ends holds that were not paid and returns their seats"),
+    "process-waitlist": _l("Ends lapsed offers and offers free seats to the next in line"),
+    "drain-outbox": _l("Sends notices by Telegram and e-mail"),
+    "process-webhooks": _l("Applies what acquirers told us"),
+    "complete-events": _l("Closes events that are over"),
+    "send-reminders": _l("Reminds people 48 and 24 hours before the start"),
+    "purge-expired": _l("Deletes old proofs, sessions and codes"),
+}
+
+#: What a kind of backlog is called, and after how many minutes it is late.
+BACKLOG = {
+    "overdue_holds": (_l("Overdue holds"), 2),
+    "lapsed_offers": (_l("Lapsed offers"), 2),
+    "due_notices": (_l("Notices to send"), 2),
+    "lapsed_leases": (_l("Sends cut short"), 2),
+    "unapplied_webhooks": (_l("Webhooks to apply"), 2),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A job of the schedule with its last run; `next_at` is when it is due, None while it rests."""
+
+    job: ScheduledJob
+    state: JobState | None
+    what: Any
+    tick_seconds: float
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state is not None and self.state.paused
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has begun and not ended; a run that was killed looks the same."""
+        state = self.state
+        if state is None or state.last_started_at is None:
+            return False
+        return state.last_finished_at is None or state.last_finished_at < state.last_started_at
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last run took."""
+        state = self.state
+        if state is None or self.is_running or not (state.last_started_at and state.last_finished_at):
+            return None
+        return (state.last_finished_at - state.last_started_at).total_seconds()
+
+    @property
+    def every_seconds(self) -> float:
+        return self.job.every_seconds or self.tick_seconds
+
+    @property
+    def next_at(self) -> datetime | None:
+        if self.is_paused or self.state is None or self.state.last_started_at is None:
+            return None
+        return self.state.last_started_at + timedelta(seconds=self.every_seconds)
+
+
+class JobsView(DeskView):
+    """`/desk/jobs`"""
+
+    menu_label = _l("Jobs")
+    menu_icon = "clock-play"
+    menu_key = "j"
+    work = ("jobs",)
+
+    @expose("")
+    def index(self) -> str:
+        states = {state.name: state for state in db.session.scalars(sa.select(JobState))}
+        tick = config.current().tick_seconds
+        waiting = backlog.waiting(db.session, bound=BOUND)
+        processes = db.session.scalars(
+            sa.select(Heartbeat)
+            .where(Heartbeat.seen_at > sa.func.now() - timedelta(days=1))
+            .order_by(Heartbeat.kind, Heartbeat.name)
+        ).all()
+        return self.render(
+            "desk/jobs.html",
+            runs=[Run(job, states.get(job.name), WHAT[job.name], tick) for job in SCHEDULE],
+            backlog=[(label, waiting[name], promise) for name, (label, promise) in BACKLOG.items()],
+            processes=processes,
+            kinds={
+                heartbeats.SCHEDULER: _("Scheduler"),
+                heartbeats.STANDBY: _("Scheduler, standing by"),
+                heartbeats.WORKER: _("Worker"),
+            },
+            silent_since=datetime.now(UTC) - SILENT_AFTER,
+            gone_since=datetime.now(UTC) - GONE_AFTER,
+            bound=BOUND,
+        )
+
+    @expose("/<name>/run", methods=("POST",))
+    def run(self, name: str) -> Response:
+        job = self._job(name)
+        try:
+            doorbell.ring_workers([job.name])
+        except RedisError as error:
+            log.warning("could not ring for %s: %s", job.name, type(error).__name__)
+            flash(
+                _("Redis is away, so no worker can be told. The scheduler will run it when it is due."),
+                "error",
+            )
+            return redirect(self.get_url(".index"), 303)
+        return done(_("%(name)s is on its way: a worker runs it now.", name=job.name), self.get_url(".index"))
+
+    @expose("/<name>/pause", methods=("POST",))
+    def pause(self, name: str) -> Response:
+        job = self._job(name)
+        with transaction():
+            schedule.set_paused(job.name, paused=True, actor=self.user)
+        return done(_("%(name)s rests until somebody resumes it.", name=job.name), self.get_url(".index"))
+
+    @expose("/<name>/resume", methods=("POST",))
+    def resume(self, name: str) -> Response:
+        job = self._job(name)
+        with transaction():
+            schedule.set_paused(job.name, paused=False, actor=self.user)
+        return done(_("%(name)s runs again when it is due.", name=job.name), self.get_url(".index"))
+
+    def _job(self, name: str) -> ScheduledJob:
+        if name not in BY_NAME:
+            abort(404)
+        return BY_NAME[name]
+
+
+def scheduler_silence() -> datetime | None:
+    """When a scheduler was last heard, if that is too long ago; year 1 if there never was one."""
+    seen = db.session.scalar(
+        sa.select(sa.func.max(Heartbeat.seen_at)).where(Heartbeat.kind == heartbeats.SCHEDULER)
+    )
+    if seen is not None and seen > datetime.now(UTC) - SILENT_AFTER:
+        return None
+    return seen or datetime.min.replace(tzinfo=UTC)
