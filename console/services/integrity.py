@@ -1,4 +1,4 @@
-"""A violated constraint as a sentence, found by the constraint's name: no SQL and no value reaches anybody."""
+"""A violated constraint as a sentence, found by the constraint's name: no SQL and no value is shown."""
 
 import re
 from typing import Any
@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from console import errors
 from console.db import Base
+from console.errors import N_
 
 UNIQUE_VIOLATION = "23505"
 FOREIGN_KEY_VIOLATION = "23503"
@@ -23,26 +24,26 @@ MEANINGS: dict[str, tuple[type[errors.ConsoleError], str]] = {
 
 #: The rule behind a CHECK, and the field it is about.
 RULES: dict[str, tuple[str, str]] = {
-    "ck_events_available": ("seats are held above this capacity", "capacity"),
-    "ck_events_dates": ("an event cannot end before it begins", "date_end"),
-    "ck_events_price": ("a price is 0 or more", "price"),
-    "ck_organizers_slug_given": ("a slug is needed", "slug"),
-    "ck_users_username_given": ("a username is needed", "username"),
-    "ck_bookings_amount": ("an amount is 0 or more", "amount"),
-    "ck_bookings_hold": ("a pending booking needs an end of its hold", "expires_at"),
-    "ck_payments_amount": ("an amount is 0 or more", "amount"),
-    "ck_payments_currency": ("a currency is three capital letters, as in RUB", "currency"),
-    "ck_payment_receipts_reviewed": ("a decision needs the time of its review", "decision"),
-    "ck_profiles_language": ("a language is ru or en", "language"),
-    "ck_crews_capacity": ("a capacity is 0 or more", "capacity"),
-    "ck_crews_seats_taken": ("seats above this capacity are taken", "capacity"),
-    "ck_crews_event_kept": ("people of its event sit in this crew", "event_id"),
-    "ck_crew_assignments_seat_number": ("seats are counted from 1", "seat_number"),
-    "ck_crew_assignments_seat_exists": ("the crew has no such free seat", "seat_number"),
-    "ck_waitlist_offer": ("an offer has a beginning and an end", "notified_at"),
-    "ck_outbox_attempts": ("attempts are counted from 0", "attempts"),
-    "ck_files_size_bytes": ("a size is 0 or more", "size_bytes"),
-    "append_only": ("a log only grows", ""),
+    "ck_events_available": (N_("seats are held above this capacity"), "capacity"),
+    "ck_events_dates": (N_("an event cannot end before it begins"), "date_end"),
+    "ck_events_price": (N_("a price is 0 or more"), "price"),
+    "ck_organizers_slug_given": (N_("a slug is needed"), "slug"),
+    "ck_users_username_given": (N_("a username is needed"), "username"),
+    "ck_bookings_amount": (N_("an amount is 0 or more"), "amount"),
+    "ck_bookings_hold": (N_("a pending booking needs an end of its hold"), "expires_at"),
+    "ck_payments_amount": (N_("an amount is 0 or more"), "amount"),
+    "ck_payments_currency": (N_("a currency is three capital letters, as in RUB"), "currency"),
+    "ck_payment_receipts_reviewed": (N_("a decision needs the time of its review"), "decision"),
+    "ck_profiles_language": (N_("a language is ru or en"), "language"),
+    "ck_crews_capacity": (N_("a capacity is 0 or more"), "capacity"),
+    "ck_crews_seats_taken": (N_("seats above this capacity are taken"), "capacity"),
+    "ck_crews_event_kept": (N_("people of its event sit in this crew"), "event_id"),
+    "ck_crew_assignments_seat_number": (N_("seats are counted from 1"), "seat_number"),
+    "ck_crew_assignments_seat_exists": (N_("the crew has no such free seat"), "seat_number"),
+    "ck_waitlist_offer": (N_("an offer has a beginning and an end"), "notified_at"),
+    "ck_outbox_attempts": (N_("attempts are counted from 0"), "attempts"),
+    "ck_files_size_bytes": (N_("a size is 0 or more"), "size_bytes"),
+    "append_only": (N_("a log only grows"), ""),
 }
 
 
@@ -61,9 +62,9 @@ def translate(error: IntegrityError) -> errors.ConsoleError:
         return _about(errors.DuplicateValue(fields=", ".join(columns)), columns[-1] if columns else "")
     if state == NOT_NULL_VIOLATION:
         column = getattr(diagnosis, "column_name", "") or ""
-        return _about(errors.ValueRefused(rule="a value is needed"), column)
+        return _about(errors.ValueRefused(rule=N_("a value is needed")), column)
     rule, column = RULES.get(
-        name, (name.removeprefix("ck_").replace("_", " ") or "a rule of the database", "")
+        name, (name.removeprefix("ck_").replace("_", " ") or N_("a rule of the database"), "")
     )
     return _about(errors.ValueRefused(rule=rule), column)
 
@@ -84,7 +85,7 @@ def _foreign_key(diagnosis: Any, name: str) -> errors.ConsoleError:
     table = getattr(diagnosis, "table_name", "") or ""
     if message.startswith("insert or update"):
         column = name.removeprefix(f"fk_{table}_")
-        return _about(errors.InvalidInput(field=column, problem="there is no such record."), column)
+        return _about(errors.InvalidInput(field=column, problem=N_("there is no such record.")), column)
     return errors.StillUsed(tables=table)
 
 

@@ -1,0 +1,137 @@
+"""Plain records: create, change, delete, with the values before and after in the audit log.
+
+What has rules of its own (a booking, an event's capacity, a payment) has its own service; this is for the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from console.db import Base, db
+from console.errors import N_, StillUsed
+from console.models import User
+from console.services import audit, integrity
+
+Row = TypeVar("Row", bound=Base)
+
+#: Counting what depends on a record stops here.
+COUNT_MAX = 1000
+
+#: Tables as a sentence names them.
+WORDS = {
+    "audit_log": N_("entries of the audit log"),
+    "booking_logs": N_("entries of the booking log"),
+    "bookings": N_("bookings"),
+    "crew_assignments": N_("places"),
+    "crews": N_("crews"),
+    "events": N_("events"),
+    "faq_items": N_("questions"),
+    "favorites": N_("favourites"),
+    "files": N_("files"),
+    "notification_prefs": N_("notice choices"),
+    "organizer_staff": N_("staff of organizers"),
+    "outbox": N_("notices"),
+    "payment_receipts": N_("receipts"),
+    "payments": N_("payments"),
+    "profiles": N_("profiles"),
+    "recovery_codes": N_("recovery codes"),
+    "refresh_sessions": N_("sessions"),
+    "team_members": N_("team members"),
+    "team_preferences": N_("seating wishes"),
+    "telegram_subscriptions": N_("Telegram chats"),
+    "waitlist": N_("waitlist entries"),
+    "webhook_events": N_("webhooks"),
+}
+
+
+@dataclass(frozen=True)
+class Dependents:
+    """Rows of another table that point at a record. `effect` is CASCADE (they go with it), SET NULL (they
+    lose the link) or RESTRICT (they stand in the way). A count of COUNT_MAX + 1 means more than that."""
+
+    table: str
+    count: int
+    effect: str
+
+    @property
+    def word(self) -> str:
+        """The table as a sentence names it, in English."""
+        return WORDS.get(self.table, self.table)
+
+
+def create_record(model: type[Row], values: Mapping[str, Any], *, actor: User | None) -> Row:
+    """A new row. Raises the ConsoleError that a violated constraint means."""
+    row = model(**values)
+    db.session.add(row)
+    _flush()
+    audit.record(actor, "create", row, after=audit.snapshot(row))
+    db.session.flush()
+    return row
+
+
+def update_record(row: Base, values: Mapping[str, Any], *, actor: User | None) -> list[str]:
+    """Sets the columns that differ and returns their names; nothing is written when none does.
+
+    Raises the ConsoleError that a violated constraint means.
+    """
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    if not changed:
+        return []
+    before = audit.snapshot(row, changed)
+    for name in changed:
+        setattr(row, name, values[name])
+    _flush()
+    audit.record(actor, "update", row, before=before, after=audit.snapshot(row, changed))
+    db.session.flush()
+    return changed
+
+
+def delete_record(row: Base, *, actor: User | None) -> None:
+    """Removes the row and, by the database's own rules, what belongs to it.
+
+    Raises StillUsed naming the tables that stand in the way.
+    """
+    in_the_way = [found.word for found in dependents(row) if found.effect == "RESTRICT"]
+    if in_the_way:
+        raise StillUsed(tables=", ".join(in_the_way))
+    audit.record(actor, "delete", row, before=audit.snapshot(row))
+    db.session.delete(row)
+    _flush()
+
+
+def dependents(row: Base) -> list[Dependents]:
+    """What points at the row, by table, in one statement."""
+    keys = [
+        (constraint, next(iter(constraint.elements)))
+        for table in Base.metadata.tables.values()
+        for constraint in table.foreign_key_constraints
+        if constraint.referred_table is type(row).__table__
+    ]
+    counts = []
+    for constraint, element in keys:
+        some = (
+            sa.select(sa.literal(1))
+            .select_from(constraint.table)
+            .where(element.parent == getattr(row, element.column.key))
+            .limit(COUNT_MAX + 1)
+            .subquery()
+        )
+        counts.append(sa.select(sa.func.count()).select_from(some).scalar_subquery())
+    if not counts:
+        return []
+    found = db.session.execute(sa.select(*counts)).one()
+    return [
+        Dependents(constraint.table.name, count, constraint.ondelete or "RESTRICT")
+        for (constraint, _), count in zip(keys, found, strict=True)
+        if count
+    ]
+
+
+def _flush() -> None:
+    try:
+        db.session.flush()
+    except IntegrityError as error:
+        raise integrity.translate(error) from error

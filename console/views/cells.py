@@ -1,0 +1,264 @@
+"""A value as people read it, as HTML: in a list, on a details page, and as plain text for an export.
+
+They draw what the macros of ui.html draw (a test holds them together), in Python because a page has hundreds.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.numbers import format_decimal
+from flask import current_app, url_for
+from flask_babel import get_locale, gettext, ngettext
+from markupsafe import Markup, escape
+
+from console.db import Base
+from console.states import State
+from console.views import formats
+from console.views.columns import Column, Kind, pointed_model, table_label
+from console.views.labels import Label, Labels
+
+#: In a list a longer text ends in an ellipsis; the details show all of it.
+TEXT_SHOWN = 120
+PEOPLE_SHOWN = 3
+#: Dates that are read as dates: when it begins matters, not how long ago that is.
+WRITTEN_OUT = frozenset({"date_start", "date_end"})
+LANGUAGE_NAMES = {"ru": "Русский", "en": "English"}
+
+_HEX = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
+
+
+class Cells:
+    """Draws the values of one page. `zone_of` tells a row's own time zone, None for the console's."""
+
+    def __init__(
+        self, labels: Labels, currency: str = "RUB", zone_of: Callable[[Any], str | None] | None = None
+    ) -> None:
+        self.labels = labels
+        self.currency = currency
+        self.zone_of = zone_of or (lambda _: None)
+        self.now = datetime.now(UTC)
+        self.none = Markup('<span class="none" aria-label="{}">—</span>').format(gettext("Empty"))
+        self._icons = url_for("static", filename="icons.svg")
+        self._badges: dict[State, Markup] = {}
+        self._yes, self._no = tag(gettext("Yes"), "green"), tag(gettext("No"))
+        self._drawers: dict[Kind, Callable[[Column, Any, Any], Markup]] = {
+            Kind.ID: lambda c, v, row: self._id(c, v, row),
+            Kind.TEXT: lambda c, v, _: self._text(c, v),
+            Kind.LONG: lambda c, v, _: self._text(c, v),
+            Kind.STATE: lambda _c, v, _r: self.badge(v),
+            Kind.BOOL: lambda _c, v, _r: self._yes if v else self._no,
+            Kind.INT: lambda _c, v, _r: Markup(v),
+            Kind.SIZE: lambda _c, v, _r: escape(human_size(v)),
+            Kind.MONEY: lambda _c, v, row: self._money(v, row),
+            Kind.TIME: lambda c, v, row: self._time(c, v, row),
+            Kind.JSON: lambda _c, v, _r: escape(cut(compact(v))),
+            Kind.REF: lambda c, v, _: self.reference(c.target, v),
+            Kind.PEOPLE: lambda c, v, _: self._people(c, v, PEOPLE_SHOWN),
+            Kind.COLOR: lambda _c, v, _r: swatch(v),
+            Kind.ZONE: lambda _c, v, _r: escape(v),
+            Kind.LANGUAGE: lambda _c, v, _r: escape(LANGUAGE_NAMES.get(v, v)),
+        }
+
+    def wanted(self, columns: Iterable[Column], rows: Iterable[Any]) -> Iterable[tuple[type[Base], Any]]:
+        """The rows that these cells name: hand it to `Labels.load` before drawing."""
+        pointing = [c for c in columns if c.target is not None or c.pointed_by]
+        for row in rows:
+            for column in pointing:
+                value = getattr(row, column.name)
+                if value is None:
+                    continue
+                if column.kind == Kind.PEOPLE:
+                    yield from ((column.target, key) for key in value)  # type: ignore[misc]
+                elif column.target is not None:
+                    yield column.target, value
+                elif (model := pointed_model(getattr(row, column.pointed_by))) is not None:
+                    yield model, value
+
+    def cell(self, column: Column, row: Any) -> Markup:
+        """The value in a list: short, on one line."""
+        value = getattr(row, column.name)
+        return self.none if is_empty(value) else self._drawers[column.kind](column, value, row)
+
+    def detail(self, column: Column, row: Any) -> Markup:
+        """The value on a details page: whole."""
+        value = getattr(row, column.name)
+        if is_empty(value):
+            return self.none
+        if column.kind == Kind.TIME:
+            return self.moment(value, self.zone_of(row))
+        if column.kind == Kind.JSON:
+            return Markup("<pre>{}</pre>").format(json.dumps(value, ensure_ascii=False, indent=2))
+        if column.kind == Kind.PEOPLE:
+            return self._people(column, value, len(value))
+        if column.kind == Kind.LONG:
+            return Markup('<span class="written">{}</span>').format(value)
+        if column.kind == Kind.ID and not column.pointed_by:
+            return self._copyable(str(value), Markup("<code>{}</code>").format(value))
+        return self._drawers[column.kind](column, value, row)
+
+    def primary(self, column: Column, row: Any, url: str) -> Markup:
+        """The cell that opens the row: its text, linked to the row's own details."""
+        value = getattr(row, column.name)
+        label = self.labels.get(column.target, value)
+        if label is None and column.pointed_by:
+            label = self.labels.get(pointed_model(getattr(row, column.pointed_by)), value)
+        if label is not None:
+            return named(label.text, label.sub, url)
+        text = self.text(column, row) if not is_empty(value) else gettext("Open")
+        return Markup('<a href="{}">{}</a>').format(url, cut(text))
+
+    def text(self, column: Column, row: Any) -> str:
+        """The value as plain text."""
+        value = getattr(row, column.name)
+        if is_empty(value):
+            return ""
+        if column.kind == Kind.STATE:
+            return formats.state_label(value)
+        if column.kind == Kind.BOOL:
+            return gettext("Yes") if value else gettext("No")
+        if column.kind == Kind.JSON:
+            return json.dumps(value, ensure_ascii=False)
+        if column.kind == Kind.PEOPLE:
+            return ", ".join(self._name(column.target, key) for key in value)
+        if column.kind == Kind.TIME:
+            return formats.localtime(value, self.zone_of(row))
+        if column.kind == Kind.SIZE:
+            return human_size(value)
+        if column.target is not None:
+            return self._name(column.target, value)
+        if column.pointed_by:
+            return self._name(pointed_model(getattr(row, column.pointed_by)), value)
+        return say_text(column, value)
+
+    def badge(self, value: State) -> Markup:
+        found = self._badges.get(value)
+        if found is None:
+            found = self._badges[value] = tag(formats.state_label(value), value.color)
+        return found
+
+    def reference(self, model: type[Base] | None, key: Any) -> Markup:
+        """What a key points at, linked where the reader may open it."""
+        label = self.labels.get(model, key)
+        if label is None:
+            return Markup('<span class="muted">{}</span> {}').format(
+                gettext("gone"), Markup("<code>{}</code>").format(str(key)[:6])
+            )
+        return named(label.text, label.sub, label.url)
+
+    def time(self, value: datetime, zone: str | None = None) -> Markup:
+        """A moment, relative, the exact local time on hover and focus."""
+        return Markup('<time datetime="{}" data-ago data-tip="{}" tabindex="0">{}</time>').format(
+            value.isoformat(), formats.localtime(value, zone), formats.ago(value, self.now)
+        )
+
+    def moment(self, value: datetime, zone: str | None = None) -> Markup:
+        """A moment written out, relative on hover and focus."""
+        return Markup('<time datetime="{}" data-tip="{}" tabindex="0">{}</time>').format(
+            value.isoformat(), formats.ago(value, self.now), formats.localtime(value, zone)
+        )
+
+    def _time(self, column: Column, value: datetime, row: Any) -> Markup:
+        draw = self.moment if column.name in WRITTEN_OUT else self.time
+        return draw(value, self.zone_of(row))
+
+    def _money(self, value: Decimal, row: Any) -> Markup:
+        currency = getattr(row, "currency", None) or self.currency
+        return Markup('<span class="money">{}</span>').format(formats.money(value, currency))
+
+    def _text(self, column: Column, value: str) -> Markup:
+        return escape(cut(say_text(column, value)))
+
+    def _id(self, column: Column, value: Any, row: Any) -> Markup:
+        if column.pointed_by:
+            return self.reference(pointed_model(getattr(row, column.pointed_by)), value)
+        return self._copyable(str(value), Markup("<code>{}</code>").format(str(value)[:6]), "short-id")
+
+    def _copyable(self, value: str, shown: Markup, css: str = "") -> Markup:
+        words = gettext("Copy the full id")
+        return Markup(
+            '<span class="copyable {}">{}<button type="button" class="copy" data-copy="{}" data-tip="{}"'
+            ' aria-label="{}"><svg class="icon" width="16" height="16" aria-hidden="true">'
+            '<use href="{}#copy"/></svg></button></span>'
+        ).format(css, shown, value, words, words, self._icons)
+
+    def _people(self, column: Column, keys: list[Any], shown: int) -> Markup:
+        labels = [self.labels.get(column.target, key) for key in keys]
+        # A wish may name somebody who is out of the reader's reach: only that there is somebody is said.
+        open_ones = [label for label in labels if label is not None and label.url]
+        parts = [named(label.text, "", label.url) for label in open_ones[:shown]]
+        rest = len(keys) - len(parts)
+        if rest:
+            more = ngettext("%(num)s more", "%(num)s more", rest)
+            parts.append(Markup('<span class="muted">{}</span>').format(more))
+        return Markup(", ").join(parts)
+
+    def _name(self, model: type[Base] | None, key: Any) -> str:
+        label: Label | None = self.labels.get(model, key)
+        return label.line if label else str(key)
+
+
+def named(text: str, sub: str, url: str) -> Markup:
+    """A name over what tells it from others."""
+    name = Markup('<a href="{}">{}</a>').format(url, text) if url else Markup("<span>{}</span>").format(text)
+    small = Markup("<small>{}</small>").format(sub) if sub else ""
+    return Markup('<span class="person">{}{}</span>').format(name, small)
+
+
+def tag(text: str, tone: str = "grey") -> Markup:
+    return Markup('<span class="badge-dot tone-{}"><i></i>{}</span>').format(tone, text)
+
+
+def swatch(value: str) -> Markup:
+    """A colour and its name; only what is a colour is drawn."""
+    if not _HEX.fullmatch(value):
+        return escape(value)
+    # A presentation attribute, because the content policy drops style attributes.
+    return Markup(
+        '<span class="swatch"><svg width="14" height="14" aria-hidden="true">'
+        '<rect width="14" height="14" rx="4" fill="{}"/></svg> {}</span>'
+    ).format(value, value)
+
+
+def say_text(column: Column, value: Any) -> str:
+    """A text that is a word of ours is translated; what people wrote is not."""
+    if column.name == "target_type":
+        return str(table_label(value))
+    return str(value)
+
+
+def is_empty(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, list | dict) and not value)
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= TEXT_SHOWN else text[:TEXT_SHOWN].rstrip() + "…"
+
+
+def compact(value: Any) -> str:
+    """JSON on one line, without the outer braces and the quotes of simple texts."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_short(item)}" for key, item in value.items())
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def human_size(size_bytes: int) -> str:
+    """A size as people say it, in thousands as their file managers do."""
+    units = (gettext("B"), gettext("kB"), gettext("MB"), gettext("GB"))
+    size, step = float(size_bytes), 0
+    while size >= 1000 and step < len(units) - 1:
+        size, step = size / 1000, step + 1
+    pattern = "0" if step == 0 or size >= 100 else "0.#"
+    return f"{format_decimal(size, format=pattern, locale=get_locale())}\xa0{units[step]}"
+
+
+def console_zone() -> ZoneInfo:
+    return ZoneInfo(current_app.config["SETTINGS"].timezone)

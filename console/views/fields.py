@@ -1,0 +1,360 @@
+"""The fields of forms, one by kind of column: what they show, what they take back, and what they refuse."""
+
+import json
+import re
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+from flask_babel import gettext, pgettext
+from flask_babel import lazy_gettext as _l
+from wtforms import BooleanField, Field, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Optional
+from wtforms.widgets import DateTimeLocalInput
+
+from console.errors import InvalidInput
+from console.services.contacts import clean_email, clean_phone, clean_telegram
+from console.views.columns import Column, Kind
+from console.views.values import MONEY_MAX, parse_uuid
+
+JSON_MAX_BYTES = 100_000
+#: Deeper JSON is nobody's data, and costs a recursion each level.
+JSON_MAX_DEPTH = 20
+PEOPLE_MAX = 50
+LONG_MAX = 20_000
+#: Fields that a service of the console cleans: how a value is stored is said in one place.
+CLEANERS = {
+    "phone": clean_phone,
+    "telegram": clean_telegram,
+    "telegram_username": clean_telegram,
+    "email": clean_email,
+}
+
+
+class TextField(StringField):
+    """A text without surrounding space; nothing is None where the column may be empty."""
+
+    def __init__(self, *args: Any, column: Column, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.column = column
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist:
+            return
+        self.data = refuse_unholdable(valuelist[0]).strip() or (None if self.column.nullable else "")
+        cleaner = CLEANERS.get(self.column.name)
+        # What is stored already stays as it is: another service may write it otherwise.
+        if cleaner and self.data and self.data != self.object_data:
+            try:
+                self.data = cleaner(self.data)
+            except InvalidInput as error:
+                problem = gettext(error.facts["problem"])
+                raise ValueError(problem[:1].upper() + problem[1:]) from None
+
+    def _value(self) -> str:
+        return self.raw_data[0] if self.raw_data else str(self.data or "")
+
+
+class LongTextField(TextField, TextAreaField):
+    """A text of several lines."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        super().process_formdata([value.replace("\r\n", "\n") for value in valuelist])
+
+
+class NumberField(StringField):
+    """A number as people write it: spaces between thousands, a comma or a point."""
+
+    def __init__(self, *args: Any, column: Column, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.column = column
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
+        text = re.sub(r"[\s  ]", "", valuelist[0]).replace(",", ".").replace("−", "-") if valuelist else ""
+        if not text:
+            return
+        self.data = self._money(text) if self.column.kind == Kind.MONEY else self._integer(text)
+
+    def _money(self, text: str) -> Decimal:
+        try:
+            value = Decimal(text) if len(text) < 30 else Decimal("NaN")
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not value.is_finite():
+            raise ValueError(gettext("This is not an amount."))
+        if abs(value) > MONEY_MAX:
+            raise ValueError(gettext("This amount is too large."))
+        if value != value.quantize(Decimal("0.01")):
+            raise ValueError(gettext("An amount has two digits after the point at most."))
+        return value.quantize(Decimal("0.01"))
+
+    def _integer(self, text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,20}", text):
+            raise ValueError(gettext("This is not a whole number."))
+        value = int(text)
+        if abs(value) > self.column.most:
+            raise ValueError(gettext("This number is too large."))
+        return value
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data is None else str(self.data)
+
+
+class LocalTimeField(Field):
+    """A moment as the clock of `zone` shows it, to the minute; stored with its offset."""
+
+    widget = DateTimeLocalInput()
+
+    def __init__(self, *args: Any, column: Column, zone: ZoneInfo, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.column, self.zone = column, zone
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = None
+        if not valuelist or not valuelist[0].strip():
+            return
+        try:
+            written = datetime.fromisoformat(valuelist[0].strip())
+        except ValueError:
+            raise ValueError(gettext("This is not a date and a time.")) from None
+        if not 1970 <= written.year <= 2200:
+            raise ValueError(gettext("This year is out of range."))
+        self.data = written if written.tzinfo is not None else self._localized(written)
+
+    def _localized(self, written: datetime) -> datetime:
+        stored = self.object_data
+        # The field shows minutes: what was not touched keeps its seconds, and its half of a repeated hour.
+        if isinstance(stored, datetime) and self._shown(stored) == written.strftime("%Y-%m-%dT%H:%M"):
+            return stored
+        value = written.replace(tzinfo=self.zone)
+        there_and_back = datetime.fromtimestamp(value.timestamp(), self.zone)
+        if there_and_back.replace(tzinfo=None) != written:
+            raise ValueError(gettext("The clocks skip this hour on that day."))
+        return value
+
+    def _shown(self, value: datetime) -> str:
+        return value.astimezone(self.zone).strftime("%Y-%m-%dT%H:%M")
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return self._shown(self.data) if self.data else ""
+
+
+class JsonField(TextAreaField):
+    """JSON, checked for what PostgreSQL can hold. An empty field is null, or {} where null is not allowed."""
+
+    def __init__(self, *args: Any, column: Column, shape: type = dict, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.column, self.shape = column, shape
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist:
+            return
+        text = valuelist[0].strip()
+        if not text:
+            self.data = None if self.column.nullable else self.shape()
+            return
+        value = read_json(text)
+        # The same value in another notation is no change: 1.10 stays 1.10 where nobody touched it.
+        if not isinstance(value, self.shape):
+            raise ValueError(
+                gettext("Write an object: { … }.") if self.shape is dict else gettext("Write a list: [ … ].")
+            )
+        self.data = value
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        return "" if self.data is None else json.dumps(self.data, ensure_ascii=False, indent=2)
+
+
+class LookupField(SelectField):
+    """A row of another table, found while typing. Its option's words come with `say`."""
+
+    def __init__(self, *args: Any, column: Column, url: str, **kwargs: Any) -> None:
+        render_kw = {"data-lookup": url, **kwargs.pop("render_kw", {})}
+        super().__init__(*args, choices=[], validate_choice=False, render_kw=render_kw, **kwargs)
+        self.column = column
+
+    def process_data(self, value: Any) -> None:
+        self.data = value
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = read_uuid(valuelist[0]) if valuelist and valuelist[0].strip() else None
+
+    def keys(self) -> list[UUID]:
+        return [self.data] if isinstance(self.data, UUID) else []
+
+    def say(self, words: dict[UUID, str]) -> None:
+        self.choices = [("", ""), *((str(key), words.get(key, str(key)[:6])) for key in self.keys())]
+
+    def iter_choices(self) -> Any:
+        for value, label in self.choices or ():
+            yield value, label, value == str(self.data or ""), {}
+
+
+class PeopleField(SelectMultipleField):
+    """Several rows of another table, found while typing."""
+
+    def __init__(self, *args: Any, column: Column, url: str, **kwargs: Any) -> None:
+        super().__init__(*args, choices=[], validate_choice=False, render_kw={"data-lookup": url}, **kwargs)
+        self.column = column
+
+    def process_data(self, value: Any) -> None:
+        self.data = list(value or [])
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if len(valuelist) > PEOPLE_MAX:
+            raise ValueError(gettext("Choose %(most)s people at most.", most=PEOPLE_MAX))
+        self.data = list(dict.fromkeys(read_uuid(value) for value in valuelist if value.strip()))
+
+    def keys(self) -> list[UUID]:
+        return list(self.data or [])
+
+    def say(self, words: dict[UUID, str]) -> None:
+        self.choices = [(str(key), words.get(key, str(key)[:6])) for key in self.keys()]
+
+    def iter_choices(self) -> Any:
+        for value, label in self.choices or ():
+            yield value, label, True, {}
+
+
+class ChoiceField(SelectField):
+    """One of a list; its refusals are sentences of ours."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        if not valuelist:
+            return
+        try:
+            self.data = self.coerce(valuelist[0])
+        except ValueError:
+            raise ValueError(gettext("Choose one of the list.")) from None
+
+    def pre_validate(self, form: Any) -> None:
+        if not any(self.coerce(value) == self.data for value, *_ in self.choices):
+            raise ValueError(gettext("Choose one of the list."))
+
+
+def refuse_unholdable(text: str) -> str:
+    """`text`, or ValueError with a sentence when PostgreSQL cannot hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(gettext("There is a character that cannot be stored.")) from None
+    if "\0" in text:
+        raise ValueError(gettext("There is a character that cannot be stored."))
+    return text
+
+
+def read_uuid(text: str) -> UUID:
+    try:
+        return parse_uuid(text.strip())
+    except ValueError:
+        raise ValueError(gettext("Not found.")) from None
+
+
+def read_json(text: str) -> Any:
+    """JSON that a JSONB column can hold, or ValueError with a sentence."""
+    if len(text.encode(errors="replace")) > JSON_MAX_BYTES:
+        raise ValueError(gettext("This is too long."))
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError(gettext("This is nested too deeply.")) from None
+    except json.JSONDecodeError as error:
+        raise ValueError(gettext("Not valid JSON in line %(line)s.", line=error.lineno)) from None
+    _check_json(value, JSON_MAX_DEPTH)
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(gettext("JSON has no %(name)s.", name=name))
+
+
+def _check_json(value: Any, depth_left: int) -> None:
+    if isinstance(value, str):
+        # An escape can write what no text may hold.
+        refuse_unholdable(value)
+    elif isinstance(value, dict | list):
+        if not depth_left:
+            raise ValueError(gettext("This is nested too deeply."))
+        for item in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_json(item, depth_left - 1)
+
+
+@cache
+def zone_names() -> tuple[str, ...]:
+    """The time zones people live in, as Region/City."""
+    regions = (
+        "Africa",
+        "America",
+        "Antarctica",
+        "Asia",
+        "Atlantic",
+        "Australia",
+        "Europe",
+        "Indian",
+        "Pacific",
+    )
+    return tuple(sorted(z for z in available_timezones() if z.split("/")[0] in regions and "/" in z))
+
+
+def field_for(column: Column, *, label: Any, zone: ZoneInfo, lookup: str = "", help_text: Any = "") -> Any:
+    """The form field of a column. `zone` is the clock of its times, `lookup` where its rows are found."""
+    is_needed = not column.nullable and column.kind not in (Kind.JSON, Kind.PEOPLE)
+    validators: list[Any] = [InputRequired(_l("Fill this in.")) if is_needed else Optional()]
+    common = {"label": label, "description": help_text, "validators": validators}
+    if column.kind == Kind.BOOL:
+        return BooleanField(label=label, description=help_text)
+    if column.kind == Kind.TIME:
+        return LocalTimeField(column=column, zone=zone, **common)
+    if column.kind in (Kind.REF, Kind.ID, Kind.PEOPLE):
+        return (PeopleField if column.kind == Kind.PEOPLE else LookupField)(
+            column=column, url=lookup, **common
+        )
+    if column.kind in CHOICES:
+        return _choice_field(column, common)
+    if column.kind == Kind.JSON:
+        return JsonField(column=column, render_kw={"data-json": ""}, **common)
+    if column.is_number:
+        mode = "decimal" if column.kind == Kind.MONEY else "numeric"
+        return NumberField(column=column, render_kw={"inputmode": mode}, **common)
+    validators.append(Length(max=column.length or LONG_MAX, message=_l("At most %(max)d characters.")))
+    if column.kind == Kind.COLOR:
+        validators.append(_colour)
+    return (LongTextField if column.kind == Kind.LONG else TextField)(column=column, **common)
+
+
+CHOICES = (Kind.STATE, Kind.ZONE, Kind.LANGUAGE)
+
+
+def _choice_field(column: Column, common: dict[str, Any]) -> Any:
+    usual = ("", _l("As the console"))
+    if column.kind == Kind.ZONE:
+        zones = [usual, *((name, name.replace("_", " ")) for name in zone_names())]
+        return ChoiceField(choices=zones, coerce=_or_none, render_kw={"data-choose": ""}, **common)
+    if column.kind == Kind.LANGUAGE:
+        languages = [usual, ("ru", "Русский"), ("en", "English")]
+        return ChoiceField(choices=languages, coerce=_or_none, **common)
+    states = column.states
+    assert states is not None
+    choices = [(state.value, pgettext(states.__name__, state.label)) for state in states]
+    if column.nullable:
+        choices.insert(0, ("", "—"))
+    return ChoiceField(choices=choices, coerce=lambda value: states(value) if value else None, **common)
+
+
+def _or_none(value: Any) -> Any:
+    return value or None
+
+
+def _colour(_form: Any, field: Any) -> None:
+    if field.data and not re.fullmatch(r"#[0-9a-fA-F]{6}", field.data):
+        raise ValueError(gettext("Write a colour as #1f6feb."))

@@ -1,0 +1,181 @@
+"""The form of a record: its fields from the columns that staff may edit, the values it gives back, and the
+version it was read from, so that an edit never overwrites somebody else's.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from flask_babel import gettext
+from wtforms import Form
+from wtforms.validators import InputRequired
+
+from console import policy
+from console.db import Base, db
+from console.errors import ConsoleError
+from console.models import AuditLog, User
+from console.services import audit, integrity
+from console.views.columns import Column, columns_of, table_of
+from console.views.fields import LookupField, PeopleField, field_for
+from console.views.formats import sentence
+from console.views.labels import Labels, labelled
+
+#: The fields of one line, or one field: ("title", ("date_start", "date_end")).
+Layout = Sequence[str | tuple[str, ...]]
+
+
+class RecordForm(Form):
+    """A form over columns of one model."""
+
+    columns: Mapping[str, Column]
+    layout: Layout
+    #: Errors that belong to no field.
+    refusals: list[str]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.refusals = []
+
+    def values(self) -> dict[str, Any]:
+        """The values of the columns, by name; nothing but what the form offers."""
+        return {name: field.data for name, field in self._fields.items() if name in self.columns}
+
+    def lines(self) -> list[list[Any]]:
+        """The fields as they are laid out, line by line."""
+        lines = [[line] if isinstance(line, str) else list(line) for line in self.layout]
+        return [[self._fields[name] for name in line] for line in lines]
+
+    def refuse(self, error: ConsoleError) -> None:
+        """Puts a refusal beside the field it is about, or above the form."""
+        name = integrity.column_of(error)
+        if name in self._fields:
+            self._fields[name].errors = [*self._fields[name].errors, sentence(error)]
+        else:
+            self.refusals.append(sentence(error))
+
+    def refuse_strangers(self, user: User, model: type[Base], values: Mapping[str, Any]) -> bool:
+        """Refuses keys of rows that do not exist for `user`, as it would those of rows that do not exist."""
+        strangers = policy.strangers(user, model, values)
+        for name in strangers:
+            if name in self._fields:
+                self._fields[name].errors = [*self._fields[name].errors, gettext("Not found.")]
+            else:
+                self.refusals.append(gettext("Not found."))
+        return bool(strangers)
+
+    def say_options(self, labels: Labels) -> None:
+        """Gives the look-ups the words of what is chosen; what is out of reach keeps only its key."""
+        chosen = [field for field in self if isinstance(field, LookupField | PeopleField)]
+        labels.load((f.column.target, key) for f in chosen if f.column.target for key in f.keys())
+        for field in chosen:
+            found = {key: labels.get(field.column.target, key) for key in field.keys()}
+            field.say({key: label.line for key, label in found.items() if label and label.url})
+
+
+def names_in(layout: Layout) -> list[str]:
+    return [name for line in layout for name in ([line] if isinstance(line, str) else line)]
+
+
+def form_class(
+    model: type[Base],
+    layout: Layout,
+    *,
+    zone: ZoneInfo,
+    labels: Mapping[str, Any] | None = None,
+    hints: Mapping[str, Any] | None = None,
+    optional: Iterable[str] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> type[RecordForm]:
+    """A form for these columns, and `extra` fields that are none; `optional` columns may stay empty because
+    whoever takes the values fills them."""
+    columns = columns_of(model)
+    fields: dict[str, Any] = {}
+    for name in names_in(layout):
+        if extra and name in extra:
+            fields[name] = extra[name]
+            continue
+        column = columns[name]
+        target = column.target
+        fields[name] = field_for(
+            column,
+            label=(labels or {}).get(name, column.label),
+            zone=zone,
+            lookup=f"/{table_of(target).replace('.', '/')}/lookup/" if target else "",
+            help_text=(hints or {}).get(name, ""),
+        )
+        if name in set(optional):
+            validators = fields[name].kwargs["validators"]
+            validators[:] = [v for v in validators if not isinstance(v, InputRequired)]
+    mine = {name: columns[name] for name in fields if name in columns and name not in (extra or {})}
+    return type("Form", (RecordForm,), {**fields, "columns": mine, "layout": tuple(layout)})
+
+
+# The version that a form was read from
+
+
+def stamp(values: Mapping[str, Any]) -> str:
+    """A print of each value: the form carries it, so that a save can tell what changed in between."""
+    return json.dumps({name: _print(value) for name, value in values.items()}, separators=(",", ":"))
+
+
+def read_stamp(text: str) -> dict[str, str]:
+    """The prints that a form carried; none when it is not one of ours."""
+    try:
+        prints = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return prints if isinstance(prints, dict) else {}
+
+
+def _print(value: Any) -> str:
+    content = json.dumps(audit.plain(value), sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+@dataclass
+class Merge:
+    """What a save does: the values to write, and the columns that both sides changed."""
+
+    values: dict[str, Any]
+    conflicts: list[str]
+
+
+def merge(row: Base, mine: Mapping[str, Any], version: str, taken: Iterable[str]) -> Merge:
+    """Puts together what the form says and what stands in the row now.
+
+    What only they changed stays theirs, what only I changed becomes mine; what both changed is a conflict,
+    unless I have said that I take theirs.
+    """
+    prints = read_stamp(version)
+    values: dict[str, Any] = {}
+    conflicts = []
+    for name, value in mine.items():
+        current = getattr(row, name)
+        theirs_changed = prints.get(name) != _print(current)
+        if value == current or not theirs_changed:
+            values[name] = value
+        elif name in set(taken) or prints.get(name) == _print(value):
+            values[name] = current
+        else:
+            conflicts.append(name)
+            values[name] = value
+    return Merge(values, conflicts)
+
+
+def last_change(model: type[Base], key: Sequence[Any]) -> AuditLog | None:
+    """The newest audit row about a record."""
+    query = sa.select(AuditLog).where(AuditLog.target_type == table_of(model))
+    if len(key) == 1 and columns_of(model)[sa.inspect(model).primary_key[0].name].is_uuid:
+        query = query.where(AuditLog.target_id == key[0])
+    else:
+        query = query.where(AuditLog.target_id.is_(None), AuditLog.payload["key"] == [str(k) for k in key])
+    return db.session.scalar(query.order_by(AuditLog.created_at.desc(), AuditLog.id.desc()).limit(1))
+
+
+def named_rows(user: User, model: type[Base], query: sa.Select[Any]) -> Any:
+    """The labels of the rows of a look-up."""
+    return labelled(user, model), query

@@ -1,0 +1,237 @@
+"""What rows are called: the words that stand for a key in lists, details, forms, look-ups and exports.
+
+The labels of a page, whatever tables they come from, are read by one statement.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from flask_babel import pgettext
+from sqlalchemy.orm import aliased
+
+from console import policy
+from console.db import Base, db
+from console.models import (
+    Booking,
+    Crew,
+    CrewAssignment,
+    Event,
+    File,
+    Organizer,
+    Payment,
+    PaymentReceipt,
+    Profile,
+    TeamMember,
+    User,
+    WaitlistEntry,
+)
+from console.states import CrewType
+from console.views.columns import key_columns, table_of
+from console.views.formats import localtime, money
+from console.views.values import write_key
+
+
+@dataclass(slots=True)
+class Label:
+    """What a row is called. `url` is empty where the row is out of the reader's reach."""
+
+    text: str
+    sub: str = ""
+    #: The time zone of its event.
+    zone: str | None = None
+    url: str = ""
+
+    @property
+    def line(self) -> str:
+        return f"{self.text} · {self.sub}" if self.sub else self.text
+
+
+def details_url(model: type[Base], key: Iterable[Any]) -> str:
+    table = model.__table__
+    return f"/{table.schema}/{table.name}/details/?id={write_key(key)}"
+
+
+class Labels:
+    """The labels that one page needs, as `user` may see them."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+        self._found: dict[tuple[type[Base], str], Label] = {}
+
+    def load(self, wanted: Iterable[tuple[type[Base], Any]]) -> None:
+        """Reads the labels of rows by model and key, those not known yet, in one statement."""
+        keys: dict[type[Base], set[Any]] = {}
+        for model, key in wanted:
+            if (model, str(key)) not in self._found and has_label(model):
+                keys.setdefault(model, set()).add(key)
+        parts = [
+            labelled(self.user, model).where(key_columns(model)[0].attribute.in_(found))
+            for model, found in keys.items()
+        ]
+        if not parts:
+            return
+        by_table = {table_of(model): model for model in keys}
+        for row in db.session.execute(sa.union_all(*parts) if len(parts) > 1 else parts[0]):
+            model = by_table[row.table]
+            self._found[model, row.key] = read_label(model, row)
+
+    def get(self, model: type[Base] | None, key: Any) -> Label | None:
+        """The label of a row that was loaded; None when there is no such row."""
+        return None if model is None else self._found.get((model, str(key)))
+
+
+def read_label(model: type[Base], row: Any) -> Label:
+    """A row of `labelled` as a label."""
+    text, sub = row.text, row.sub or ""
+    if model is Crew:
+        sub = pgettext("CrewType", CrewType(sub).label)
+    if row.amount is not None:
+        text, sub = money(row.amount, row.currency), text
+    if row.at is not None:
+        when = localtime(row.at, row.zone)
+        sub = f"{sub}, {when}" if sub else when
+    return Label(text, sub, row.zone, details_url(model, [row.key]) if row.open else "")
+
+
+def has_label(model: type[Base]) -> bool:
+    return model in _builders()
+
+
+def labelled(user: User, model: type[Base]) -> sa.Select[Any]:
+    """A select of the labels of all rows of `model`, with whether each is within the reach of `user`."""
+    query = _select(model)
+    if not policy.allowed(user, "user.profiles", policy.Action.READ) and model in (User, Profile):
+        # A way to reach a person is theirs to see who may read profiles.
+        query = query.with_only_columns(
+            *(sa.null().cast(sa.Text).label("sub") if c.name == "sub" else c for c in query.selected_columns)
+        )
+    if policy.allowed(user, table_of(model), policy.Action.READ):
+        criterion = policy.scope(user, model)
+        return query.add_columns((sa.true() if criterion is None else criterion).label("open"))
+    return query.add_columns(sa.false().label("open"))
+
+
+def _naming(model: type[Base], text: Any, sub: Any = None, **facts: Any) -> sa.Select[Any]:
+    """The columns of a label, the same for every model, so that they can be read together."""
+
+    def column(name: str, value: Any, type_: Any) -> Any:
+        return sa.cast(sa.null() if value is None else value, type_).label(name)
+
+    return sa.select(
+        sa.literal(table_of(model), sa.Text).label("table"),
+        column("key", key_columns(model)[0].attribute, sa.Text),
+        column("text", text, sa.Text),
+        column("sub", sub, sa.Text),
+        column("at", facts.get("at"), sa.TIMESTAMP(timezone=True)),
+        column("zone", facts.get("zone"), sa.Text),
+        column("amount", facts.get("amount"), sa.Numeric(12, 2)),
+        column("currency", facts.get("currency"), sa.Text),
+    ).select_from(model)
+
+
+@cache
+def _select(model: type[Base]) -> sa.Select[Any]:
+    return _builders()[model]()
+
+
+@cache
+def _builders() -> Mapping[type[Base], Callable[[], sa.Select[Any]]]:
+    return {
+        User: _user,
+        Profile: _profile,
+        Organizer: lambda: _naming(Organizer, Organizer.name, Organizer.slug),
+        Event: lambda: _naming(Event, Event.title, at=Event.date_start, zone=Event.timezone),
+        Booking: lambda: _person_on_event(Booking),
+        WaitlistEntry: lambda: _person_on_event(WaitlistEntry),
+        Crew: _crew,
+        CrewAssignment: _assignment,
+        Payment: _payment,
+        PaymentReceipt: _receipt,
+        TeamMember: lambda: _naming(TeamMember, TeamMember.name, TeamMember.role),
+        File: lambda: _naming(File, File.content_type),
+    }
+
+
+# What is joined is an alias, so that the subqueries of a scope keep their own tables.
+
+
+def person_name(user: Any, profile: Any) -> Any:
+    return sa.func.coalesce(sa.func.nullif(profile.full_name, ""), user.username)
+
+
+def _contact(profile: Any) -> Any:
+    telegram = sa.func.nullif(sa.func.ltrim(profile.telegram, "@"), "")
+    return sa.func.coalesce(sa.literal("@") + telegram, profile.phone)
+
+
+def _user() -> sa.Select[Any]:
+    profile = aliased(Profile)
+    query = _naming(User, person_name(User, profile), _contact(profile))
+    return query.outerjoin(profile, profile.user_id == User.id)
+
+
+def _profile() -> sa.Select[Any]:
+    user = aliased(User)
+    query = _naming(Profile, person_name(user, Profile), _contact(Profile))
+    return query.join(user, user.id == Profile.user_id)
+
+
+def _person_on_event(model: type[Booking] | type[WaitlistEntry]) -> sa.Select[Any]:
+    user, profile, event = aliased(User), aliased(Profile), aliased(Event)
+    facts = {"at": event.date_start, "zone": event.timezone}
+    query = _naming(model, person_name(user, profile), event.title, **facts)
+    return (
+        query.join(user, user.id == model.user_id)
+        .outerjoin(profile, profile.user_id == user.id)
+        .join(event, event.id == model.event_id)
+    )
+
+
+def _crew() -> sa.Select[Any]:
+    event = aliased(Event)
+    query = _naming(Crew, Crew.name, Crew.type, zone=event.timezone)
+    return query.join(event, event.id == Crew.event_id)
+
+
+def _assignment() -> sa.Select[Any]:
+    user, profile, crew = aliased(User), aliased(Profile), aliased(Crew)
+    query = _naming(CrewAssignment, person_name(user, profile), crew.name)
+    return (
+        query.join(user, user.id == CrewAssignment.user_id)
+        .outerjoin(profile, profile.user_id == user.id)
+        .join(crew, crew.id == CrewAssignment.crew_id)
+    )
+
+
+def _payment() -> sa.Select[Any]:
+    user, profile, booking, event = aliased(User), aliased(Profile), aliased(Booking), aliased(Event)
+    query = _naming(
+        Payment,
+        person_name(user, profile),
+        amount=Payment.amount,
+        currency=Payment.currency,
+        zone=event.timezone,
+    )
+    return (
+        query.join(booking, booking.id == Payment.booking_id)
+        .join(event, event.id == booking.event_id)
+        .join(user, user.id == booking.user_id)
+        .outerjoin(profile, profile.user_id == user.id)
+    )
+
+
+def _receipt() -> sa.Select[Any]:
+    user, profile, booking, payment = aliased(User), aliased(Profile), aliased(Booking), aliased(Payment)
+    query = _naming(
+        PaymentReceipt, person_name(user, profile), amount=payment.amount, currency=payment.currency
+    )
+    return (
+        query.join(payment, payment.id == PaymentReceipt.payment_id)
+        .join(booking, booking.id == payment.booking_id)
+        .join(user, user.id == booking.user_id)
+        .outerjoin(profile, profile.user_id == user.id)
+    )

@@ -1,0 +1,244 @@
+"""One page of a list: what its address asks for, the rows by key in a stable order, how many there are.
+
+Paging is by key: a page begins beyond the last row of the one before, so the thousandth costs what the first does.
+Rows are plain tuples of the columns that the page shows.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from werkzeug.datastructures import MultiDict
+
+from console import policy
+from console.db import Base, db
+from console.errors import ConsoleError
+from console.models import User
+from console.views import filters, search
+from console.views.columns import Column, columns_of, key_columns, table_of
+from console.views.values import parse, write
+
+PAGE_SIZES = (25, 50, 100)
+#: Counting further would read more of the table than the page itself.
+COUNT_MAX = 10_000
+CURSOR_MAX = 2000
+
+
+class BadAddress(ConsoleError):
+    """This address cannot be read: {part} is not understood. Open the list again."""
+
+    status_code = 400
+
+
+@dataclass(frozen=True)
+class Order:
+    """By a column, then by the primary key, all in one direction. NULLs come last upwards, first downwards,
+    as PostgreSQL's indexes have them."""
+
+    column: Column
+    descending: bool
+    keys: tuple[Column, ...]
+
+    @property
+    def name(self) -> str:
+        return ("-" if self.descending else "") + self.column.name
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (self.column, *(key for key in self.keys if key != self.column))
+
+    def clauses(self, *, backward: bool) -> list[Any]:
+        down = self.descending != backward
+        return [c.attribute.desc() if down else c.attribute.asc() for c in self.columns]
+
+    def beyond(self, values: Sequence[Any], *, backward: bool) -> sa.ColumnElement[bool]:
+        """The rows that come after the one with these values of `columns`."""
+        down = self.descending != backward
+        if values[0] is not None:
+            rest = _after([c.attribute for c in self.columns], values, down=down)
+            if self.column.nullable and not down:
+                return sa.or_(rest, self.column.attribute.is_(None))
+            return rest
+        ties = _after([c.attribute for c in self.columns[1:]], values[1:], down=down)
+        nulls = sa.and_(self.column.attribute.is_(None), ties)
+        return sa.or_(nulls, self.column.attribute.is_not(None)) if down else nulls
+
+
+def _after(columns: Sequence[Any], values: Sequence[Any], *, down: bool) -> sa.ColumnElement[bool]:
+    left, right = sa.tuple_(*columns), tuple(values)
+    return left < right if down else left > right
+
+
+@dataclass
+class Page:
+    """Rows, and the cursors of their neighbours; `total` is exact unless `is_more`."""
+
+    rows: Sequence[Any]
+    before: str | None
+    after: str | None
+    total: int
+    is_more: bool
+
+
+class Listing:
+    """What the address of a list asks for, and the rows that answer it.
+
+    Raises BadAddress for an address that cannot be read.
+    """
+
+    def __init__(
+        self,
+        user: User,
+        model: type[Base],
+        arguments: MultiDict[str, str],
+        *,
+        shown: Iterable[str],
+        search_by: Sequence[str] = (),
+        filter_by: Sequence[str] = (),
+        sort_by: Sequence[str] = (),
+        default_sort: str,
+        zone: ZoneInfo,
+    ) -> None:
+        self.user, self.model, self.arguments, self.zone = user, model, arguments, zone
+        self.columns = columns_of(model)
+        self.keys = key_columns(model)
+        self.shown = tuple(shown)
+        self.search_by, self.filter_by = tuple(search_by), tuple(filter_by)
+        self.sort_by, self.default_sort = tuple(sort_by), default_sort
+        self.order = self._read_order()
+        self.size = self._read_size()
+        self.term = search.clean(arguments.get("search", ""))
+        try:
+            self.filters = filters.read((self.columns[name] for name in filter_by), arguments)
+        except filters.BadFilter as error:
+            raise BadAddress(part=str(error)) from None
+
+    # What the address says
+
+    def _read_order(self) -> Order:
+        name = self.arguments.get("sort") or self.default_sort
+        column = name.removeprefix("-")
+        if column not in self.sort_by and name != self.default_sort:
+            raise BadAddress(part="sort")
+        return Order(self.columns[column], name.startswith("-"), self.keys)
+
+    def _read_size(self) -> int:
+        raw = self.arguments.get("size") or str(PAGE_SIZES[1])
+        if not raw.isascii() or not raw.isdigit() or len(raw) > 9:
+            raise BadAddress(part="size")
+        wanted = int(raw)
+        return next((size for size in PAGE_SIZES if wanted <= size), PAGE_SIZES[-1])
+
+    def address(self, *, drop: Iterable[str] = (), **changes: str | None) -> str:
+        """This address with parameters dropped or changed; the place in the list is always dropped."""
+        gone = {"after", "before", "last", *drop, *changes}
+        pairs = [(k, v) for k, v in self.arguments.items(multi=True) if k not in gone and v]
+        pairs += [(k, v) for k, v in changes.items() if v]
+        return "?" + urlencode(pairs)
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.filters or self.term)
+
+    # The rows
+
+    def query(self, names: Iterable[str]) -> sa.Select[Any]:
+        """The rows that the search and the filters leave, of those that exist for the user, unordered."""
+        wanted = dict.fromkeys([*(key.name for key in self.keys), *names])
+        query = policy.visible(self.user, self.model).with_only_columns(
+            *(self.columns[name].attribute for name in wanted)
+        )
+        for item in self.filters:
+            query = query.where(item.criterion(self.zone))
+        if self.arguments.get("search", "").strip():
+            columns = tuple(self.columns[name] for name in self.search_by)
+            matching = search.matches(self.user, self.model, columns, self.term) if self.term else sa.false()
+            query = query.where(matching)
+        return query
+
+    def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
+        return self.query(names).order_by(*self.order.clauses(backward=False))
+
+    def page(self) -> Page:
+        """The page that the address asks for. Two statements, one where the first page holds everything."""
+        after, before = self.arguments.get("after"), self.arguments.get("before")
+        is_last = "last" in self.arguments
+        backward = is_last or before is not None
+        cursor = before if before is not None else after
+        query = self.query([*self.shown, *(column.name for column in self.order.columns)])
+        if cursor is not None and not is_last:
+            query = query.where(self.order.beyond(self._read_cursor(cursor), backward=backward))
+        query = query.order_by(*self.order.clauses(backward=backward)).limit(self.size + 1)
+        rows = list(db.session.execute(query))
+        has_more = len(rows) > self.size
+        rows = rows[: self.size]
+        if before is not None and not has_more and len(rows) < self.size:
+            # Nearer to the beginning than a page: show the first page whole.
+            return Listing.page(self._from_the_beginning())
+        if backward:
+            rows.reverse()
+        is_first = cursor is None and not is_last
+        has_before = (has_more if backward else not is_first) and bool(rows)
+        has_after = (not is_last if backward else has_more) and bool(rows)
+        if is_first and not has_more:
+            total, is_more = len(rows), False
+        else:
+            total, is_more = self.count()
+        return Page(
+            rows,
+            self._write_cursor(rows[0]) if has_before else None,
+            self._write_cursor(rows[-1]) if has_after else None,
+            total,
+            is_more,
+        )
+
+    def count(self, most: int = COUNT_MAX) -> tuple[int, bool]:
+        """How many rows there are, and whether there are more than that: counting stops at `most`."""
+        some = self.query(()).with_only_columns(sa.literal(1)).limit(most + 1).subquery()
+        found = db.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+        return min(found, most), found > most
+
+    def _from_the_beginning(self) -> "Listing":
+        self.arguments = MultiDict(
+            (k, v) for k, v in self.arguments.items(multi=True) if k not in ("before", "after", "last")
+        )
+        return self
+
+    # Cursors: the place after or before a row, for this table and order only
+
+    @property
+    def _tag(self) -> str:
+        return f"{table_of(self.model)} {self.order.name}"
+
+    def _write_cursor(self, row: Any) -> str:
+        values = [getattr(row, column.name) for column in self.order.columns]
+        texts = [None if value is None else write(value) for value in values]
+        content = json.dumps([self._tag, *texts], ensure_ascii=False, separators=(",", ":"))
+        return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+
+    def _read_cursor(self, cursor: str) -> list[Any]:
+        try:
+            if len(cursor) > CURSOR_MAX:
+                raise ValueError("too long")
+            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+            content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            tag, *texts = content if isinstance(content, list) else [None]
+            if tag != self._tag or len(texts) != len(self.order.columns):
+                raise ValueError("of another list")
+            return [self._read_place(c, text) for c, text in zip(self.order.columns, texts, strict=True)]
+        except (ValueError, TypeError, binascii.Error, RecursionError, OverflowError):
+            raise BadAddress(part="page") from None
+
+    @staticmethod
+    def _read_place(column: Column, text: Any) -> Any:
+        if text is None and column.nullable:
+            return None
+        if not isinstance(text, str):
+            raise TypeError(column.name)
+        return parse(column, text)

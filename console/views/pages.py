@@ -1,0 +1,334 @@
+"""What the pages of a table show: the list, one row's details, the form."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from flask import request
+from flask_babel import gettext
+from markupsafe import Markup
+
+from console import policy
+from console.db import Base, db
+from console.models import User
+from console.policy import Action
+from console.services import records
+from console.views import bulk, filters, forms, history
+from console.views.cells import Cells
+from console.views.columns import Column, Kind, columns_of, table_of
+from console.views.labels import Labels, has_label
+from console.views.listing import COUNT_MAX, PAGE_SIZES, Listing, Page
+from console.views.values import write_key
+
+if TYPE_CHECKING:
+    from console.views.table import TableView
+
+#: On a phone a card shows its heading, its state and this many facts.
+CARD_FACTS = 2
+#: Counting related rows stops here.
+RELATED_MAX = 1000
+#: Who did something: not what a person's own page is about.
+ACTOR_COLUMNS = frozenset({"created_by", "assigned_by", "reviewed_by", "actor_user_id"})
+SORTABLE = (Kind.TEXT, Kind.STATE, Kind.BOOL, Kind.INT, Kind.SIZE, Kind.MONEY, Kind.TIME)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What somebody else changed in the same columns: (name, label, their value), and who, when."""
+
+    columns: list[tuple[str, Any, Markup]]
+    who: str
+    at: Any
+
+
+def relabelled(column: Column, labels: Any) -> Column:
+    return replace(column, label=labels[column.name]) if column.name in labels else column
+
+
+def filter_names(view: "TableView") -> tuple[str, ...]:
+    if view.filter_by is not None:
+        return view.filter_by
+    return tuple(c.name for c in view.columns.values() if c.kind not in (Kind.LONG, Kind.ID, Kind.JSON))
+
+
+def sort_names(view: "TableView") -> tuple[str, ...]:
+    names = [*view.list_columns, view.default_sort.removeprefix("-")]
+    return tuple(dict.fromkeys(name for name in names if view.columns[name].kind in SORTABLE))
+
+
+# The list
+
+
+def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
+    """What tables/list.html needs: three statements, whatever the table."""
+    page = listing.page()
+    labels = Labels(view.user)
+    cells = Cells(labels, zone_of=view.zone_of(labels))
+    columns = [view.columns[name] for name in view.list_columns]
+    zoned = [view.columns[view.zone_by]] if view.zone_by else []
+    labels.load([*cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)])
+    styles = _styles(columns)
+    may_edit = view.can(Action.UPDATE)
+    rows = []
+    for row in page.rows:
+        key = write_key(view.key_of(row))
+        url = f"{view.url}/details/?id={key}"
+        drawn = [cells.primary(columns[0], row, url), *(cells.cell(c, row) for c in columns[1:])]
+        rows.append((key, url, f"{view.url}/edit/?id={key}" if may_edit else "", drawn))
+    return {
+        "listing": listing,
+        "page": page,
+        "heads": [_head(listing, column, style) for column, style in zip(columns, styles, strict=True)],
+        "styles": styles,
+        "rows": rows,
+        "chips": [_chip(listing, item, labels) for item in listing.filters],
+        "filter_fields": _filter_fields(view, listing, labels),
+        "summary": _summary(page),
+        "pager": _pager(listing, page),
+        "sizes": PAGE_SIZES,
+        "actions": bulk.actions_for(view, view.user),
+        "may_create": view.can(Action.CREATE),
+    }
+
+
+def _styles(columns: Sequence[Column]) -> list[str]:
+    """The class of each column's cells: the heading, the state, numbers, and what a phone leaves out."""
+    styles, facts, has_state = [], 0, False
+    for index, column in enumerate(columns):
+        if index == 0:
+            styles.append("primary")
+        elif column.kind == Kind.STATE and not has_state:
+            has_state = True
+            styles.append("state")
+        else:
+            facts += 1
+            style = ["num"] if column.is_number else []
+            styles.append(" ".join([*style, "wide"] if facts > CARD_FACTS else style))
+    return styles
+
+
+def _head(listing: Listing, column: Column, style: str) -> dict[str, Any]:
+    is_current = listing.order.column.name == column.name
+    down = listing.order.descending
+    # Times and numbers begin with the largest: that is what one looks for.
+    first = "-" if column.kind == Kind.TIME or column.is_number else ""
+    wanted = ("" if down else "-") + column.name if is_current else first + column.name
+    return {
+        "label": column.label,
+        "css": style,
+        "url": listing.address(sort=wanted) if column.name in listing.sort_by else None,
+        "direction": ("desc" if down else "asc") if is_current else None,
+    }
+
+
+def _chip(listing: Listing, item: filters.Filter, labels: Labels) -> dict[str, Any]:
+    return {
+        "label": item.column.label,
+        "text": item.text(labels),
+        "remove_url": listing.address(drop=[item.parameter]),
+    }
+
+
+def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[dict[str, Any]]:
+    """The filter form: per column its kind, what is chosen, and the words of chosen rows."""
+    chosen = filters.form_values(listing.filters)
+    fields = []
+    for name in listing.filter_by:
+        column = view.columns[name]
+        values = chosen.get(name, ())
+        options = []
+        if column.target is not None:
+            found = [(value, labels.get(column.target, value)) for value in values]
+            options = [(value, label.line if label and label.url else value[:6]) for value, label in found]
+        fields.append(
+            {
+                "column": column,
+                "kind": _filter_kind(column),
+                "values": {op: chosen.get(f"{name}.{op}", ("",))[0] for op in ("from", "to", "has", "starts")},
+                "chosen": values,
+                "options": options,
+                "lookup": f"/{table_of(column.target).replace('.', '/')}/lookup/" if column.target else "",
+                "is_set": any(item.column.name == name for item in listing.filters),
+            }
+        )
+    return fields
+
+
+def _filter_kind(column: Column) -> str:
+    if column.kind in filters.TEXTS:
+        return "text"
+    if column.kind == Kind.TIME:
+        return "date"
+    if column.is_number:
+        return "number"
+    return {Kind.STATE: "state", Kind.BOOL: "bool", Kind.JSON: "json"}.get(column.kind, "lookup")
+
+
+def _summary(page: Page) -> str:
+    if page.is_more:
+        return gettext("more than %(count)s", count=f"{COUNT_MAX:,}".replace(",", "\xa0"))
+    return f"{page.total:,}".replace(",", "\xa0")
+
+
+def _pager(listing: Listing, page: Page) -> dict[str, str | None]:
+    return {
+        "first": listing.address() if page.before else None,
+        "prev": listing.address(before=page.before) if page.before else None,
+        "next": listing.address(after=page.after) if page.after else None,
+        "last": listing.address(last="1") if page.after else None,
+    }
+
+
+# One row
+
+
+def details_page(view: "TableView", row: Any) -> dict[str, Any]:
+    """What tables/details.html needs."""
+    user = view.user
+    labels = Labels(user)
+    cells = Cells(labels, zone_of=view.zone_of(labels))
+    key = view.key_of(row)
+    columns = list(view.columns.values())
+    own = [(view.model, key[0])] if has_label(view.model) else []
+    entries = history.read(user, view.model, key)
+    labels.load([*cells.wanted(columns, [row]), *own, *history.wanted(entries)])
+    written = write_key(key)
+    named = {name for _, names in view.groups for name in names}
+    groups = [(heading, [view.columns[name] for name in names]) for heading, names in view.groups]
+    rest = [column for column in columns if column.name not in named]
+    return {
+        "row": row,
+        "key": written,
+        "title": view.title(row, labels),
+        "groups": [(heading, _facts(cells, group, row)) for heading, group in groups],
+        "rest": _facts(cells, rest, row),
+        "related": related(user, view.model, key),
+        "history": history.timeline(entries, labels, cells),
+        "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
+        "actions": [a for a in bulk.actions_for(view, user) if a.name != "delete"],
+        "delete": _deletion(view, row) if view.can(Action.DELETE) else None,
+    }
+
+
+def _facts(cells: Cells, columns: Iterable[Column], row: Any) -> list[tuple[Any, Markup]]:
+    return [(column.label, cells.detail(column, row)) for column in columns]
+
+
+def _deletion(view: "TableView", row: Any) -> dict[str, Any]:
+    """What deleting the row would do: what stands in the way, or what goes with it."""
+    found = records.dependents(row)
+
+    def say(effect: str) -> str:
+        return ", ".join(f"{gettext(d.word)}: {_many(d.count)}" for d in found if d.effect == effect)
+
+    with_it, without_link = say("CASCADE"), say("SET NULL")
+    parts = [gettext("This cannot be undone.")]
+    if with_it:
+        parts.append(gettext("Removed with it: %(what)s.", what=with_it))
+    if without_link:
+        parts.append(gettext("Left without it: %(what)s.", what=without_link))
+    in_the_way = "" if view.delete_needs_nothing else say("RESTRICT")
+    return {
+        "label": view.delete_label or gettext("Delete"),
+        "in_the_way": in_the_way,
+        "confirm": view.delete_note or " ".join(parts),
+    }
+
+
+def _many(count: int) -> str:
+    return f"{records.COUNT_MAX}+" if count > records.COUNT_MAX else str(count)
+
+
+def related(user: User, model: type[Base], key: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """Lists of what points at a row, as far as `user` may read it, with how many: one statement."""
+    if len(key) != 1:
+        return []
+    found = []
+    for child, column in pointing_at(model):
+        if policy.allowed(user, table_of(child), Action.READ):
+            some = policy.visible(user, child).where(column.attribute == key[0])
+            some = some.with_only_columns(sa.literal(1)).limit(RELATED_MAX + 1)
+            count = sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
+            found.append((child, column, count))
+    if not found:
+        return []
+    counts = db.session.execute(sa.select(*(count for _, _, count in found))).one()
+    return [
+        {
+            "table": table_of(child),
+            "url": f"/{table_of(child).replace('.', '/')}/?{column.name}={key[0]}",
+            "count": _many(count),
+        }
+        for (child, column, _), count in zip(found, counts, strict=True)
+        if count
+    ]
+
+
+def pointing_at(model: type[Base]) -> list[tuple[type[Base], Column]]:
+    """The columns of other tables that point at `model`, but for who did something."""
+    return [
+        (mapper.class_, column)
+        for mapper in sorted(Base.registry.mappers, key=lambda m: m.local_table.fullname)
+        if mapper.local_table.schema != "ops"
+        for column in columns_of(mapper.class_).values()
+        if column.kind == Kind.REF and column.target is model and column.name not in ACTOR_COLUMNS
+    ]
+
+
+def nameless(view: "TableView", limit: int) -> list[dict[str, str]]:
+    """Look-up rows of a table whose rows are known by their keys alone."""
+    query = policy.visible(view.user, view.model).limit(max(limit, 1))
+    query = query.with_only_columns(*(column.attribute for column in view.keys))
+    rows = list(db.session.execute(query))
+    labels = Labels(view.user)
+    labels.load(Cells(labels).wanted(view.keys, rows))
+    return [
+        {"id": write_key(view.key_of(row)), "text": view.title(row, labels), "sub": ""} for row in rows
+    ]
+
+
+# The form
+
+
+def form_page(view: "TableView", form: Any, row: Any, conflict: Conflict | None) -> dict[str, Any]:
+    """What tables/form.html needs."""
+    labels = Labels(view.user)
+    form.say_options(labels)
+    title = ""
+    if row is not None:
+        key = view.key_of(row)
+        labels.load([(view.model, key[0])] if has_label(view.model) else [])
+        labels.load(Cells(labels).wanted(view.keys, [row]))
+        title = view.title(row, labels)
+    return {
+        "form": form,
+        "row": row,
+        "title": title,
+        "lines": form.lines(),
+        "conflict": conflict,
+        "version": _version(form, row, conflict),
+        "cancel_url": f"{view.url}/details/?id={write_key(view.key_of(row))}" if row is not None else f"{view.url}/",
+        "has_file": any(field.type == "FileField" for field in form),
+    }
+
+
+def _version(form: Any, row: Any, conflict: Conflict | None) -> str:
+    """The version the form stands on: what it was read from, or after a conflict what stands there now."""
+    if row is None:
+        return ""
+    if request.method == "POST" and conflict is None:
+        return request.form.get("_version", "")
+    return forms.stamp({name: getattr(row, name) for name in form.columns})
+
+
+def conflict(view: "TableView", row: Any, names: list[str]) -> Conflict:
+    """What stands in the row now, in the columns that two people changed."""
+    labels = Labels(view.user)
+    cells = Cells(labels, zone_of=view.zone_of(labels))
+    columns = [view.columns[name] for name in names]
+    zoned = [view.columns[view.zone_by]] if view.zone_by else []
+    labels.load(cells.wanted([*columns, *zoned], [row]))
+    last = history.last(view.model, view.key_of(row), names)
+    who = history.actor_name(last)
+    return Conflict([(c.name, c.label, cells.detail(c, row)) for c in columns], who, last.created_at if last else None)

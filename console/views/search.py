@@ -1,0 +1,130 @@
+"""What the search box finds: ids exactly, names by prefix, through an index, whatever table they stand in."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from console import policy
+from console.db import Base
+from console.models import (
+    Booking,
+    Crew,
+    Event,
+    Organizer,
+    Payment,
+    PaymentReceipt,
+    Profile,
+    TeamMember,
+    User,
+)
+from console.views.columns import Column, Kind, key_columns
+from console.views.values import parse_uuid, plain_text
+
+
+def clean(text: str) -> str:
+    """The term to search for; empty when there is none, or none that any row could match."""
+    try:
+        return " ".join(plain_text(text).split())
+    except ValueError:
+        return ""
+
+
+def escape_like(text: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def starts_with(column: Any, text: str) -> sa.ColumnElement[bool]:
+    """`column` begins with `text`, whatever the case; uses an index on lower(column) text_pattern_ops."""
+    return sa.func.lower(column).like(escape_like(text.lower()) + "%", escape="\\")
+
+
+def as_uuid(term: str) -> UUID | None:
+    try:
+        return parse_uuid(term)
+    except ValueError:
+        return None
+
+
+def matches(user: User, model: type[Base], columns: tuple[Column, ...], term: str) -> sa.ColumnElement[bool]:
+    """The rows of `model` that `term` finds: by its keys, by its texts, and by what it points at."""
+    found: list[Any] = []
+    wanted = as_uuid(term)
+    if wanted is not None:
+        points = [*key_columns(model), *(c for c in columns if c.kind == Kind.REF)]
+        return sa.or_(sa.false(), *(c.attribute == wanted for c in points if c.kind in (Kind.ID, Kind.REF)))
+    for column in columns:
+        if column.kind == Kind.REF and column.target is not None:
+            ids = named(user, column.target, term)
+            if ids is not None:
+                found.append(column.attribute.in_(ids))
+        elif column.name == "phone":
+            found.append(_phone(column.attribute, term))
+        elif column.name in ("telegram", "telegram_username"):
+            found.append(_telegram(column.attribute, term))
+        else:
+            found.append(starts_with(column.attribute, term))
+    return sa.or_(sa.false(), *found)
+
+
+def named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
+    """The keys of the rows of `model` whose name begins with `term`; None where rows have no name."""
+    if model is User:
+        return people(user, term)
+    if model is Profile:
+        return people(user, term)
+    simple = {Organizer: Organizer.name, Event: Event.title, Crew: Crew.name, TeamMember: TeamMember.name}
+    if model in simple:
+        table = aliased(model)
+        column = getattr(table, simple[model].key)
+        return sa.select(sa.inspect(table).selectable.c.id).where(starts_with(column, term))
+    if model is Booking:
+        booking = aliased(Booking)
+        return sa.select(booking.id).where(booking.user_id.in_(people(user, term)))
+    if model is Payment:
+        booking, payment = aliased(Booking), aliased(Payment)
+        return (
+            sa.select(payment.id)
+            .join(booking, booking.id == payment.booking_id)
+            .where(booking.user_id.in_(people(user, term)))
+        )
+    if model is PaymentReceipt:
+        receipt, payments = aliased(PaymentReceipt), named(user, Payment, term)
+        assert payments is not None
+        return sa.select(receipt.id).where(receipt.payment_id.in_(payments))
+    return None
+
+
+def people(user: User, term: str) -> sa.Select[Any]:
+    """The ids of the people whose name, username, phone or Telegram name begins with `term`.
+
+    Phone and Telegram only for those who may read profiles.
+    """
+    account, profile = aliased(User), aliased(Profile)
+    known = [starts_with(profile.full_name, term)]
+    if policy.allowed(user, "user.profiles", policy.Action.READ):
+        known += [_phone(profile.phone, term), _telegram(profile.telegram, term)]
+    by_account = sa.select(account.id).where(starts_with(account.username, term))
+    by_profile = sa.select(profile.user_id).where(sa.or_(*known))
+    both = sa.union(by_account, by_profile).subquery()
+    return sa.select(both.c[0])
+
+
+def _phone(column: Any, term: str) -> sa.ColumnElement[bool]:
+    """Phones are stored as +79161234567; a person types 8 916 123, +7 (916) or 916."""
+    digits = re.sub(r"[\s()+.-]", "", term)
+    if not digits.isascii() or not digits.isdigit() or len(digits) < 3:
+        return sa.false()
+    starts = {f"+{digits}", f"+7{digits}", digits}
+    if digits.startswith("8"):
+        starts.add(f"+7{digits[1:]}")
+    return sa.or_(*(column.like(f"{start}%") for start in sorted(starts)))
+
+
+def _telegram(column: Any, term: str) -> sa.ColumnElement[bool]:
+    name = term.removeprefix("@")
+    if not re.fullmatch(r"\w+", name):
+        return sa.false()
+    return sa.or_(starts_with(column, name), starts_with(column, "@" + name))

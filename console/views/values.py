@@ -1,0 +1,106 @@
+"""Values as they stand in an address: keys, cursors, filters. What is malformed raises ValueError."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from flask_admin.tools import iterdecode, iterencode
+
+from console.db import Base
+from console.states import State
+from console.views.columns import Column, Kind, key_columns
+
+#: Longer than any address staff type, shorter than what would burden a query.
+TEXT_MAX = 500
+#: NUMERIC(12, 2)
+MONEY_MAX = Decimal("9999999999.99")
+
+
+def plain_text(text: str) -> str:
+    """`text` if PostgreSQL can hold it; ValueError for NUL, lone surrogates and what is far too long."""
+    if "\0" in text or len(text) > TEXT_MAX:
+        raise ValueError(text[:20])
+    text.encode()
+    return text
+
+
+def parse(column: Column, text: str) -> Any:
+    """The value of `column` that `text` writes."""
+    text = plain_text(text)
+    if column.kind in (Kind.ID, Kind.REF, Kind.PEOPLE):
+        return parse_uuid(text)
+    if column.kind == Kind.STATE:
+        assert column.states is not None
+        return column.states(text)
+    if column.kind == Kind.BOOL:
+        return {"yes": True, "no": False}[text] if text in ("yes", "no") else _refuse(text)
+    if column.kind in (Kind.INT, Kind.SIZE):
+        return parse_int(text, column.most)
+    if column.kind == Kind.MONEY:
+        return parse_money(text)
+    if column.kind == Kind.TIME:
+        return parse_time(text)
+    return text
+
+
+def write(value: Any) -> str:
+    """The text that `parse` reads back."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, State):
+        return value.value
+    return str(value)
+
+
+def parse_uuid(text: str) -> UUID:
+    # UUID() also takes braces, "urn:" and missing hyphens: one row, one address.
+    if len(text) != 36:
+        _refuse(text)
+    return UUID(text)
+
+
+def parse_int(text: str, most: int) -> int:
+    if not text.isascii() or len(text) > 20:
+        _refuse(text)
+    value = int(text)
+    return value if -most <= value <= most else _refuse(text)
+
+
+def parse_money(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return _refuse(text)
+    return value if value.is_finite() and abs(value) <= MONEY_MAX else _refuse(text)
+
+
+def parse_time(text: str) -> datetime:
+    value = datetime.fromisoformat(text)
+    if value.tzinfo is None or not 1900 <= value.year <= 9990:
+        _refuse(text)
+    return value
+
+
+def write_key(values: Iterable[Any]) -> str:
+    """A primary key as the `id` of an address."""
+    return iterencode(write(value) for value in values)
+
+
+def read_key(model: type[Base], text: str) -> tuple[Any, ...] | None:
+    """The primary key that `text` writes, or None when it is none of this model's."""
+    columns: Sequence[Column] = key_columns(model)
+    parts = iterdecode(text) if text else ()
+    if len(parts) != len(columns):
+        return None
+    try:
+        return tuple(parse(column, part) for column, part in zip(columns, parts, strict=True))
+    except ValueError:
+        return None
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(text[:20])
