@@ -154,6 +154,11 @@ def cookie_name(kind: str) -> str:
     return ("__Host-" if current_app.config["SETTINGS"].secure_cookies else "") + f"crewdeck_{kind}"
 
 
+def sealed(jti: UUID) -> str:
+    """What the session's cookie holds: its key, signed, and nothing else."""
+    return _signer().sign(str(jti)).decode()
+
+
 def _sign_in(username: str, password: str, after: str) -> AnyResponse:
     address = request.remote_addr or "unknown"
     throttle: Throttle = current_app.extensions["throttle"]
@@ -170,7 +175,7 @@ def _sign_in(username: str, password: str, after: str) -> AnyResponse:
     # Whatever this browser held before, a CSRF token above all, was given to a stranger.
     session.clear()
     response = redirect(after, 303)
-    response.set_cookie(cookie_name("session"), _signer().sign(str(jti)).decode(), **_cookie_flags())
+    response.set_cookie(cookie_name("session"), sealed(jti), **_cookie_flags())
     response.set_cookie(
         cookie_name("device"),
         _device_serializer().dumps([device or secrets.token_urlsafe(16), _digest(username)]),
