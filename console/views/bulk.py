@@ -107,4 +107,7 @@ def _say(action: BulkAction, done: int, refused: list[tuple[str, str]]) -> None:
     if len(refused) > REFUSALS_SHOWN:
         rest = Counter(reason for _, reason in refused[REFUSALS_SHOWN:])
         for reason, count in rest.items():
-            flash(ngettext("%(num)s more: %(reason)s", "%(num)s more: %(reason)s", count, reason=reason), "error")
+            flash(
+                ngettext("%(num)s more: %(reason)s", "%(num)s more: %(reason)s", count, reason=reason),
+                "error",
+            )

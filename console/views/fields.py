@@ -189,11 +189,11 @@ class LookupField(SelectField):
     def process_formdata(self, valuelist: list[str]) -> None:
         self.data = read_uuid(valuelist[0]) if valuelist and valuelist[0].strip() else None
 
-    def keys(self) -> list[UUID]:
+    def chosen(self) -> list[UUID]:
         return [self.data] if isinstance(self.data, UUID) else []
 
     def say(self, words: dict[UUID, str]) -> None:
-        self.choices = [("", ""), *((str(key), words.get(key, str(key)[:6])) for key in self.keys())]
+        self.choices = [("", ""), *((str(key), words.get(key, str(key)[:6])) for key in self.chosen())]
 
     def iter_choices(self) -> Any:
         for value, label in self.choices or ():
@@ -215,11 +215,11 @@ class PeopleField(SelectMultipleField):
             raise ValueError(gettext("Choose %(most)s people at most.", most=PEOPLE_MAX))
         self.data = list(dict.fromkeys(read_uuid(value) for value in valuelist if value.strip()))
 
-    def keys(self) -> list[UUID]:
+    def chosen(self) -> list[UUID]:
         return list(self.data or [])
 
     def say(self, words: dict[UUID, str]) -> None:
-        self.choices = [(str(key), words.get(key, str(key)[:6])) for key in self.keys()]
+        self.choices = [(str(key), words.get(key, str(key)[:6])) for key in self.chosen()]
 
     def iter_choices(self) -> Any:
         for value, label in self.choices or ():

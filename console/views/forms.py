@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from flask_babel import gettext
 from wtforms import Form
 from wtforms.validators import InputRequired
 
 from console import policy
-from console.db import Base, db
+from console.db import Base
 from console.errors import ConsoleError
-from console.models import AuditLog, User
+from console.models import User
 from console.services import audit, integrity
 from console.views.columns import Column, columns_of, table_of
 from console.views.fields import LookupField, PeopleField, field_for
 from console.views.formats import sentence
-from console.views.labels import Labels, labelled
+from console.views.labels import Labels
 
 #: The fields of one line, or one field: ("title", ("date_start", "date_end")).
 Layout = Sequence[str | tuple[str, ...]]
@@ -43,6 +42,15 @@ class RecordForm(Form):
     def values(self) -> dict[str, Any]:
         """The values of the columns, by name; nothing but what the form offers."""
         return {name: field.data for name, field in self._fields.items() if name in self.columns}
+
+    def extras(self) -> dict[str, Any]:
+        """What the fields that are no columns hold, where they hold something."""
+        found = {name: field.data for name, field in self._fields.items() if name not in self.columns}
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def is_refused(self) -> bool:
+        return bool(self.refusals or self.errors)
 
     def lines(self) -> list[list[Any]]:
         """The fields as they are laid out, line by line."""
@@ -70,9 +78,9 @@ class RecordForm(Form):
     def say_options(self, labels: Labels) -> None:
         """Gives the look-ups the words of what is chosen; what is out of reach keeps only its key."""
         chosen = [field for field in self if isinstance(field, LookupField | PeopleField)]
-        labels.load((f.column.target, key) for f in chosen if f.column.target for key in f.keys())
+        labels.load((f.column.target, key) for f in chosen if f.column.target for key in f.chosen())
         for field in chosen:
-            found = {key: labels.get(field.column.target, key) for key in field.keys()}
+            found = {key: labels.get(field.column.target, key) for key in field.chosen()}
             field.say({key: label.line for key, label in found.items() if label and label.url})
 
 
@@ -166,16 +174,10 @@ def merge(row: Base, mine: Mapping[str, Any], version: str, taken: Iterable[str]
     return Merge(values, conflicts)
 
 
-def last_change(model: type[Base], key: Sequence[Any]) -> AuditLog | None:
-    """The newest audit row about a record."""
-    query = sa.select(AuditLog).where(AuditLog.target_type == table_of(model))
-    if len(key) == 1 and columns_of(model)[sa.inspect(model).primary_key[0].name].is_uuid:
-        query = query.where(AuditLog.target_id == key[0])
-    else:
-        query = query.where(AuditLog.target_id.is_(None), AuditLog.payload["key"] == [str(k) for k in key])
-    return db.session.scalar(query.order_by(AuditLog.created_at.desc(), AuditLog.id.desc()).limit(1))
-
-
-def named_rows(user: User, model: type[Base], query: sa.Select[Any]) -> Any:
-    """The labels of the rows of a look-up."""
-    return labelled(user, model), query
+def added(row: Base, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """What a change brings in: of a list of people only the new ones. Those who were there may stay, even
+    where the reader could not have chosen them."""
+    return {
+        name: [key for key in value if key not in getattr(row, name)] if isinstance(value, list) else value
+        for name, value in changed.items()
+    }

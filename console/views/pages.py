@@ -145,7 +145,9 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
             {
                 "column": column,
                 "kind": _filter_kind(column),
-                "values": {op: chosen.get(f"{name}.{op}", ("",))[0] for op in ("from", "to", "has", "starts")},
+                "values": {
+                    op: chosen.get(f"{name}.{op}", ("",))[0] for op in ("from", "to", "has", "starts")
+                },
                 "chosen": values,
                 "options": options,
                 "lookup": f"/{table_of(column.target).replace('.', '/')}/lookup/" if column.target else "",
@@ -228,7 +230,7 @@ def _deletion(view: "TableView", row: Any) -> dict[str, Any]:
         parts.append(gettext("Removed with it: %(what)s.", what=with_it))
     if without_link:
         parts.append(gettext("Left without it: %(what)s.", what=without_link))
-    in_the_way = "" if view.delete_needs_nothing else say("RESTRICT")
+    in_the_way = "" if view.delete_note else say("RESTRICT")
     return {
         "label": view.delete_label or gettext("Delete"),
         "in_the_way": in_the_way,
@@ -283,9 +285,7 @@ def nameless(view: "TableView", limit: int) -> list[dict[str, str]]:
     rows = list(db.session.execute(query))
     labels = Labels(view.user)
     labels.load(Cells(labels).wanted(view.keys, rows))
-    return [
-        {"id": write_key(view.key_of(row)), "text": view.title(row, labels), "sub": ""} for row in rows
-    ]
+    return [{"id": write_key(view.key_of(row)), "text": view.title(row, labels), "sub": ""} for row in rows]
 
 
 # The form
@@ -308,7 +308,9 @@ def form_page(view: "TableView", form: Any, row: Any, conflict: Conflict | None)
         "lines": form.lines(),
         "conflict": conflict,
         "version": _version(form, row, conflict),
-        "cancel_url": f"{view.url}/details/?id={write_key(view.key_of(row))}" if row is not None else f"{view.url}/",
+        "cancel_url": f"{view.url}/details/?id={write_key(view.key_of(row))}"
+        if row is not None
+        else f"{view.url}/",
         "has_file": any(field.type == "FileField" for field in form),
     }
 
@@ -331,4 +333,6 @@ def conflict(view: "TableView", row: Any, names: list[str]) -> Conflict:
     labels.load(cells.wanted([*columns, *zoned], [row]))
     last = history.last(view.model, view.key_of(row), names)
     who = history.actor_name(last)
-    return Conflict([(c.name, c.label, cells.detail(c, row)) for c in columns], who, last.created_at if last else None)
+    return Conflict(
+        [(c.name, c.label, cells.detail(c, row)) for c in columns], who, last.created_at if last else None
+    )

@@ -1,0 +1,320 @@
+"""TableView, the base of every table's pages: a subclass is attributes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from flask import abort, flash, jsonify, redirect, request, url_for
+from flask_admin import expose
+from flask_babel import gettext
+from werkzeug.datastructures import MultiDict
+
+from console import policy
+from console.db import Base, db, lock, transaction
+from console.errors import ConsoleError
+from console.models import User
+from console.policy import Action
+from console.services import records
+from console.views import bulk, export, forms, pages, search
+from console.views.base import Answer, StaffView
+from console.views.cells import Cells, console_zone
+from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
+from console.views.labels import Labels, details_url, has_label, labelled, read_label
+from console.views.listing import Listing
+from console.views.values import parse, read_key, write_key
+
+LOOKUP_MAX = 50
+
+
+class TableView(StaffView):
+    """The pages of one table: list, details, form, delete, bulk actions, export, look-up.
+
+    A subclass is attributes: the model, and which columns stand where. Rows out of the user's reach do not
+    exist on any of these pages. What has rules of its own overrides `create`, `update` and `delete`.
+    """
+
+    model: type[Base]
+    #: The columns of the list; the first is the card's heading on a phone and opens the row.
+    list_columns: tuple[str, ...] = ()
+    #: What the search box looks into; a foreign key means the name of what it points at.
+    search_by: tuple[str, ...] = ()
+    #: Default: every column but long texts and the key.
+    filter_by: tuple[str, ...] | None = None
+    default_sort = "-created_at"
+    #: What staff may edit, and nothing else. A tuple is one line of the form.
+    form_columns: forms.Layout = ()
+    #: Where creating or editing asks for other columns than `form_columns`.
+    create_columns: forms.Layout | None = None
+    edit_columns: forms.Layout | None = None
+    #: Fields of the form that are no columns.
+    extra_fields: Mapping[str, Any] = {}
+    #: Columns that may stay empty on the form because whoever takes them fills them.
+    optional: tuple[str, ...] = ()
+    labels: Mapping[str, Any] = {}
+    hints: Mapping[str, Any] = {}
+    #: Groups of the details page: (heading, columns). What is in none stands on the side.
+    groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()
+    #: The column that gives a row's time zone: its own `timezone`, or what it points at.
+    zone_by = ""
+    bulk_actions: tuple[bulk.BulkAction, ...] = ()
+    create_label: Any = ""
+    delete_label: Any = ""
+    #: What deleting does, where it is not what the foreign keys say.
+    delete_note: Any = ""
+    #: Said on an empty list: what this is.
+    about: Any = ""
+
+    def __init__(self) -> None:
+        self.table = table_of(self.model)
+        schema, name = self.table.split(".")
+        self.one, self.many = TABLE_NAMES[self.table]
+        self.tables = (self.table,)
+        self.menu_label, self.menu_group = self.many, schema
+        self.columns: dict[str, Column] = {
+            key: pages.relabelled(column, self.labels) for key, column in columns_of(self.model).items()
+        }
+        self.keys = key_columns(self.model)
+        super().__init__(name=name, endpoint=f"{schema}_{name}", url=f"/{schema}/{name}")
+
+    # Rights and rows
+
+    @property
+    def layout_to_create(self) -> forms.Layout:
+        return self.form_columns if self.create_columns is None else self.create_columns
+
+    @property
+    def layout_to_edit(self) -> forms.Layout:
+        return self.form_columns if self.edit_columns is None else self.edit_columns
+
+    def can(self, action: Action) -> bool:
+        """Whether the user may do this, and the console offers it."""
+        layouts = {Action.CREATE: self.layout_to_create, Action.UPDATE: self.layout_to_edit}
+        return bool(layouts.get(action, True)) and policy.allowed(self.user, self.table, action)
+
+    def need(self, action: Action) -> None:
+        if not self.can(action):
+            abort(404)
+
+    def find(self, text: str) -> Any:
+        """The row whose key stands in an address; 404 when there is none within reach."""
+        key = read_key(self.model, text)
+        row = None if key is None else policy.find(self.user, self.model, *key)
+        if row is None:
+            abort(404)
+        return row
+
+    def key_of(self, row: Any) -> tuple[Any, ...]:
+        return tuple(getattr(row, column.name) for column in self.keys)
+
+    def zone_of(self, labels: Labels) -> Callable[[Any], str | None]:
+        """What tells a row's time zone, None for the console's."""
+        if not self.zone_by:
+            return lambda _: None
+        column = self.columns[self.zone_by]
+        if column.kind == Kind.ZONE:
+            return lambda row: getattr(row, column.name)
+
+        def of_target(row: Any) -> str | None:
+            label = labels.get(column.target, getattr(row, column.name))
+            return label.zone if label else None
+
+        return of_target
+
+    # The list
+
+    def listing(self) -> Listing:
+        """The list that the address asks for. Raises BadAddress."""
+        beside = [self.zone_by] if self.zone_by else []
+        beside += [c.pointed_by for c in self.columns.values() if c.pointed_by]
+        return Listing(
+            self.user,
+            self.model,
+            request.args,
+            shown=[*self.list_columns, *beside],
+            search_by=self.search_by,
+            filter_by=pages.filter_names(self),
+            sort_by=pages.sort_names(self),
+            default_sort=self.default_sort,
+            zone=console_zone(),
+        )
+
+    @expose("/")
+    def index_view(self) -> Answer:
+        """The list."""
+        if any(not value for value in request.args.values()):
+            # The filter form sends what was left empty; the address stays short and shareable.
+            given = MultiDict((k, v) for k, v in request.args.items(multi=True) if v)
+            return redirect(url_for(f"{self.endpoint}.index_view", **given.to_dict(flat=False)))
+        return self.render("tables/list.html", view=self, **pages.list_page(self, self.listing()))
+
+    @expose("/export/<kind>/")
+    def export_view(self, kind: str) -> Answer:
+        """What the list shows, all its pages, as csv or xlsx."""
+        if kind not in export.KINDS:
+            abort(404)
+        return export.answer(self, self.listing(), kind)
+
+    @expose("/lookup/")
+    def lookup_view(self) -> Answer:
+        """Rows by the beginning of their name, for the fields of forms."""
+        raw = request.args.get("limit", "20")
+        if not raw.isascii() or not raw.isdigit() or len(raw) > 9:
+            abort(400)
+        limit = min(max(int(raw), 1), LOOKUP_MAX)
+        return jsonify(items=self.look_up(search.clean(request.args.get("q", "")), limit))
+
+    def look_up(self, term: str, limit: int) -> list[dict[str, str]]:
+        """The rows that a term finds, newest first, as {id, text, sub}."""
+        if not has_label(self.model):
+            return pages.nameless(self, limit)
+        key = self.keys[0].attribute
+        newest = self.columns[self.default_sort.removeprefix("-")].attribute.desc()
+        query = labelled(self.user, self.model)
+        criterion = policy.scope(self.user, self.model)
+        if criterion is not None:
+            query = query.where(criterion)
+        if term:
+            wanted, named = search.as_uuid(term), search.named(self.user, self.model, term)
+            found = key == wanted if wanted else key.in_(named) if named is not None else sa.false()
+            query = query.where(found)
+        rows = db.session.execute(query.order_by(newest, key).limit(limit))
+        labels = [(row.key, read_label(self.model, row)) for row in rows]
+        return [{"id": row_key, "text": label.text, "sub": label.sub} for row_key, label in labels]
+
+    # One row
+
+    @expose("/details/")
+    def details_view(self) -> Answer:
+        """Everything about one row that its reader may see."""
+        row = self.find(request.args.get("id", ""))
+        return self.render("tables/details.html", view=self, **pages.details_page(self, row))
+
+    def title(self, row: Any, labels: Labels) -> str:
+        """What a row is called; the labels of its keys must be loaded."""
+        own = labels.get(self.model, self.key_of(row)[0])
+        if own is not None:
+            return own.text
+        cells = Cells(labels)
+        return " · ".join(cells.text(column, row) or "—" for column in self.keys)[:120]
+
+    # Writing
+
+    def create(self, values: dict[str, Any], actor: User) -> Base:
+        return records.create_record(self.model, values, actor=actor)
+
+    def update(self, row: Any, values: dict[str, Any], actor: User) -> None:
+        records.update_record(row, values, actor=actor)
+
+    def delete(self, row: Any, actor: User) -> Any:
+        records.delete_record(row, actor=actor)
+
+    def created_message(self, row: Base) -> tuple[Any, str]:
+        """What is said after a row was made, and the category of the message."""
+        return gettext("Saved."), "success"
+
+    def form(self, layout: forms.Layout, row: Any = None) -> forms.RecordForm:
+        """The form over `layout`, filled from the request and the row."""
+        cls = forms.form_class(
+            self.model,
+            layout,
+            zone=self.form_zone(row),
+            labels=self.labels,
+            hints=self.hints,
+            optional=self.optional,
+            extra=self.extra_fields,
+        )
+        if request.method == "POST":
+            sent = MultiDict([*request.form.items(multi=True), *request.files.items(multi=True)])
+            return cls(sent, obj=row)
+        return cls(None, obj=row, data=self.prefilled(layout) if row is None else None)
+
+    def form_zone(self, row: Any) -> ZoneInfo:
+        """The clock of the form's times."""
+        return console_zone()
+
+    def prefilled(self, layout: forms.Layout) -> dict[str, Any]:
+        """What the address says about a new row, as `new/?event_id=…`; what cannot be read is left out."""
+        found = {}
+        for name in forms.names_in(layout):
+            if name in self.columns and request.args.get(name):
+                try:
+                    found[name] = parse(self.columns[name], request.args[name])
+                except (ValueError, KeyError):
+                    continue
+        return found
+
+    @expose("/new/", methods=("GET", "POST"))
+    def create_view(self) -> Answer:
+        """A new row."""
+        self.need(Action.CREATE)
+        form = self.form(self.layout_to_create)
+        if request.method == "POST" and form.validate():
+            values = {**form.values(), **form.extras()}
+            if not form.refuse_strangers(self.user, self.model, values):
+                try:
+                    with transaction():
+                        row = self.create(values, self.user)
+                        url = details_url(type(row), (getattr(row, c.name) for c in key_columns(type(row))))
+                        message = self.created_message(row)
+                except ConsoleError as error:
+                    form.refuse(error)
+                else:
+                    flash(*message)
+                    return redirect(url, 303)
+        return self._form_page(form, None)
+
+    @expose("/edit/", methods=("GET", "POST"))
+    def edit_view(self) -> Answer:
+        """A change to a row, never over somebody else's."""
+        self.need(Action.UPDATE)
+        row = self.find(request.args.get("id", ""))
+        key = self.key_of(row)
+        form = self.form(self.layout_to_edit, row)
+        conflict = None
+        if request.method == "POST" and form.validate():
+            try:
+                with transaction():
+                    row = lock(self.model, *key)
+                    conflict = self._save(row, form)
+                    key = key if conflict or form.is_refused else self.key_of(row)
+            except ConsoleError as error:
+                form.refuse(error)
+            if conflict is None and not form.is_refused:
+                flash(gettext("Saved."), "success")
+                return redirect(details_url(self.model, key), 303)
+            row = self.find(write_key(key))
+        return self._form_page(form, row, conflict)
+
+    def _save(self, row: Any, form: forms.RecordForm) -> pages.Conflict | None:
+        """Writes the form into the locked row, unless somebody else changed the same columns meanwhile."""
+        taken = request.form.getlist("_take")
+        merged = forms.merge(row, form.values(), request.form.get("_version", ""), taken)
+        if merged.conflicts:
+            return pages.conflict(self, row, merged.conflicts)
+        changed = {name: value for name, value in merged.values.items() if value != getattr(row, name)}
+        if not form.refuse_strangers(self.user, self.model, forms.added(row, changed)) and (
+            changed or form.extras()
+        ):
+            self.update(row, {**changed, **form.extras()}, self.user)
+        return None
+
+    def _form_page(self, form: Any, row: Any, conflict: pages.Conflict | None = None) -> Answer:
+        page = self.render("tables/form.html", view=self, **pages.form_page(self, form, row, conflict))
+        status = 409 if conflict else 422 if request.method == "POST" else 200
+        return page, status
+
+    @expose("/delete/", methods=("POST",))
+    def delete_view(self) -> Answer:
+        """Removes one row."""
+        self.need(Action.DELETE)
+        row = self.find(request.form.get("id", "") or request.args.get("id", ""))
+        with transaction():
+            self.delete(row, self.user)
+        flash(gettext("Done."), "success")
+        return redirect(url_for(f"{self.endpoint}.index_view"), 303)
+
+    @expose("/action/", methods=("POST",))
+    def action_view(self) -> Answer:
+        """One action on all ticked rows."""
+        return bulk.run(self, request.form.get("action", ""), request.form.getlist("rowid"))
