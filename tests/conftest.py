@@ -6,6 +6,7 @@
 - `real_db`: the address of a database of the test's own, where commits are real.
 - `real_app`: an application on that database.
 - `redis`: this worker's Redis database, empty.
+- `bot_api`: a stand-in for Telegram that keeps what it received.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from redis import Redis
 
 from console import create_app
 from console.db import db
+from console.embedded.bot_api import BotApi
 from tests import servers as test_servers
 from tests.servers import Servers, cloned, close, make_settings
 
@@ -160,6 +162,13 @@ def redis(redis_url: str) -> Iterator[Redis]:
         client.flushdb()
         yield client
         client.flushdb()
+
+
+@pytest.fixture
+def bot_api() -> Iterator[BotApi]:
+    """A Bot API on the loopback; `bot_api.url` is for TELEGRAM_API_BASE, `bot_api.messages` what it got."""
+    with BotApi() as api:
+        yield api
 
 
 @pytest.fixture

@@ -6,9 +6,13 @@ TEST_DATABASE_URL (a superuser's) and TEST_REDIS_URL name servers to use instead
 import hashlib
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +23,7 @@ import psycopg
 
 from console.config import ROOT, Settings
 from console.embedded.postgres import Postgres
+from console.embedded.processes import spawn, stop
 from console.embedded.redis_server import RedisServer
 
 #: Redis has 16 databases: one for each xdist worker, the first for a run without.
@@ -127,6 +132,45 @@ def close(app: Any) -> None:
         for engine in db.engines.values():
             engine.dispose()
     app.extensions["redis"].close()
+
+
+def until(what: Callable[[], Any], seconds: float = 15) -> Any:
+    """The first true answer of `what`. Fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if answer := what():
+            return answer
+        assert time.monotonic() < deadline, f"still waiting after {seconds} s"
+        time.sleep(0.05)
+
+
+@contextmanager
+def process(
+    *command: str, database_url: str, redis_url: str, log: Path, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a part of the console, for example `worker.py scheduler`, by this Python; killed at the end.
+
+    Its output goes to `log`. Settings are given by their names in the environment.
+    """
+    values = {
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C.UTF-8",
+        "CREWDECK_ENV": "development",
+        "SECRET_KEY": "a key that only the tests know",
+        "LOCALE": "en",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "TELEGRAM_BOT_TOKEN": "123456:test-token",
+        "TELEGRAM_API_BASE": "http://127.0.0.1:9",
+        "PYTHONUNBUFFERED": "1",
+        **environment,
+    }
+    with log.open("ab") as output:
+        running = spawn([sys.executable, *command], output=output, env=values, cwd=ROOT)
+    try:
+        yield running
+    finally:
+        stop(running, signal.SIGTERM, 5)
 
 
 def _migrate(settings: Settings) -> None:

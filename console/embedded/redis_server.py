@@ -19,6 +19,8 @@ from console.embedded.processes import spawn, stop
 
 SOCKET_NAME = "redis.sock"
 START_SECONDS = 30
+#: What a leftover server gets to save its data and end.
+SHUTDOWN_SECONDS = 5
 
 
 class RedisServer:
@@ -94,7 +96,7 @@ class RedisServer:
 
     def _end_leftover(self) -> None:
         try:
-            with self._client(5) as client:
+            with self._client(SHUTDOWN_SECONDS) as client:
                 client.shutdown()
         except RedisError:
             pass
