@@ -45,12 +45,14 @@ def main(out: Any, *, embedded: bool) -> int:
 
 
 def _prepare(out: Any, *, embedded: bool) -> None:
-    app = create_app()
-    url = "postgresql:" + load_settings().database_url.split(":", 1)[1]
+    settings = load_settings()
+    url = "postgresql:" + settings.database_url.split(":", 1)[1]
+    if not embedded:
+        _check(url)
+    # This takes a second; an embedded server is only now expected to be up.
+    app = create_app(settings)
     if embedded:
         _make_database(url)
-    _check(url)
-    _tell(out, step="checked")
     with app.app_context():
         _migrate()
         _tell(out, step="migrated")

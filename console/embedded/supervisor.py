@@ -223,9 +223,8 @@ class Supervisor:
             if status == 200:
                 return
             time.sleep(0.1)
-        raise CannotStart(
-            f"not ready after {READY_SECONDS} s: {' '.join(answer.split())[:300] or 'no answer'} (see {self.logs})"
-        )
+        answer = " ".join(answer.split())[:300] or "no answer"
+        raise CannotStart(f"not ready after {READY_SECONDS} s: {answer} (see {self.logs})")
 
     def _watch(self) -> None:
         """Starts again what ends, until a signal. Raises CannotStart for a server that does not come back."""
