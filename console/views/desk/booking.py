@@ -35,6 +35,7 @@ from console.states import (
 )
 from console.views import search
 from console.views.base import Answer
+from console.views.desk.activity import in_words
 from console.views.desk.base import DeskView, done, typed, typed_id, typed_money, typed_number
 from console.views.desk.event import event_tabs
 from console.views.desk.queries import seats_of, with_person
@@ -60,6 +61,7 @@ class BookingView(DeskView):
             places=_places(booking),
             logs=_logs(booking) if policy.allowed(self.user, "event.booking_logs", "r") else [],
             next_in_line=_next_in_line(booking.event),
+            in_words=in_words,
             may=self._choices(booking),
             hold_minutes=config.current().booking_hold_minutes,
         )
