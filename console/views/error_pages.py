@@ -7,7 +7,14 @@ from flask import Flask, Response, current_app, g, jsonify, render_template, req
 from flask_babel import lazy_gettext as _l
 from flask_wtf.csrf import CSRFError
 from markupsafe import escape
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, StatementError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StatementError,
+)
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -97,6 +104,7 @@ def init_app(app: Flask) -> None:
     for away in (OperationalError, InterfaceError, sa.exc.TimeoutError):
         app.register_error_handler(away, _away)
     app.register_error_handler(IntegrityError, _constraint)
+    app.register_error_handler(DBAPIError, _mistake)
     # A number too large, a NUL in a text, a text that is no UUID, JSON a thousand levels deep.
     for unfit in (DataError, StatementError, UnicodeEncodeError, RecursionError):
         app.register_error_handler(unfit, _unfit)
@@ -176,6 +184,11 @@ def _away(error: Exception) -> Response:
     response = answer(503)
     response.headers["Retry-After"] = "30"
     return response
+
+
+def _mistake(error: DBAPIError) -> Response:
+    """A statement that PostgreSQL does not understand: the 500 page, and a traceback in the log."""
+    raise error
 
 
 def _unfit(error: Exception) -> Response:

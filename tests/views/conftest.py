@@ -54,6 +54,7 @@ def add_pages(app: Flask) -> None:
 
     @app.route("/probe/form", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     def form() -> str:
+        request.get_data()
         return "taken"
 
     @app.post("/webhooks/probe")
