@@ -135,6 +135,10 @@ class FileRefused(ConsoleError):
     status_code = 422
 
 
+class FileTooLarge(FileRefused):
+    """The file was refused: it is larger than {max_mb} MB."""
+
+
 class StillUsed(ConsoleError):
     """Other records depend on this one: {tables}. Remove those first, or deactivate it instead."""
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from console import config, errors
 from console.db import db, lock, now, ring
+from console.errors import N_
 from console.models import Booking, Event, Payment, User, WaitlistEntry
 from console.services import audit, outbox, seats, waitlist
 from console.services.history import AS_JSON, before, log_booking
@@ -162,7 +163,7 @@ def extend_hold(booking_id: UUID, *, minutes: float, actor: User | None) -> Book
     Raises NotFound, HoldOver when it has expired already, TransitionRefused when it is not pending.
     """
     if not 0 < minutes <= 60 * 24 * 60:
-        raise errors.InvalidInput(field="Minutes", problem="give a number between 1 and 86400")
+        raise errors.InvalidInput(field=N_("Minutes"), problem=N_("give a number between 1 and 86400"))
     _, booking = locked_booking(booking_id)
     if booking.status is BookingStatus.EXPIRED:
         raise errors.HoldOver()

@@ -13,7 +13,7 @@ import puremagic
 import pypdfium2
 from PIL import Image, ImageOps
 
-from console.errors import FileRefused
+from console.errors import N_, FileRefused, FileTooLarge
 
 MB = 1024 * 1024
 #: A photo of a phone has 50 million pixels at most; decoded, that is 150 MB.
@@ -21,9 +21,13 @@ MAX_PIXELS = 50_000_000
 #: Larger than any screen; a bank's slip is read at a fraction of it.
 MAX_SIDE_PIXELS = 4000
 MAX_PAGES = 20
+#: A page of A4 at 1200 pixels width has two million.
+MAX_PREVIEW_PIXELS = 6_000_000
 JPEG_QUALITY = 88
 
 #: What is accepted, and what it is written as.
+FORMATS = ("JPEG", "WEBP", "PNG")
+#: A phone's photo of several frames opens as MPO.
 IMAGES = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "JPEG", "PNG": "PNG"}
 TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png")}
 
@@ -43,16 +47,18 @@ class Content:
 def examine(content: bytes, *, max_mb: float, pdf: bool = True) -> Content:
     """The content as it may be stored. Raises FileRefused with the reason."""
     if not content:
-        raise FileRefused(problem="it is empty.")
+        raise FileRefused(problem=N_("it is empty."))
     if len(content) > max_mb * MB:
-        raise FileRefused(problem=f"it is larger than {max_mb:g} MB.")
+        raise FileTooLarge(max_mb=f"{max_mb:g}")
     kinds = _sniffed(content)
     if content.startswith(b"%PDF-") and ".pdf" in kinds:
         if pdf:
             return _examined_pdf(content)
     elif kinds & {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".mpo"}:
         return _examined_image(content)
-    raise FileRefused(problem="send an image (JPEG, PNG, WebP)" + (" or a PDF." if pdf else "."))
+    if pdf:
+        raise FileRefused(problem=N_("send an image (JPEG, PNG, WebP) or a PDF."))
+    raise FileRefused(problem=N_("send an image (JPEG, PNG, WebP)."))
 
 
 def _sniffed(content: bytes) -> set[str]:
@@ -68,18 +74,18 @@ def _examined_image(content: bytes) -> Content:
         with warnings.catch_warnings():
             # Its own warning comes at another size than our limit.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=tuple(IMAGES)) as image:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 kind = IMAGES[image.format or ""]
                 if image.width * image.height > MAX_PIXELS:
-                    raise FileRefused(problem=f"it has more than {MAX_PIXELS // 1_000_000} million pixels.")
+                    raise Image.DecompressionBombError
                 # Decodes a JPEG at a fraction of its size where that is enough.
                 image.draft("RGB", (MAX_SIDE_PIXELS, MAX_SIDE_PIXELS))
                 image.load()
                 return _rewritten(image, kind)
-    except FileRefused:
-        raise
-    except (OSError, ValueError, SyntaxError, KeyError, Image.DecompressionBombError, MemoryError) as error:
-        raise FileRefused(problem="the image is damaged.") from error
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise FileRefused(problem=N_("it has more than 50 million pixels.")) from error
+    except (OSError, ValueError, SyntaxError, KeyError) as error:
+        raise FileRefused(problem=N_("the image is damaged.")) from error
 
 
 def _rewritten(image: Image.Image, kind: str) -> Content:
@@ -108,7 +114,27 @@ def _examined_pdf(content: bytes) -> Content:
             finally:
                 document.close()
     except pypdfium2.PdfiumError as error:
-        raise FileRefused(problem="the PDF is damaged or locked with a password.") from error
+        raise FileRefused(problem=N_("the PDF is damaged or locked with a password.")) from error
     if not 0 < pages <= MAX_PAGES:
-        raise FileRefused(problem=f"a PDF may have 1 to {MAX_PAGES} pages.")
+        raise FileRefused(problem=N_("a PDF may have 1 to 20 pages."))
     return Content(content, "application/pdf", "pdf")
+
+
+def first_page(pdf: bytes, *, width_pixels: int) -> bytes:
+    """The first page of a PDF as a PNG of this width. Raises FileRefused for what cannot be drawn."""
+    try:
+        with _pdfium:
+            document = pypdfium2.PdfDocument(pdf)
+            try:
+                page = document[0]
+                width, height = page.get_size()
+                # A page may claim to be miles high.
+                scale = min(width_pixels / width, (MAX_PREVIEW_PIXELS / (width * height)) ** 0.5)
+                image = page.render(scale=scale).to_pil()
+            finally:
+                document.close()
+    except (pypdfium2.PdfiumError, ValueError, ZeroDivisionError) as error:
+        raise FileRefused(problem=N_("the PDF is damaged or locked with a password.")) from error
+    out = io.BytesIO()
+    image.convert("RGB").save(out, "PNG")
+    return out.getvalue()

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from console import errors
 from console.db import db, lock, ring
+from console.errors import N_
 from console.models import Event, User
 from console.services import audit
 from console.services.history import AS_JSON
@@ -44,7 +45,7 @@ def change_capacity(event_id: UUID, *, capacity: int, actor: User | None) -> Eve
     Raises NotFound, InvalidInput, CapacityHeld when more seats are held.
     """
     if not 0 <= capacity <= 1_000_000:
-        raise errors.InvalidInput(field="Capacity", problem="give a number between 0 and 1000000")
+        raise errors.InvalidInput(field=N_("Capacity"), problem=N_("give a number between 0 and 1000000"))
     event = lock(Event, event_id)
     held = event.capacity - event.available
     if capacity < held:
@@ -117,7 +118,7 @@ def cancel_event(event_id: UUID, *, actor: User | None, reason: str) -> Event:
     """
     reason = reason.strip()
     if not reason:
-        raise errors.InvalidInput(field="Reason", problem="people will ask why")
+        raise errors.InvalidInput(field=N_("Reason"), problem=N_("people will ask why"))
     event = lock(Event, event_id)
     old = audit.snapshot(event, ["status", "available"])
     move(event, EventStatus.CANCELLED)

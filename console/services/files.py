@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from console import config, errors
 from console.db import db, lock, now, ring
+from console.errors import N_
 from console.gateways import storage
 from console.models import File, User
 from console.services import audit
@@ -46,7 +47,7 @@ def store_file(
     try:
         address = storage.put(key, content.data)
     except storage.StorageError as error:
-        raise errors.FileRefused(problem="the storage cannot take it now, try again later.") from error
+        raise errors.FileRefused(problem=N_("the storage cannot take it now, try again later.")) from error
     file = File(
         owner_type=owner_type,
         owner_id=owner_id,

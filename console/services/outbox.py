@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from console import config, errors
 from console.db import db, lock, now, ring
+from console.errors import N_
 from console.models import Booking, OutboxMessage, User
 from console.services import audit
 from console.states import Channel, NotificationCategory, OutboxStatus, State, move
@@ -29,12 +30,12 @@ BACKOFF_SECONDS = 5.0
 BACKOFF_MAX_SECONDS = 3600.0
 
 # What stands in `reason`; English, translated where it is shown.
-NOWHERE = "There is no channel to reach this person"
-OPTED_OUT = "The person does not want such notices"
-OUTDATED_OFFER = "The offer was taken, declined or has lapsed"
-OUTDATED_BOOKING = "The booking has changed since"
-WITHDRAWN = "Withdrawn by staff"
-WORKER_LOST = "Workers ended again and again while sending it"
+NOWHERE = N_("There is no channel to reach this person")
+OPTED_OUT = N_("The person does not want such notices")
+OUTDATED_OFFER = N_("The offer was taken, declined or has lapsed")
+OUTDATED_BOOKING = N_("The booking has changed since")
+WITHDRAWN = N_("Withdrawn by staff")
+WORKER_LOST = N_("Workers ended again and again while sending it")
 REASONS = (NOWHERE, OPTED_OUT, OUTDATED_OFFER, OUTDATED_BOOKING, WITHDRAWN, WORKER_LOST)
 
 

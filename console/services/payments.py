@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from console import errors
 from console.db import db, lock
+from console.errors import N_
 from console.models import Booking, Event, Payment, User
 from console.services import audit, bookings, outbox, seats
 from console.services.history import before, log_booking
@@ -101,7 +102,7 @@ def register_cash(booking_id: UUID, *, amount: Decimal, actor: User | None) -> P
     refuse_own(booking, actor)
     check_payable(booking)
     if amount < booking.amount:
-        raise errors.InvalidInput(field="Amount", problem="this is less than the booking costs")
+        raise errors.InvalidInput(field=N_("Amount"), problem=N_("this is less than the booking costs"))
     _refuse_in_review(_open_payments(booking))
     bookings.close_payments(booking)
     payment = Payment(booking_id=booking.id, method=PaymentMethod.CASH, amount=amount)
@@ -155,7 +156,7 @@ def mark_refunded(payment_id: UUID, *, actor: User | None, reason: str) -> Payme
     Raises NotFound, InvalidInput without a reason, OwnBooking, TransitionRefused.
     """
     if not reason.strip():
-        raise errors.InvalidInput(field="Reason", problem="say why the money was given back")
+        raise errors.InvalidInput(field=N_("Reason"), problem=N_("say why the money was given back"))
     event, booking, payment = locked_payment(payment_id)
     refuse_own(booking, actor)
     refund(event, booking, payment, actor=actor, reason=reason)

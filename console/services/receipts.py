@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from console import config, errors
 from console.db import db, lock, now
+from console.errors import N_
 from console.models import Booking, Event, Payment, PaymentReceipt, User
 from console.services import audit, bookings, files, outbox, payments, seats
 from console.services.content import examine
@@ -77,7 +78,7 @@ def reject_receipt(receipt_id: UUID, *, reason: str, actor: User | None) -> Paym
     """
     reason = reason.strip()
     if not reason:
-        raise errors.InvalidInput(field="Reason", problem="say what is wrong with the proof")
+        raise errors.InvalidInput(field=N_("Reason"), problem=N_("say what is wrong with the proof"))
     _, booking, payment, receipt = _locked_receipt(receipt_id, actor)
     _decide(receipt, ReceiptDecision.REJECTED, actor, reason=reason)
     old = before(booking)
@@ -118,8 +119,8 @@ def _locked_receipt(receipt_id: UUID, actor: User | None) -> tuple[Event, Bookin
 def _decide(
     receipt: PaymentReceipt, decision: ReceiptDecision, actor: User | None, reason: str | None = None
 ) -> None:
-    receipt.decision = decision
     receipt.reviewed_at = now()
+    receipt.decision = decision
     receipt.reviewed_by = actor.id if actor else None
     receipt.reject_reason = reason
     db.session.flush()

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from console import config, errors
 from console.db import db, lock, now, ring
+from console.errors import N_
 from console.models import Booking, Event, User, WaitlistEntry
 from console.services import audit, outbox, seats
 from console.states import NotificationCategory
@@ -100,7 +101,7 @@ def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:
     Raises NotFound, InvalidInput without a reason, EventNotOpen, EventOver, AlreadyOffered, EventFull.
     """
     if not reason.strip():
-        raise errors.InvalidInput(field="Reason", problem="say why this person goes first")
+        raise errors.InvalidInput(field=N_("Reason"), problem=N_("say why this person goes first"))
     event, entry = locked_entry(entry_id)
     seats.check_open(event)
     if entry.notified_at is not None:
@@ -120,6 +121,36 @@ def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:
         expires_at=entry.notification_expires_at,
     )
     return entry
+
+
+def move_entry(entry_id: UUID, *, up: bool, actor: User | None) -> None:
+    """Swaps a person with the one before them in the queue, or after them; the first and the last stay.
+
+    Live offers stand outside of the queue and are passed over. Raises NotFound.
+    """
+    event, entry = locked_entry(entry_id)
+    beyond = WaitlistEntry.priority < entry.priority if up else WaitlistEntry.priority > entry.priority
+    nearest = WaitlistEntry.priority.desc() if up else WaitlistEntry.priority
+    other = db.session.scalar(
+        sa.select(WaitlistEntry)
+        .where(WaitlistEntry.event_id == event.id, WaitlistEntry.notified_at.is_(None), beyond)
+        .order_by(nearest)
+        .limit(1)
+        .with_for_update(of=WaitlistEntry, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if other is None:
+        return
+    mine, theirs = entry.priority, other.priority
+    # One statement: in between, two people would stand at the same place.
+    db.session.execute(
+        sa.update(WaitlistEntry)
+        .where(WaitlistEntry.id.in_((entry.id, other.id)))
+        .values(priority=sa.case((WaitlistEntry.id == entry.id, theirs), else_=mine)),
+        execution_options={"synchronize_session": "fetch"},
+    )
+    db.session.refresh(entry)
+    _record(actor, "move", entry, was=mine)
 
 
 def _record(actor: User | None, action: str, entry: WaitlistEntry, **facts: Any) -> None:
@@ -238,7 +269,7 @@ def offer_next(event_id: UUID, *, count: int, actor: User | None) -> int:
     Works with automatic offers switched off. Raises NotFound, EventNotOpen, EventOver, EventFull.
     """
     if count < 1:
-        raise errors.InvalidInput(field="Count", problem="give a number of 1 or more")
+        raise errors.InvalidInput(field=N_("Count"), problem=N_("give a number of 1 or more"))
     event = lock(Event, event_id)
     seats.check_open(event)
     if event.available < 1:
