@@ -25,7 +25,6 @@ from console.states import (
 )
 from console.views.desk.activity import latest_steps
 from console.views.desk.base import DeskView
-from console.views.desk.notices import LATE_AFTER
 from console.views.desk.queries import bounded_count, number, seats_of
 from console.views.formats import person
 
@@ -140,7 +139,8 @@ def _queues(user: User) -> list[Queue]:
         )
     if policy.may(user, "notices"):
         late = sa.and_(
-            OutboxMessage.status == OutboxStatus.PENDING, OutboxMessage.next_attempt_at < now - LATE_AFTER
+            OutboxMessage.status == OutboxStatus.PENDING,
+            OutboxMessage.next_attempt_at < now - timedelta(minutes=NOTICE_PROMISE_MINUTES),
         )
         queues.append(
             Queue(

@@ -1,6 +1,5 @@
 """The notices desk: what waits, what was not delivered and why, as people would read it."""
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +20,6 @@ from console.views.desk.base import DeskView, asked_id, done
 from console.views.desk.queries import BOUND, bounded_count, page, with_person
 
 QUEUE_SHOWN = 50
-#: A notice leaves within seconds; one that waits longer needs a look.
-LATE_AFTER = timedelta(minutes=5)
 
 #: What the queue shows, by the `show` of its address.
 LISTS: dict[str, tuple[Any, tuple[OutboxStatus, ...]]] = {
