@@ -1,0 +1,94 @@
+// Desks: a reason as a template, people picked and dropped into seats, a list filtered as one types, typed text kept.
+import { isPageKey, letter } from "./text.js";
+
+// A template reason is a start, not the last word: it lands in the field, where it can still be changed.
+function initReasons() {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-reason]");
+    if (!button) return;
+    const field = button.closest("form").querySelector("textarea");
+    field.value = button.dataset.reason;
+    field.focus();
+  });
+}
+
+// What unfolds takes the cursor along, so that a key opens the form and the next one types into it.
+function initFolds() {
+  document.addEventListener("toggle", (event) => {
+    if (!event.target.matches?.("details.fold[open]")) return;
+    event.target.querySelector("textarea, input:not([type=hidden]), .fold-body button")?.focus();
+  }, { capture: true });
+  document.addEventListener("keydown", (event) => {
+    const fold = event.key === "Escape" && event.target.closest?.("details.fold[open]");
+    if (!fold) return;
+    event.stopPropagation();
+    fold.open = false;
+    fold.querySelector("summary").focus();
+  }, { capture: true });
+}
+
+function initFilters() {
+  for (const field of document.querySelectorAll("input[data-filter]")) {
+    field.addEventListener("input", () => {
+      const wanted = field.value.trim().toLocaleLowerCase();
+      for (const row of document.querySelectorAll(field.dataset.filter)) row.hidden = !row.textContent.toLocaleLowerCase().includes(wanted);
+    });
+  }
+}
+
+// A step that was refused leads back to the same page: what was typed must still be there.
+function initKept() {
+  const key = `typed ${location.pathname}`;
+  const names = "textarea[name], input[name]:not([type=hidden], [type=file], [type=radio], [type=checkbox], [type=search])";
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post") return;
+    const values = [...form.querySelectorAll(names)].map((field) => [field.name, field.value]);
+    if (values.length) sessionStorage.setItem(key, JSON.stringify({ action: form.getAttribute("action"), values }));
+  });
+  const kept = JSON.parse(sessionStorage.getItem(key) ?? "null");
+  sessionStorage.removeItem(key);
+  if (!kept || !document.querySelector("[data-flash].tone-red")) return;
+  const form = [...document.forms].find((each) => each.getAttribute("action") === kept.action);
+  if (!form) return;
+  form.closest("details")?.setAttribute("open", "");
+  for (const [name, value] of kept.values) {
+    const field = form.elements.namedItem(name);
+    if (field) field.value = value;
+  }
+}
+
+// Seating: a seat without a person asks for one; "j" and "k" walk through people, "s" takes the first free seat.
+function initSeating() {
+  const form = document.querySelector("form[data-seating]");
+  if (!form) return;
+  const radios = () => [...document.querySelectorAll("input[name=who]")].filter((each) => each.checkVisibility({ visibilityProperty: true }) || each.closest(".taken"));
+  const chosen = () => document.querySelector("input[name=who]:checked");
+  form.addEventListener("submit", (event) => {
+    if (chosen()) return;
+    event.preventDefault();
+    radios()[0]?.focus();
+    document.querySelector(".seating-hint")?.animate([{ color: "var(--accent-ink)" }, {}], 600);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && chosen()) { chosen().checked = false; return; }
+    if (!isPageKey(event)) return;
+    const key = letter(event);
+    if (key === "j" || key === "k") {
+      const all = radios();
+      const at = all.indexOf(chosen()) + (key === "j" ? 1 : -1);
+      const next = all[Math.min(Math.max(at, 0), all.length - 1)];
+      if (next) { next.checked = true; next.focus(); }
+    }
+    if (key === "s" && chosen()) {
+      const free = document.querySelector("button.seat.free");
+      if (free) { event.preventDefault(); form.requestSubmit(free); }
+    }
+  });
+}
+
+initReasons();
+initFolds();
+initFilters();
+initKept();
+initSeating();
