@@ -21,6 +21,7 @@ SERVER_USER = "pgserver"
 STORE = Path("/var/lib/crewdeck")
 SOCKET_NAME = ".s.PGSQL.5432"
 START_SECONDS = 60
+RESTARTS = 10
 
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
 
@@ -99,6 +100,17 @@ class Postgres:
                 raise CannotStart(f"PostgreSQL did not start: see {self.log}")
             time.sleep(0.02)
 
+    def restart(self) -> None:
+        """Starts it after a crash: what is left of the old one may need a moment to let go of the data."""
+        for attempt in range(RESTARTS):
+            try:
+                self.start()
+                return
+            except CannotStart:
+                if attempt == RESTARTS - 1:
+                    raise
+                time.sleep(1)
+
     def stop(self) -> None:
         if self._initdb is not None:
             stop(self._initdb, signal.SIGKILL, 5)
@@ -148,8 +160,8 @@ def home_for(var: Path) -> Path:
         return home.resolve()
     if home.is_dir() or user is None or reachable(var):
         return home
-    STORE.mkdir(mode=0o755, exist_ok=True)
     far = STORE / os.urandom(6).hex()
+    far.mkdir(mode=0o700, parents=True)
     home.symlink_to(far)
     return far
 
@@ -187,7 +199,7 @@ def _binaries(user: str | None) -> Path:
     binaries = Path("pgserver", "pginstall", "bin")
     if user is None or reachable(package):
         return package.parent / binaries
-    version = next(iter(package.parent.glob("pgserver-*.dist-info"))).name.split("-")[1]
+    version = next(iter(package.parent.glob("pgserver-*.dist-info"))).name.split("-")[1].removesuffix(".dist")
     copy = STORE / f"pgserver-{version}"
     if not copy.is_dir():
         STORE.mkdir(mode=0o755, exist_ok=True)

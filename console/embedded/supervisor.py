@@ -43,6 +43,7 @@ class Supervisor:
         self.parts = Parts(self.var / "processes.json", self.logs)
         self.postgres: Postgres | None = None
         self.redis: RedisServer | None = None
+        self.far_lock: int | None = None
         self.begun = time.monotonic()
 
     def run(self) -> int:
@@ -72,20 +73,9 @@ class Supervisor:
             # PostgreSQL may run as another user and must get through.
             self.var.chmod(0o711)
             self.logs.mkdir(mode=0o700, exist_ok=True)
-            lock = os.open(self.var / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return _lock(self.var)
         except OSError as error:
             raise CannotStart(f"{self.var} cannot be written: {error.strerror}") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(lock, 20).decode() or "?"
-            os.close(lock)
-            raise CannotStart(
-                f"already running on this data ({self.var}), process {owner}: use it, or stop it first"
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
-        return lock
 
     def _listen(self) -> socket.socket:
         """The web's socket, so that nobody takes the port while the rest starts."""
@@ -118,6 +108,8 @@ class Supervisor:
             home = home_for(self.var)
             if home != self.var / "postgres":
                 print(f"PostgreSQL's data is in {home}: its user cannot reach {self.var}")
+                # A copy of this checkout leads to the same place.
+                self.far_lock = _lock(home)
             self.postgres = Postgres(home)
             fresh = self.postgres.prepare()
             database_url = self.postgres.url(DATABASE)
@@ -232,7 +224,7 @@ class Supervisor:
             time.sleep(0.5)
             if self.postgres is not None and self.postgres.ended():
                 print("PostgreSQL ended: starting it again", flush=True)
-                self.postgres.start()
+                self.postgres.restart()
             if self.redis is not None and self.redis.ended():
                 print("Redis ended: starting it again", flush=True)
                 self.redis.begin()
@@ -277,6 +269,22 @@ class Supervisor:
 
 def _raise_stopped(_signal: int, _frame: FrameType | None) -> None:
     raise Stopped
+
+
+def _lock(directory: Path) -> int:
+    """Holds the directory's lock as long as the returned descriptor, or this process, lives."""
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(lock, 20).decode() or "?"
+        os.close(lock)
+        raise CannotStart(
+            f"already running on this data ({directory}), process {owner}: use it, or stop it first"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
 
 
 def _on_signals(handler: Any) -> None:
