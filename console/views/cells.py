@@ -101,10 +101,10 @@ class Cells:
             return self._copyable(str(value), Markup("<code>{}</code>").format(value))
         return self._drawers[column.kind](column, value, row)
 
-    def primary(self, column: Column, row: Any, url: str) -> Markup:
-        """The cell that opens the row: its text, linked to the row's own details."""
+    def primary(self, model: type[Base], column: Column, row: Any, url: str) -> Markup:
+        """The cell that opens the row: its text, linked to the row's own details. An id becomes its label."""
         value = getattr(row, column.name)
-        label = self.labels.get(column.target, value)
+        label = self.labels.get(model if column.name == "id" else column.target, value)
         if label is None and column.pointed_by:
             label = self.labels.get(pointed_model(getattr(row, column.pointed_by)), value)
         if label is not None:
@@ -178,13 +178,17 @@ class Cells:
             return self.reference(pointed_model(getattr(row, column.pointed_by)), value)
         return self._copyable(str(value), Markup("<code>{}</code>").format(str(value)[:6]), "short-id")
 
+    def icon(self, name: str) -> Markup:
+        return Markup(
+            '<svg class="icon" width="16" height="16" aria-hidden="true"><use href="{}#{}"/></svg>'
+        ).format(self._icons, name)
+
     def _copyable(self, value: str, shown: Markup, css: str = "") -> Markup:
         words = gettext("Copy the full id")
         return Markup(
             '<span class="copyable {}">{}<button type="button" class="copy" data-copy="{}" data-tip="{}"'
-            ' aria-label="{}"><svg class="icon" width="16" height="16" aria-hidden="true">'
-            '<use href="{}#copy"/></svg></button></span>'
-        ).format(css, shown, value, words, words, self._icons)
+            ' aria-label="{}">{}</button></span>'
+        ).format(css, shown, value, words, words, self.icon("copy"))
 
     def _people(self, column: Column, keys: list[Any], shown: int) -> Markup:
         labels = [self.labels.get(column.target, key) for key in keys]

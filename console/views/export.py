@@ -5,9 +5,6 @@ import io
 import re
 import tempfile
 from collections.abc import Iterator
-from datetime import datetime
-from decimal import Decimal
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, send_file, stream_with_context
@@ -16,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from console.db import db
 from console.views.cells import Cells, is_empty
-from console.views.columns import Column, Kind
+from console.views.columns import Column
 from console.views.labels import Labels
 from console.views.listing import Listing
 

@@ -15,9 +15,10 @@ from wtforms import BooleanField, Field, SelectField, SelectMultipleField, Strin
 from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import DateTimeLocalInput
 
-from console.errors import InvalidInput
+from console.db import Base
+from console.errors import N_, FileRefused, InvalidInput
 from console.services.contacts import clean_email, clean_phone, clean_telegram
-from console.views.columns import Column, Kind
+from console.views.columns import Column, Kind, table_of
 from console.views.values import MONEY_MAX, parse_uuid
 
 JSON_MAX_BYTES = 100_000
@@ -176,12 +177,12 @@ class JsonField(TextAreaField):
 
 
 class LookupField(SelectField):
-    """A row of another table, found while typing. Its option's words come with `say`."""
+    """A row of `target`, found while typing. Its option's words come with `say`."""
 
-    def __init__(self, *args: Any, column: Column, url: str, **kwargs: Any) -> None:
-        render_kw = {"data-lookup": url, **kwargs.pop("render_kw", {})}
+    def __init__(self, *args: Any, target: type[Base], **kwargs: Any) -> None:
+        render_kw = {"data-lookup": lookup_url(target)}
         super().__init__(*args, choices=[], validate_choice=False, render_kw=render_kw, **kwargs)
-        self.column = column
+        self.target = target
 
     def process_data(self, value: Any) -> None:
         self.data = value
@@ -203,9 +204,10 @@ class LookupField(SelectField):
 class PeopleField(SelectMultipleField):
     """Several rows of another table, found while typing."""
 
-    def __init__(self, *args: Any, column: Column, url: str, **kwargs: Any) -> None:
-        super().__init__(*args, choices=[], validate_choice=False, render_kw={"data-lookup": url}, **kwargs)
-        self.column = column
+    def __init__(self, *args: Any, target: type[Base], **kwargs: Any) -> None:
+        render_kw = {"data-lookup": lookup_url(target)}
+        super().__init__(*args, choices=[], validate_choice=False, render_kw=render_kw, **kwargs)
+        self.target = target
 
     def process_data(self, value: Any) -> None:
         self.data = list(value or [])
@@ -306,8 +308,21 @@ def zone_names() -> tuple[str, ...]:
     return tuple(sorted(z for z in available_timezones() if z.split("/")[0] in regions and "/" in z))
 
 
-def field_for(column: Column, *, label: Any, zone: ZoneInfo, lookup: str = "", help_text: Any = "") -> Any:
-    """The form field of a column. `zone` is the clock of its times, `lookup` where its rows are found."""
+def lookup_url(model: type[Base]) -> str:
+    return f"/{table_of(model).replace('.', '/')}/lookup/"
+
+
+def read_upload(upload: Any) -> bytes:
+    """The content of an uploaded file. Raises FileRefused when there is none."""
+    if upload is None:
+        raise FileRefused(problem=N_("choose a file."))
+    # A step that is repeated after a deadlock reads it once more.
+    upload.seek(0)
+    return bytes(upload.read())
+
+
+def field_for(column: Column, *, label: Any, zone: ZoneInfo, help_text: Any = "") -> Any:
+    """The form field of a column. `zone` is the clock of its times."""
     is_needed = not column.nullable and column.kind not in (Kind.JSON, Kind.PEOPLE)
     validators: list[Any] = [InputRequired(_l("Fill this in.")) if is_needed else Optional()]
     common = {"label": label, "description": help_text, "validators": validators}
@@ -315,10 +330,8 @@ def field_for(column: Column, *, label: Any, zone: ZoneInfo, lookup: str = "", h
         return BooleanField(label=label, description=help_text)
     if column.kind == Kind.TIME:
         return LocalTimeField(column=column, zone=zone, **common)
-    if column.kind in (Kind.REF, Kind.ID, Kind.PEOPLE):
-        return (PeopleField if column.kind == Kind.PEOPLE else LookupField)(
-            column=column, url=lookup, **common
-        )
+    if column.target is not None:
+        return (PeopleField if column.kind == Kind.PEOPLE else LookupField)(target=column.target, **common)
     if column.kind in CHOICES:
         return _choice_field(column, common)
     if column.kind == Kind.JSON:

@@ -1,7 +1,8 @@
 """Filters of a list, one by kind of column, read from the address and shown as chips.
 
-In the address: `status=PENDING&status=CONFIRMED` any of these; `created_at.from=2026-05-01`, `….to=…` a range, both
-ends included; `expires_at.has=no` empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in JSON.
+In the address: `status=PENDING&status=CONFIRMED` any of these; `created_at.from=2026-05-01`, `….to=…` a range,
+both ends included; `expires_at.has=no` empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a
+path in JSON.
 """
 
 import re
@@ -47,15 +48,14 @@ class Filter:
         return f"{self.column.name}.{self.operator}" if self.operator else self.column.name
 
     def criterion(self, zone: ZoneInfo) -> sa.ColumnElement[bool]:
+        """The condition; days of a range begin and end as the clocks of `zone` say."""
         attribute, value = self.column.attribute, self.values[0]
         if self.operator == "has":
             return attribute.is_not(None) if value else attribute.is_(None)
         if self.operator == "starts":
             return starts_with(attribute, value)
-        if self.operator == "from":
-            return attribute >= _beginning(value, zone)
-        if self.operator == "to":
-            return attribute < _beginning(value, zone, 1) if isinstance(value, date) else attribute <= value
+        if self.operator:
+            return _range(attribute, self.operator, value, zone)
         if self.column.kind == Kind.JSON:
             path, text = value
             return attribute[path].astext == text
@@ -158,11 +158,13 @@ def _json_path(text: str) -> tuple[tuple[str, ...], str]:
     return keys, value.strip()
 
 
-def _beginning(value: Any, zone: ZoneInfo, days: int = 0) -> Any:
-    """The moment at which a day of the console begins; other values as they are."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime.combine(value + timedelta(days=days), time(), zone)
-    return value
+def _range(attribute: Any, operator: str, value: Any, zone: ZoneInfo) -> sa.ColumnElement[bool]:
+    """From or to a value, itself included; a day is included to its end."""
+    if not isinstance(value, date):
+        return attribute >= value if operator == "from" else attribute <= value
+    if operator == "from":
+        return attribute >= datetime.combine(value, time(), zone)
+    return attribute < datetime.combine(value + timedelta(days=1), time(), zone)
 
 
 def _refuse(text: str) -> Any:

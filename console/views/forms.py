@@ -68,6 +68,10 @@ class RecordForm(Form):
     def refuse_strangers(self, user: User, model: type[Base], values: Mapping[str, Any]) -> bool:
         """Refuses keys of rows that do not exist for `user`, as it would those of rows that do not exist."""
         strangers = policy.strangers(user, model, values)
+        for field in self:
+            # A look-up that is no column of the model points at a row all the same.
+            if isinstance(field, LookupField) and field.name not in self.columns and field.data:
+                strangers += [] if policy.find(user, field.target, field.data) else [field.name]
         for name in strangers:
             if name in self._fields:
                 self._fields[name].errors = [*self._fields[name].errors, gettext("Not found.")]
@@ -78,9 +82,9 @@ class RecordForm(Form):
     def say_options(self, labels: Labels) -> None:
         """Gives the look-ups the words of what is chosen; what is out of reach keeps only its key."""
         chosen = [field for field in self if isinstance(field, LookupField | PeopleField)]
-        labels.load((f.column.target, key) for f in chosen if f.column.target for key in f.chosen())
+        labels.load((field.target, key) for field in chosen for key in field.chosen())
         for field in chosen:
-            found = {key: labels.get(field.column.target, key) for key in field.chosen()}
+            found = {key: labels.get(field.target, key) for key in field.chosen()}
             field.say({key: label.line for key, label in found.items() if label and label.url})
 
 
@@ -107,12 +111,10 @@ def form_class(
             fields[name] = extra[name]
             continue
         column = columns[name]
-        target = column.target
         fields[name] = field_for(
             column,
             label=(labels or {}).get(name, column.label),
             zone=zone,
-            lookup=f"/{table_of(target).replace('.', '/')}/lookup/" if target else "",
             help_text=(hints or {}).get(name, ""),
         )
         if name in set(optional):

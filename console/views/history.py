@@ -6,7 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask_babel import gettext
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 from console import policy
 from console.db import Base, db
@@ -14,7 +14,7 @@ from console.models import AuditLog, User
 from console.policy import Action
 from console.views import formats
 from console.views.cells import Cells, compact, cut, is_empty
-from console.views.columns import Column, Kind, columns_of, key_columns, table_of
+from console.views.columns import Column, Kind, columns_of, table_of
 from console.views.labels import Labels
 from console.views.values import parse
 

@@ -5,7 +5,6 @@ The labels of a page, whatever tables they come from, are read by one statement.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any
 

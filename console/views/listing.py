@@ -1,7 +1,7 @@
 """One page of a list: what its address asks for, the rows by key in a stable order, how many there are.
 
-Paging is by key: a page begins beyond the last row of the one before, so the thousandth costs what the first does.
-Rows are plain tuples of the columns that the page shows.
+Paging is by key: a page begins beyond the last row of the one before, so the thousandth costs what the first
+does. Rows are plain tuples of the columns that the page shows.
 """
 
 import base64

@@ -16,7 +16,7 @@ from console.policy import Action
 from console.services import records
 from console.views import bulk, filters, forms, history
 from console.views.cells import Cells
-from console.views.columns import Column, Kind, columns_of, table_of
+from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, table_of
 from console.views.labels import Labels, has_label
 from console.views.listing import COUNT_MAX, PAGE_SIZES, Listing, Page
 from console.views.values import write_key
@@ -67,23 +67,28 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
     cells = Cells(labels, zone_of=view.zone_of(labels))
     columns = [view.columns[name] for name in view.list_columns]
     zoned = [view.columns[view.zone_by]] if view.zone_by else []
-    labels.load([*cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)])
+    own = [(view.model, row.id) for row in page.rows] if columns[0].name == "id" else []
+    labels.load([*own, *cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)])
     styles = _styles(columns)
     may_edit = view.can(Action.UPDATE)
     rows = []
     for row in page.rows:
         key = write_key(view.key_of(row))
         url = f"{view.url}/details/?id={key}"
-        drawn = [cells.primary(columns[0], row, url), *(cells.cell(c, row) for c in columns[1:])]
+        drawn = [cells.primary(view.model, columns[0], row, url), *(cells.cell(c, row) for c in columns[1:])]
         rows.append((key, url, f"{view.url}/edit/?id={key}" if may_edit else "", drawn))
     return {
         "listing": listing,
         "page": page,
-        "heads": [_head(listing, column, style) for column, style in zip(columns, styles, strict=True)],
+        "heads": [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)],
         "styles": styles,
         "rows": rows,
         "chips": [_chip(listing, item, labels) for item in listing.filters],
         "filter_fields": _filter_fields(view, listing, labels),
+        "keep": _pairs(listing, "search"),
+        "keep_filters": [pair for pair in _pairs(listing) if pair[0] in ("search", "sort", "size")],
+        "clear_url": listing.address(drop=[item.parameter for item in listing.filters]),
+        "pencil": cells.icon("pencil"),
         "summary": _summary(page),
         "pager": _pager(listing, page),
         "sizes": PAGE_SIZES,
@@ -108,14 +113,14 @@ def _styles(columns: Sequence[Column]) -> list[str]:
     return styles
 
 
-def _head(listing: Listing, column: Column, style: str) -> dict[str, Any]:
+def _head(view: "TableView", listing: Listing, column: Column, style: str) -> dict[str, Any]:
     is_current = listing.order.column.name == column.name
     down = listing.order.descending
     # Times and numbers begin with the largest: that is what one looks for.
     first = "-" if column.kind == Kind.TIME or column.is_number else ""
     wanted = ("" if down else "-") + column.name if is_current else first + column.name
     return {
-        "label": column.label,
+        "label": view.one if column.name == "id" else column.label,
         "css": style,
         "url": listing.address(sort=wanted) if column.name in listing.sort_by else None,
         "direction": ("desc" if down else "asc") if is_current else None,
@@ -167,6 +172,12 @@ def _filter_kind(column: Column) -> str:
     return {Kind.STATE: "state", Kind.BOOL: "bool", Kind.JSON: "json"}.get(column.kind, "lookup")
 
 
+def _pairs(listing: Listing, *drop: str) -> list[tuple[str, str]]:
+    """The address as the hidden fields of a form, without the place in the list."""
+    gone = {"after", "before", "last", *drop}
+    return [(name, value) for name, value in listing.arguments.items(multi=True) if name not in gone]
+
+
 def _summary(page: Page) -> str:
     if page.is_more:
         return gettext("more than %(count)s", count=f"{COUNT_MAX:,}".replace(",", "\xa0"))
@@ -206,6 +217,7 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
         "groups": [(heading, _facts(cells, group, row)) for heading, group in groups],
         "rest": _facts(cells, rest, row),
         "related": related(user, view.model, key),
+        "names": TABLE_NAMES,
         "history": history.timeline(entries, labels, cells),
         "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
         "actions": [a for a in bulk.actions_for(view, user) if a.name != "delete"],
@@ -261,6 +273,8 @@ def related(user: User, model: type[Base], key: tuple[Any, ...]) -> list[dict[st
             "table": table_of(child),
             "url": f"/{table_of(child).replace('.', '/')}/?{column.name}={key[0]}",
             "count": _many(count),
+            # Two columns of one table may point here: then each says which it is.
+            "by": column.label if sum(child is other for other, _, _ in found) > 1 else "",
         }
         for (child, column, _), count in zip(found, counts, strict=True)
         if count

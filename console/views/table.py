@@ -195,6 +195,8 @@ class TableView(StaffView):
         own = labels.get(self.model, self.key_of(row)[0])
         if own is not None:
             return own.text
+        if self.keys[0].kind == Kind.ID:
+            return f"{self.one} {str(self.key_of(row)[0])[:6]}"
         cells = Cells(labels)
         return " · ".join(cells.text(column, row) or "—" for column in self.keys)[:120]
 
