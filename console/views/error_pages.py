@@ -84,12 +84,23 @@ PAGES = {
 }
 
 TOO_OLD = Page(
-    _l("The page was open too long"),
+    _l("This page is out of date"),
     _l("The page was open too long. Reload it and try again."),
     _l("Nothing was changed."),
 )
-KEPT = _l("Nothing was changed yet. What you typed is kept on this page: send it again.")
-KEPT_SIGNED_OUT = _l("What you typed is kept on this page: sign in in another tab, then send it again here.")
+#: Where the page itself holds what was sent.
+KEPT = {
+    400: Page(
+        TOO_OLD.title,
+        _l("The page was open too long."),
+        _l("Nothing was changed yet. What you typed is kept on this page: send it again."),
+    ),
+    401: Page(
+        PAGES[401].title,
+        PAGES[401].text,
+        _l("What you typed is kept on this page: sign in in another tab, then send it again here."),
+    ),
+}
 
 #: Larger forms are not written into the page that offers to send them again.
 RESEND_MAX_CHARACTERS = 200_000
@@ -124,7 +135,8 @@ def answer(code: int, page: Page | None = None, *, keep_form: bool = False) -> R
     if wants_json():
         response = jsonify(error=str(page.text or page.title), status=code)
     else:
-        response = Response(_render(code, page, _form_to_resend() if keep_form else None))
+        resend = _form_to_resend() if keep_form else None
+        response = Response(_render(code, KEPT[code] if resend else page, resend))
     response.status_code = code
     return response
 
@@ -132,14 +144,9 @@ def answer(code: int, page: Page | None = None, *, keep_form: bool = False) -> R
 def _render(code: int, page: Page, resend: dict[str, Any] | None) -> str:
     # A transaction that failed answers no more questions, and the page must not wait for a database.
     g.staff = None
-    what_now = page.what_now
-    if resend:
-        what_now = KEPT_SIGNED_OUT if code == 401 else KEPT
     try:
         db.session.rollback()
-        return render_template(
-            "error.html", code=code, title=page.title, text=page.text, what_now=what_now, resend=resend
-        )
+        return render_template("error.html", code=code, resend=resend, **page._asdict())
     except Exception:
         current_app.logger.exception("the error page failed")
         title, text = escape(page.title), escape(page.text)
