@@ -311,6 +311,11 @@ def test_language_of_a_stranger_is_a_cookie(browser):
     assert 'lang="ru"' in browser.get("/login").text
 
 
+def test_language_keeps_where_the_stranger_was_going(browser):
+    page = browser.get("/login?next=/probe/me")
+    assert 'name="next" value="/login?next=/probe/me"' in page.text
+
+
 def test_language_of_a_person_follows_them_to_another_browser(probe, anna):
     browser, other = probe.test_client(), probe.test_client()
     sign_in(browser, anna)

@@ -2,13 +2,16 @@
 
 import io
 import re
+from uuid import uuid4
 
 import pytest
 from flask import Flask
 
+from console import create_app
 from console.db import db
+from console.views import login
 from console.views.error_pages import PAGES, RESEND_MAX_CHARACTERS
-from tests import make
+from tests import make, servers
 from tests.views.browser import csrf_token, post, sign_in
 
 #: One of every kind of response: page, redirect, refusal, failure, script, download, file.
@@ -259,6 +262,21 @@ def test_page_without_a_database_is_calm(make_app, monkeypatch, anna):
     assert "The database does not answer." in answer.text
     assert "secret" not in answer.text
     assert answer.headers["Retry-After"]
+
+
+def test_console_without_postgresql_answers(redis_url):
+    settings = servers.make_settings("postgresql://nobody@127.0.0.1:9/none", redis_url)
+    app = create_app(settings)
+    browser = app.test_client()
+    with app.app_context():
+        browser.set_cookie("crewdeck_session", login.sealed(uuid4()))
+    assert browser.get("/").status_code == 503
+    assert browser.get("/static/css/console.css", buffered=True).status_code == 200
+    browser.delete_cookie("crewdeck_session")
+    assert browser.get("/login").status_code == 200
+    answer = post(browser, "/login", username="anna", password="correct horse battery")
+    assert (answer.status_code, "The database does not answer." in answer.text) == (503, True)
+    servers.close(app)
 
 
 def test_error_page_that_fails_is_still_an_answer(probe, signed_in, monkeypatch):
