@@ -19,7 +19,7 @@ from console.views.labels import Labels
 #: For a person who sees a part of the bookings: further back, the search for their own would cost too much.
 LOOKED_BACK = timedelta(days=7)
 
-#: An action of either log, in words. Of the audit log's rows on bookings the booking logs tell the same.
+#: An action of either log, in words.
 WORDS = {
     "create": _l("Booked"),
     "accept_offer": _l("Offer taken"),
@@ -31,6 +31,7 @@ WORDS = {
     "complete": _l("Attended"),
     "no_show": _l("Did not come"),
     "start_payment": _l("Payment started"),
+    "pay": _l("Paid"),
     "submit_proof": _l("Proof uploaded"),
     "approve_receipt": _l("Proof approved"),
     "reject_receipt": _l("Proof rejected"),
@@ -52,13 +53,9 @@ WORDS = {
     "crew.place": _l("Seated"),
     "crew.move": _l("Moved to another seat"),
     "crew.unplace": _l("Taken out of a crew"),
-    "receipt.approve": _l("Proof approved"),
-    "receipt.reject": _l("Proof rejected"),
-    "payment.refund": _l("Refunded"),
-    "file.store": _l("File stored"),
     "file.remove": _l("File removed"),
-    "sign_in": _l("Signed in"),
-    "sign_out": _l("Signed out"),
+    "job.pause": _l("Job paused"),
+    "job.resume": _l("Job resumed"),
     "set_password": _l("New password"),
     "set_role": _l("New role"),
     "deactivate": _l("Account closed"),
@@ -68,13 +65,22 @@ WORDS = {
 #: For rows of a table edited by hand; the table's name follows.
 CRUD = {"create": _l("Created"), "update": _l("Changed"), "delete": _l("Deleted")}
 
-#: What says nothing that the row next to it does not say.
-UNTOLD = ("sign_in", "sign_out", "start_payment", "hold_for_review", "file.store")
+#: What says nothing that the row next to it does not say; "payment.…" and the like are told by booking logs.
+UNTOLD = (
+    "sign_in",
+    "sign_out",
+    "start_payment",
+    "hold_for_review",
+    "file.store",
+    "receipt.approve",
+    "receipt.reject",
+    "payment.refund",
+)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happened: when, what, to whom or what, and who did it."""
+    """Something that happened: when, what, to whom or what, and who did it if that is not said already."""
 
     at: datetime
     what: str
@@ -109,7 +115,7 @@ def steps_of_event(user: User, event: Event, limit: int = 12) -> list[Step]:
     if policy.allowed(user, "user.audit_log", policy.Action.READ):
         on_event = sa.and_(AuditLog.target_type == "event.events", AuditLog.target_id == event.id)
         parts.append(_newest(_audit().where(on_event), AuditLog, limit))
-    return _told(user, parts, limit) if parts else []
+    return _told(user, parts, limit, unsaid=(Event,)) if parts else []
 
 
 def in_words(action: str, table: str = "") -> str:
@@ -146,12 +152,15 @@ def _newest(query: sa.Select[Any], model: type[BookingLog] | type[AuditLog], lim
     return sa.select(newest)
 
 
-def _told(user: User, parts: list[sa.Select[Any]], limit: int) -> list[Step]:
+def _told(
+    user: User, parts: list[sa.Select[Any]], limit: int, unsaid: tuple[type[Base], ...] = ()
+) -> list[Step]:
+    """The rows of `parts` as steps, the latest first; rows of `unsaid` are what the page is about."""
     both = sa.union_all(*parts).subquery()
     rows = db.session.execute(sa.select(both).order_by(both.c.at.desc()).limit(limit)).all()
     labels = Labels(user)
     labels.load(wanted for row in rows for wanted in _named(row))
-    return [_step(row, labels) for row in rows]
+    return [_step(row, labels, unsaid) for row in rows]
 
 
 def _named(row: Any) -> list[tuple[Any, Any]]:
@@ -177,18 +186,24 @@ def _facts(payload: dict[str, Any] | None) -> list[tuple[type[Base], str, UUID]]
     return found
 
 
-def _step(row: Any, labels: Labels) -> Step:
-    target = labels.get(models_by_table().get(row.table), row.key)
-    actor = labels.get(User, row.actor)
-    facts = {name: key for _model, name, key in _facts(row.payload)}
-    known = [found for model, _name, key in _facts(row.payload) if (found := labels.get(model, key))]
-    url = next((label.url for label in (target, *known[::-1]) if label and label.url), "")
-    if row.table == "event.bookings" and "event_id" in facts:
-        url = url_for("desk_bookings.index", event_id=facts["event_id"], booking_id=row.key)
+def _step(row: Any, labels: Labels, unsaid: tuple[type[Base], ...]) -> Step:
+    model, facts = models_by_table().get(row.table), _facts(row.payload)
+    target, actor = labels.get(model, row.key), labels.get(User, row.actor)
+    known = [(each, label) for each, _name, key in facts if (label := labels.get(each, key))]
+    url = next(
+        (label.url for label in (target, *(label for _, label in known[::-1])) if label and label.url), ""
+    )
+    event_id = next((key for each, _name, key in facts if each is Event), None)
+    if model is Booking and event_id is not None:
+        url = url_for("desk_bookings.index", event_id=event_id, booking_id=row.key)
+    said = [label.text for each, label in known if each not in unsaid]
+    if not known and target is not None and model not in unsaid:
+        said = [target.line]
+    is_own = row.actor is not None and any(key == row.actor for _, _name, key in facts)
     return Step(
         at=row.at,
         what=in_words(row.action, row.table),
-        subject=" · ".join(label.text for label in known) or (target.line if target else ""),
+        subject=" · ".join(said),
         url=url,
-        who=actor.text if actor else _("System"),
+        who="" if is_own else actor.text if actor else _("System"),
     )

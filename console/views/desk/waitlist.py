@@ -50,6 +50,7 @@ class WaitlistView(DeskView):
             offers=sorted(offers, key=lambda entry: entry.notification_expires_at),
             waiting=[entry for entry in entries if entry.notified_at is None],
             unreachable=_unreachable(event),
+            channels=any(outbox.channels().values()),
             is_open=event.status is EventStatus.PUBLISHED,
             offer_minutes=config.current().waitlist_offer_minutes,
         )
