@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis import ResponseError
 
 from console.errors import TooManyAttempts
 from console.services import throttle
@@ -133,13 +134,12 @@ def test_redis_that_forgets_hands_out_no_fresh_guesses(counted, redis):
     assert passed == ACCOUNT.attempts
 
 
-def test_redis_that_refuses_to_write_counts_as_away(redis, redis_url):
-    one = Throttle(redis_url)
-    redis.config_set("maxmemory", "1")
-    try:
-        assert allowed(one, 20) == ACCOUNT.attempts_alone
-    finally:
-        redis.config_set("maxmemory", "0")
+def test_redis_that_refuses_to_write_counts_as_away(counted, monkeypatch):
+    def full(*_):
+        raise ResponseError("OOM command not allowed when used memory > 'maxmemory'.")
+
+    monkeypatch.setattr(counted._redis, "incr", full)
+    assert allowed(counted, 20) == ACCOUNT.attempts_alone
 
 
 def test_redis_that_hangs_slows_one_request_only():
