@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import psycopg
 import sqlalchemy as sa
 
 from console import config
@@ -65,26 +64,27 @@ def load(
     zone = ZoneInfo(settings.timezone)
     midnight = moment.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     base, at = int(midnight.timestamp()), int(moment.timestamp()) // (10 * MINUTE) * 10 * MINUTE
-    raw = db.engine.raw_connection()
+    raw = [db.engine.raw_connection() for _ in range(2)]
     try:
-        connection = raw.driver_connection
-        assert connection is not None
-        connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute("SET LOCAL timezone = 'UTC'")
-        told = _write(connection, bookings, seed, base, max(at, base), report)
-        connection.execute("ANALYZE")
-        connection.commit()
+        connections: list[Any] = [connection.driver_connection for connection in raw]
+        for connection in connections:
+            connection.execute("SET statement_timeout = 0")
+            connection.execute("SET timezone = 'UTC'")
+            connection.commit()
+        told = _write(connections, bookings, seed, base=base, now=max(at, base), report=report)
+        connections[0].execute("ANALYZE")
+        connections[0].commit()
     finally:
-        raw.close()
+        for connection in raw:
+            # Neither its settings nor its temporary tables are for the pool.
+            connection.invalidate()
     return told
 
 
-def _write(
-    connection: psycopg.Connection[Any], bookings: int, seed: int, base: int, now: int, report: Report
-) -> int:
+def _write(connections: list[Any], bookings: int, seed: int, *, base: int, now: int, report: Report) -> int:
     """Sends every row; takes the files back when something fails."""
     rng = Random(seed)
-    sink = Sink(connection)
+    sink = Sink(connections)
     people = write_people(sink, rng, int(min(bookings * 0.4, 20_000 + bookings * 0.18)) + 180, base)
     pictures = Pictures(sink, rng, people)
     try:
@@ -102,6 +102,7 @@ def _write(
         write_extras(teller, events, now)
         sink.close()
     except BaseException:
+        sink.abandon()
         pictures.take_back()
         raise
     return teller.told

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from console.demo.people import People
-from console.demo.rows import DAY, HOUR, MINUTE, NULL, Sink, stamp, uuid_hex
+from console.demo.rows import DAY, HOUR, MINUTE, NULL, Sink, stamp, uuid_beside, uuid_hex
 from console.demo.stories import CALLED_OFF, ENDED, KEEP, LEFT, STARTED, Story
 from console.demo.trips import Trip
 from console.services.outbox import NOWHERE
@@ -16,6 +16,9 @@ REJECTIONS = (
     "Перевод другому получателю",
     "Файл не читается, пришлите ещё раз",
 )
+#: What a notice about a payment says.
+KINDS = {"SUCCEEDED": "paid_without_seat", "REJECTED": "rejected", "REFUNDED": "refunded"}
+BY_STAFF = frozenset({"staff", "finance"})
 #: Notices of longer ago are not kept.
 NOTICES_DAYS = 120
 #: What stands in a receipt's line until its file is stored.
@@ -73,7 +76,7 @@ class Teller:
         """Adds the booking that began at `made`, and returns its id."""
         rng = self.rng
         booking, user = uuid_hex(rng), self.people.ids[person]
-        payment = uuid_hex(rng) if story.payment else NULL
+        payment = uuid_beside(rng, booking) if story.payment else NULL
         actors = {None: NULL, "person": user, "staff": trip.staff, "finance": trip.finance}
         tells = trip.end > self.base - NOTICES_DAYS * DAY
         moment, when, sent = made, "", 0
@@ -86,30 +89,32 @@ class Teller:
                 until = f'"{expires}+00:00"}}' if step.hold else "null}"
             new = step.json + until
             actor = actors[step.who]
-            self._logs.append(f"{uuid_hex(rng)}\t{booking}\t{step.action}\t{old}\t{new}\t{actor}\t{when}")
-            if step.who == "staff" or step.who == "finance":
+            self._logs.append(
+                f"{uuid_beside(rng, booking)}\t{booking}\t{step.action}\t{old}\t{new}\t{actor}\t{when}"
+            )
+            if step.who in BY_STAFF:
                 before = "" if old is NULL else f'"before": {old}, '
                 self._audit.append(
-                    f"{uuid_hex(rng)}\t{actor}\tbooking.{step.action}\tevent.bookings\t{booking}"
+                    f"{uuid_beside(rng, booking)}\t{actor}\tbooking.{step.action}\tevent.bookings\t{booking}"
                     f'\t{{{before}"after": {new}}}\t{when}'
                 )
             old = new
             if tells and step.notice:
-                self._notice(person, step.notice, trip, booking, story, moment)
+                self._notice(person, step.notice, trip, booking, paid=step.payment or "", at=moment)
             if step.proof == "submitted":
                 sent = moment
             elif step.proof:
-                self._receipt(trip, person, payment, sent, step.proof, moment)
+                self._receipt(trip, person, payment, sent=sent, decision=step.proof, decided=moment)
                 sent = 0
         if sent:
-            self._receipt(trip, person, payment, sent, None, 0)
+            self._receipt(trip, person, payment, sent=sent, decision=None)
         by = trip.staff if story.steps[0].who == "staff" else NULL
         self._bookings.append(
             f"{booking}\t{trip.id}\t{user}\t{story.status}\t{trip.price}.00\t{story.payment_status}"
             f"\t{payment}\t{expires}\t{by}\t{stamp(made)}\t{when}"
         )
         if payment is not NULL:
-            self._payment(trip, booking, payment, story, made, moment)
+            self._payment(trip, booking, payment, story, made=made, last=moment)
         self.told += 1
         return booking
 
@@ -128,7 +133,7 @@ class Teller:
         latest = min(trip.start - 6 * HOUR, self.base - 3 * DAY)
         return last + max(MINUTE, int((latest - last) * self.rng.random()))
 
-    def _payment(self, trip: Trip, booking: str, payment: str, story: Story, made: int, last: int) -> None:
+    def _payment(self, trip: Trip, booking: str, payment: str, story: Story, *, made: int, last: int) -> None:
         provider = number = NULL
         if story.method == "WIDGET":
             provider = self.rng.choice(PROVIDERS)
@@ -145,10 +150,10 @@ class Teller:
         )
 
     def _receipt(
-        self, trip: Trip, person: int, payment: str, sent: int, decision: str | None, decided: int
+        self, trip: Trip, person: int, payment: str, *, sent: int, decision: str | None, decided: int = 0
     ) -> None:
         """A proof; its file only while the retention lasts."""
-        rng, receipt = self.rng, uuid_hex(self.rng)
+        rng, receipt = self.rng, uuid_beside(self.rng, payment)
         file = uuid_hex(rng) if trip.end > self.base - PROOF_DAYS * DAY else NULL
         reason = rng.choice(REJECTIONS) if decision == "REJECTED" else NULL
         made = stamp(sent)
@@ -162,7 +167,7 @@ class Teller:
         if decision is not None:
             word = "approve" if decision == "APPROVED" else "reject"
             self._audit.append(
-                f"{uuid_hex(rng)}\t{trip.finance}\treceipt.{word}\tpayment.payment_receipts\t{receipt}"
+                f"{uuid_beside(rng, payment)}\t{trip.finance}\treceipt.{word}\tpayment.payment_receipts\t{receipt}"
                 f'\t{{"before": {{"decision": null}}, "after": {{"decision": "{decision}"}}}}\t{changed}'
             )
         if file is NULL:
@@ -171,15 +176,16 @@ class Teller:
             payer = self.people.names[person]
             self.proofs.append(Proof(line, receipt, file, payer, trip, trip.price, sent, decision))
 
-    def _notice(self, person: int, category: str, trip: Trip, booking: str, story: Story, at: int) -> None:
+    def _notice(self, person: int, category: str, trip: Trip, booking: str, *, paid: str, at: int) -> None:
         """A notice that went out at once, or was skipped because there is nowhere to send it."""
         channel, made = self.people.channels[person], stamp(at)
         if channel is None:
             outcome = f"SKIPPED\t1\t{NULL}\t{NULL}\t{NOWHERE}"
         else:
             outcome = f"SENT\t1\t{stamp(at + 2)}\t{channel}\t{NULL}"
-        payload = f'{{"status": "{story.payment_status}"}}' if category == "PAYMENT_STATUS" else "{}"
+        facts = f'"kind": "{KINDS.get(paid, paid)}", ' if category == "PAYMENT_STATUS" else ""
+        payload = f'{{{facts}"amount": "{trip.price}.00", "currency": "RUB"}}'
         self._outbox.append(
-            f"{uuid_hex(self.rng)}\t{self.people.ids[person]}\t{category}\t{payload}\t{outcome}\t{trip.id}"
+            f"{uuid_beside(self.rng, booking)}\t{self.people.ids[person]}\t{category}\t{payload}\t{outcome}\t{trip.id}"
             f"\t{booking}\t{NULL}\t{made}\t{NULL}\t{NULL}\t{made}"
         )

@@ -149,7 +149,7 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
                     seated.append((booking, person))
         _queue(teller, trip, crowd, now)
         if trip.crews:
-            seat(teller.sink, rng, teller.people, trip, seated, now)
+            seat(teller, trip, seated, now)
         if number % 50 == 49:
             teller.sink.flush_if_large()
             yield teller.told
@@ -204,19 +204,19 @@ class Clock:
         endings, dice = ENDINGS[way], self.rng.random()
         # What was paid is given back sooner or later.
         is_recent = trip.end > self.base - 20 * DAY
-        if kind == "stays":
-            return endings["completed" if trip.status == "COMPLETED" else "stays"]
-        if kind == "no_show":
-            return endings["no_show"]
-        if kind == "no_seat":
-            return stories.NO_SEAT
         if kind == "expired":
             return stories.LAPSED if dice < 0.6 else stories.LAPSED_CARD
-        if trip.called_off:
-            return endings["called_off_owed" if dice < 0.3 and is_recent else "called_off"]
-        if way != "free" and dice < 0.4:
-            return stories.UNPAID
-        return endings["owed" if dice > 0.85 and is_recent else "refunded"]
+        if kind == "no_seat":
+            return stories.NO_SEAT
+        if kind == "stays" and trip.status == "COMPLETED":
+            kind = "completed"
+        elif kind == "cancelled" and trip.called_off:
+            kind = "called_off_owed" if dice < 0.3 and is_recent else "called_off"
+        elif kind == "cancelled":
+            if way != "free" and dice < 0.4:
+                return stories.UNPAID
+            kind = "owed" if dice > 0.85 and is_recent else "refunded"
+        return endings[kind]
 
 
 def _queue(teller: Teller, trip: Trip, crowd: Iterator[int], now: int) -> None:

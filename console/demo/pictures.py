@@ -25,7 +25,10 @@ BANKS = (
 )
 MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
 MOSCOW_SECONDS = 3 * 3600
+#: Colour, pixels high, weight.
 Ink = tuple[str, int, int]
+#: Content and extension: png, jpg or pdf.
+Picture = tuple[bytes, str]
 
 
 class Pictures:
@@ -36,9 +39,10 @@ class Pictures:
         self.keys: list[str] = []
 
     def store(
-        self, owner: str, owner_id: str, file: str, data: bytes, kind: str, made: str, expires: str | None
+        self, owner: str, owner_id: str, file: str, picture: Picture, *, made: str, expires: str | None = None
     ) -> str:
-        """Stores a file (`kind`: png, jpg or pdf) and adds its row; returns its address."""
+        """Stores a file and adds its row; returns its address."""
+        data, kind = picture
         key = f"{owner.lower()}/{file[:2]}/{file}.{kind}"
         address = storage.put(key, data)
         self.keys.append(key)
@@ -57,15 +61,22 @@ class Pictures:
     def prove(self, proofs: list[Proof]) -> None:
         """Draws the slip of every proof and adds the receipt. A few do not fit, for the reviewers to find."""
         receipts = self.sink.lines["payment.payment_receipts"]
-        last: tuple[bytes, str] | None = None
+        last: Picture | None = None
         for number, proof in enumerate(proofs):
             # Of those in review, one asks for another amount and one is a picture already used.
             waits = proof.decision is None
             amount = proof.amount - 1000 if waits and number % 9 == 4 else proof.amount
             again = last if waits and number % 13 == 6 else None
-            data, kind = last = again or self._slip(proof, amount)
+            last = again or self._slip(proof, amount)
             expires = stamp(proof.trip.end + PROOF_DAYS * DAY)
-            self.store("PAYMENT_RECEIPT", proof.receipt, proof.file, data, kind, stamp(proof.sent), expires)
+            self.store(
+                "PAYMENT_RECEIPT",
+                proof.receipt,
+                proof.file,
+                last,
+                made=stamp(proof.sent),
+                expires=expires,
+            )
             receipts.append(proof.line.replace(PROOF_URL, f"file:{self.keys[-1]}"))
 
     def portrait(self, owner: str, owner_id: str, name: str, color: str, made: str) -> str:
@@ -75,9 +86,9 @@ class Pictures:
         draw.ellipse((-60, 120, 200, 380), fill=_shade(color, 0.8))
         initials = "".join(word[0] for word in name.split()[:2]).upper()
         _write(draw, (128, 76), initials, ("#ffffff", 96, 600), anchor="middle")
-        return self.store(owner, owner_id, uuid_hex(self.rng), _saved(image, "PNG"), "png", made, None)
+        return self.store(owner, owner_id, uuid_hex(self.rng), (_saved(image, "PNG"), "png"), made=made)
 
-    def _slip(self, proof: Proof, amount: int) -> tuple[bytes, str]:
+    def _slip(self, proof: Proof, amount: int) -> Picture:
         """A bank's confirmation of a transfer, as a screenshot or as a PDF."""
         rng = self.rng
         bank, color = rng.choice(BANKS)

@@ -5,6 +5,7 @@ Times are epoch seconds until they are written; ids are 32 hexadecimal digits of
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from random import Random
@@ -17,7 +18,7 @@ EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 #: How COPY writes NULL.
 NULL = "\\N"
 #: Lines that wait before they are sent: large enough for COPY to shine, small enough for memory.
-BATCH_LINES = 120_000
+BATCH_LINES = 250_000
 
 #: Tables in the order their foreign keys need, with the columns that are written.
 COLUMNS = {
@@ -57,21 +58,26 @@ COLUMNS = {
 #: A booking names its payment and the payment its booking, and neither key is deferrable: both go to a
 #: temporary table first, and from there in one statement, at whose end the keys are checked.
 PAIR = ("event.bookings", "payment.payments")
+FIRST_TABLES = tuple(COLUMNS)[: tuple(COLUMNS).index(PAIR[1]) + 1]
+LAST_TABLES = tuple(COLUMNS)[len(FIRST_TABLES) :]
 
 
 class Sink:
-    """Collects lines per table and sends them by COPY on a thread of its own, while the next are made."""
+    """Collects lines per table and sends them by COPY while the next are made.
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    Two lanes, a connection and a thread each: what others refer to, then, once that is committed, what refers to
+    it. Few rows go in one transaction by the first lane: all of them are there, or none.
+    """
+
+    def __init__(self, connections: Sequence[psycopg.Connection[Any]]) -> None:
         self.lines: defaultdict[str, list[str]] = defaultdict(list)
-        self._connection = connection
-        self._pool = ThreadPoolExecutor(max_workers=1)
-        self._sending: Future[None] | None = None
+        self._connections = connections
+        self._lanes = [ThreadPoolExecutor(max_workers=1) for _ in connections]
+        self._sending: list[Future[None]] = []
+        self._has_sent = False
         for table in PAIR:
-            connection.execute(
-                f"CREATE TEMP TABLE {_temporary(table)} ON COMMIT DROP"
-                f" AS SELECT {_names(table)} FROM {_quoted(table)} LIMIT 0"
-            )
+            same = f"AS SELECT {_names(table)} FROM {_quoted(table)} LIMIT 0"  # noqa: S608 - constants only
+            connections[0].execute(f"CREATE TEMP TABLE {_temporary(table)} ON COMMIT DELETE ROWS {same}")
 
     def add(self, table: str, *values: Any) -> None:
         """One row, its values in the order of COLUMNS. For the tables with few rows."""
@@ -82,53 +88,75 @@ class Sink:
             self.flush()
 
     def flush(self) -> None:
-        """Starts sending what has been collected; raises what the sending before it raised."""
-        self.wait()
-        batch = {table: lines[:] for table, lines in self.lines.items() if lines}
-        # Emptied, not replaced: writers hold these very lists.
-        for lines in self.lines.values():
-            lines.clear()
-        self._sending = self._pool.submit(self._send, batch)
-
-    def wait(self) -> None:
-        if self._sending is not None:
-            self._sending.result()
-            self._sending = None
+        """Starts sending what has been collected; raises what an earlier sending raised."""
+        while len(self._sending) > 1:
+            self._sending.pop(0).result()
+        batch = self._taken()
+        first = self._lanes[0].submit(self._send, 0, batch, FIRST_TABLES)
+        self._sending.append(self._lanes[1].submit(self._send, 1, batch, LAST_TABLES, first))
+        self._has_sent = True
 
     def close(self) -> None:
         """Sends the rest and waits until PostgreSQL has it."""
-        try:
+        if self._has_sent:
             self.flush()
-            self.wait()
-        finally:
-            self._pool.shutdown(cancel_futures=True)
+            for sending in self._sending:
+                sending.result()
+        else:
+            self._send(0, self._taken(), tuple(COLUMNS))
+        self.abandon()
 
-    def _send(self, batch: dict[str, list[str]]) -> None:
-        for table in COLUMNS:
+    def abandon(self) -> None:
+        """Lets the sendings that have begun end, and sends nothing more."""
+        for lane in self._lanes:
+            lane.shutdown(cancel_futures=True)
+
+    def _taken(self) -> dict[str, list[str]]:
+        """The lines so far, in the order of their ids: then a batch goes through each index once."""
+        batch = {table: sorted(lines) for table, lines in self.lines.items() if lines}
+        # Emptied, not replaced: writers hold these very lists.
+        for lines in self.lines.values():
+            lines.clear()
+        return batch
+
+    def _send(
+        self,
+        lane: int,
+        batch: dict[str, list[str]],
+        tables: tuple[str, ...],
+        after: Future[None] | None = None,
+    ) -> None:
+        """Sends the lines of these tables in one transaction, once `after` is committed."""
+        if after is not None:
+            after.result()
+        connection = self._connections[lane]
+        for table in tables:
             if table == PAIR[0]:
-                self._send_pair(batch)
+                self._send_pair(connection, batch)
             elif table not in PAIR and table in batch:
-                self._copy(f"{_quoted(table)} ({_names(table)})", batch[table])
+                _copy(connection, f"{_quoted(table)} ({_names(table)})", batch[table])
+        connection.commit()
 
-    def _send_pair(self, batch: dict[str, list[str]]) -> None:
+    def _send_pair(self, connection: psycopg.Connection[Any], batch: dict[str, list[str]]) -> None:
         for table in PAIR:
-            self._connection.execute(f"TRUNCATE {_temporary(table)}")
-            self._copy(_temporary(table), batch.get(table, []))
+            _copy(connection, _temporary(table), batch.get(table, []))
         first, second = (
-            f"INSERT INTO {_quoted(table)} ({_names(table)}) SELECT * FROM {_temporary(table)}"
+            f"INSERT INTO {_quoted(table)} ({_names(table)}) SELECT * FROM {_temporary(table)}"  # noqa: S608
             for table in PAIR
         )
-        self._connection.execute(f"WITH first AS ({first}) {second}")
+        connection.execute(f"WITH first AS ({first}) {second}")
 
-    def _copy(self, target: str, lines: list[str]) -> None:
-        if not lines:
-            return
-        with self._connection.cursor().copy(f"COPY {target} FROM STDIN") as copy:
-            for start in range(0, len(lines), 5000):
-                copy.write("\n".join(lines[start : start + 5000]) + "\n")
+
+def _copy(connection: psycopg.Connection[Any], target: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    with connection.cursor().copy(f"COPY {target} FROM STDIN") as copy:
+        for start in range(0, len(lines), 5000):
+            copy.write("\n".join(lines[start : start + 5000]) + "\n")
 
 
 def _quoted(table: str) -> str:
+    """A name from COLUMNS as SQL."""
     schema, name = table.split(".")
     return f'"{schema}"."{name}"'
 
@@ -145,6 +173,12 @@ def uuid_hex(rng: Random) -> str:
     """A version 4 UUID of the generator, as 32 hexadecimal digits."""
     bits = rng.getrandbits(128)
     return f"{bits & ~(0xF000C << 60) | (0x40008 << 60):032x}"
+
+
+def uuid_beside(rng: Random, other: str) -> str:
+    """Another UUID that begins as `other` does: rows that belong together lie together in every index."""
+    bits = rng.getrandbits(112)
+    return f"{other[:4]}{bits & ~(0xF000C << 60) | (0x40008 << 60):028x}"
 
 
 def encode(value: Any) -> str:
