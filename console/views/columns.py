@@ -96,7 +96,7 @@ LABELS = {
     "enabled": _l("Wanted"),
     "event_id": _l("Event"),
     "expires_at": _l("Expires"),
-    "extra": _l("More"),
+    "extra": _l("Extra"),
     "file_id": _l("File"),
     "file_key": _l("Storage key"),
     "full_name": _l("Full name"),

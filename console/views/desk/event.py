@@ -8,7 +8,7 @@ from flask import request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
+from flask_babel import lazy_pgettext, ngettext
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
@@ -45,13 +45,13 @@ LISTS = {
 PENDING, IN_REVIEW = BookingStatus.PENDING, BookingPaymentStatus.SUBMITTED
 #: Which bookings the workspace shows, by the `show` of its address.
 BOOKINGS: dict[str, tuple[Any, sa.ColumnElement[bool]]] = {
-    "active": (_l("Active"), Booking.status.in_(ACTIVE_BOOKING)),
+    "active": (lazy_pgettext("bookings", "Active"), Booking.status.in_(ACTIVE_BOOKING)),
     "unpaid": (
         _l("Unpaid"),
         sa.and_(Booking.status == PENDING, Booking.payment_status != IN_REVIEW),
     ),
     "review": (_l("In review"), sa.and_(Booking.status == PENDING, Booking.payment_status == IN_REVIEW)),
-    "confirmed": (_l("Confirmed"), Booking.status == BookingStatus.CONFIRMED),
+    "confirmed": (lazy_pgettext("bookings", "Confirmed"), Booking.status == BookingStatus.CONFIRMED),
     "all": (_l("All"), sa.true()),
 }
 
