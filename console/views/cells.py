@@ -97,8 +97,6 @@ class Cells:
             return self._people(column, value, len(value))
         if column.kind == Kind.LONG:
             return Markup('<span class="written">{}</span>').format(value)
-        if column.kind == Kind.ID and not column.pointed_by:
-            return self._copyable(str(value), Markup("<code>{}</code>").format(value))
         return self._drawers[column.kind](column, value, row)
 
     def primary(self, model: type[Base], column: Column, row: Any, url: str) -> Markup:
@@ -214,7 +212,7 @@ def named(text: str, sub: str, url: str) -> Markup:
 
 
 def tag(text: str, tone: str = "grey") -> Markup:
-    return Markup('<span class="badge-dot tone-{}"><i></i>{}</span>').format(tone, text)
+    return Markup('<span class="state-word tone-{}"><i></i>{}</span>').format(tone, text)
 
 
 def swatch(value: str) -> Markup:

@@ -200,8 +200,10 @@ class Listing:
 
     def count(self, most: int = COUNT_MAX) -> tuple[int, bool]:
         """How many rows there are, and whether there are more than that: counting stops at `most`."""
-        some = self.query(()).with_only_columns(sa.literal(1)).limit(most + 1).subquery()
-        found = db.session.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+        some = self.query(()).with_only_columns(sa.literal(1), maintain_column_froms=True)
+        found = (
+            db.session.scalar(sa.select(sa.func.count()).select_from(some.limit(most + 1).subquery())) or 0
+        )
         return min(found, most), found > most
 
     def _from_the_beginning(self) -> "Listing":

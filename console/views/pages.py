@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from flask import request
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
 from markupsafe import Markup
 
 from console import policy
@@ -180,8 +180,13 @@ def _pairs(listing: Listing, *drop: str) -> list[tuple[str, str]]:
 
 def _summary(page: Page) -> str:
     if page.is_more:
-        return gettext("more than %(count)s", count=f"{COUNT_MAX:,}".replace(",", "\xa0"))
-    return f"{page.total:,}".replace(",", "\xa0")
+        return gettext("More than %(count)s records", count=_grouped(COUNT_MAX))
+    return ngettext("%(count)s record", "%(count)s records", page.total, count=_grouped(page.total))
+
+
+def _grouped(number: int) -> str:
+    """A number with its thousands apart, in a way both languages read."""
+    return f"{number:,}".replace(",", "\xa0")
 
 
 def _pager(listing: Listing, page: Page) -> dict[str, str | None]:
@@ -262,7 +267,7 @@ def related(user: User, model: type[Base], key: tuple[Any, ...]) -> list[dict[st
     for child, column in pointing_at(model):
         if policy.allowed(user, table_of(child), Action.READ):
             some = policy.visible(user, child).where(column.attribute == key[0])
-            some = some.with_only_columns(sa.literal(1)).limit(RELATED_MAX + 1)
+            some = some.with_only_columns(sa.literal(1), maintain_column_froms=True).limit(RELATED_MAX + 1)
             count = sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
             found.append((child, column, count))
     if not found:

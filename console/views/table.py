@@ -57,6 +57,8 @@ class TableView(StaffView):
     groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()
     #: The column that gives a row's time zone: its own `timezone`, or what it points at.
     zone_by = ""
+    #: Whether the title of a page needs the second line of the label: a booking is a person and an event.
+    title_has_sub = False
     bulk_actions: tuple[bulk.BulkAction, ...] = ()
     create_label: Any = ""
     delete_label: Any = ""
@@ -194,7 +196,7 @@ class TableView(StaffView):
         """What a row is called; the labels of its keys must be loaded."""
         own = labels.get(self.model, self.key_of(row)[0])
         if own is not None:
-            return own.text
+            return own.line if self.title_has_sub else own.text
         if self.keys[0].kind == Kind.ID:
             return f"{self.one} {str(self.key_of(row)[0])[:6]}"
         cells = Cells(labels)

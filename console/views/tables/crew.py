@@ -22,6 +22,7 @@ class CrewView(TableView):
 
 class CrewAssignmentView(TableView):
     model = CrewAssignment
+    title_has_sub = True
     menu_icon = "armchair"
     list_columns = ("user_id", "crew_type", "crew_id", "seat_number", "assigned_by", "created_at")
     search_by = ("user_id", "crew_id")

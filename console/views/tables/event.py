@@ -98,6 +98,7 @@ class EventView(TableView):
 
 class BookingView(TableView):
     model = Booking
+    title_has_sub = True
     menu_icon = "ticket"
     list_columns = (
         "user_id",
@@ -159,6 +160,7 @@ class BookingLogView(TableView):
 
 class WaitlistView(TableView):
     model = WaitlistEntry
+    title_has_sub = True
     menu_icon = "hourglass"
     list_columns = (
         "user_id",

@@ -16,6 +16,7 @@ from console.views.table import TableView
 
 class PaymentView(TableView):
     model = Payment
+    title_has_sub = True
     menu_icon = "coin"
     list_columns = (
         "booking_id",
@@ -46,6 +47,7 @@ class PaymentView(TableView):
 
 class PaymentReceiptView(TableView):
     model = PaymentReceipt
+    title_has_sub = True
     menu_icon = "receipt"
     list_columns = ("payment_id", "decision", "reviewed_at", "reviewed_by", "reject_reason", "created_at")
     search_by = ("payment_id",)
