@@ -27,6 +27,13 @@ from console.states import (
 #: Money that can still come or is being looked at.
 OPEN = (PaymentStatus.PENDING, PaymentStatus.SUBMITTED, PaymentStatus.REJECTED)
 
+# What received money led to; English, translated where it is shown.
+CONFIRMED = N_("The booking is confirmed")
+SEAT_RETAKEN = N_("The booking had expired and took a free seat again")
+PAID_WITHOUT_SEAT = N_("Paid without a seat")
+PAID_TWICE = N_("The booking was paid already: this money is to be given back")
+PAID = N_("The payment is received")
+
 
 def locked_payment(payment_id: UUID) -> tuple[Event, Booking, Payment]:
     """The payment with its booking and event, all locked. Raises NotFound."""
@@ -128,15 +135,13 @@ def settle(event: Event, booking: Booking, payment: Payment, *, action: str, act
     """
     old = before(booking)
     was = booking.status
+    twice = booking.payment_status is BookingPaymentStatus.SUCCEEDED
     move(payment, PaymentStatus.SUCCEEDED)
-    mirror(booking, payment)
-    effect = "paid"
-    if was is BookingStatus.PENDING or (was is BookingStatus.EXPIRED and seats.retake_seat(event, booking)):
-        move(booking, BookingStatus.CONFIRMED)
-        booking.expires_at = None
-        effect = "confirmed" if was is BookingStatus.PENDING else "took a free seat again"
-    elif was in (BookingStatus.EXPIRED, BookingStatus.CANCELLED):
-        effect = "paid without a seat"
+    if twice:
+        effect = PAID_TWICE
+    else:
+        mirror(booking, payment)
+        effect = _give_seat(event, booking)
     log_booking(booking, action, old, actor=actor, payment_id=payment.id, effect=effect)
     confirmed = booking.status is not was
     outbox.tell(
@@ -144,10 +149,20 @@ def settle(event: Event, booking: Booking, payment: Payment, *, action: str, act
         NotificationCategory.BOOKING_CONFIRMED if confirmed else NotificationCategory.PAYMENT_STATUS,
         amount=payment.amount,
         currency=payment.currency,
-        kind=None if confirmed else ("paid_without_seat" if effect.endswith("seat") else "paid"),
+        kind=None if confirmed else ("paid_without_seat" if effect == PAID_WITHOUT_SEAT else "paid"),
     )
     bookings.finish_if_over(event, booking)
     return effect
+
+
+def _give_seat(event: Event, booking: Booking) -> str:
+    """Confirms a booking that is paid now, if a seat can be had. Both must be locked."""
+    was = booking.status
+    if was is BookingStatus.PENDING or (was is BookingStatus.EXPIRED and seats.retake_seat(event, booking)):
+        move(booking, BookingStatus.CONFIRMED)
+        booking.expires_at = None
+        return CONFIRMED if was is BookingStatus.PENDING else SEAT_RETAKEN
+    return PAID_WITHOUT_SEAT if was in (BookingStatus.EXPIRED, BookingStatus.CANCELLED) else PAID
 
 
 def mark_refunded(payment_id: UUID, *, actor: User | None, reason: str) -> Payment:

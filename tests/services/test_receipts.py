@@ -161,7 +161,7 @@ def test_proof_of_an_expired_booking_on_a_full_event_is_paid_without_a_seat(fina
     assert payment.status is PaymentStatus.SUCCEEDED
     assert booking.status is BookingStatus.EXPIRED
     assert booking.payment_status is BookingPaymentStatus.SUCCEEDED
-    assert logs(booking)[-1].new_value["effect"] == "paid without a seat"
+    assert logs(booking)[-1].new_value["effect"] == "Paid without a seat"
     assert "paid_without_seat" in [row.payload.get("kind") for row in notices(booking.user_id)]
     assert seats_add_up(event.id)
 

@@ -1,0 +1,160 @@
+"""What notices say, per category, occasion and language.
+
+`<b>` marks what stands out. `{facts}` are filled in, escaped where they must be; a line with a fact that is
+missing is left out. The occasion is the payload's `kind`; without one, or with one that is not here, the
+category's own text serves.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Text:
+    """A subject of one line, and a body of several."""
+
+    subject: str
+    body: str
+
+
+#: (category, kind) -> language -> text.
+TEXTS: dict[tuple[str, str], dict[str, Text]] = {
+    ("BOOKING_CONFIRMED", ""): {
+        "ru": Text(
+            "Место подтверждено: {title}",
+            "<b>{title}</b>\nВаше место подтверждено.\nНачало: {starts}\nМесто встречи: {place}\n"
+            "Оплачено: {money}",
+        ),
+        "en": Text(
+            "Your seat is confirmed: {title}",
+            "<b>{title}</b>\nYour seat is confirmed.\nStart: {starts}\nPlace: {place}\nPaid: {money}",
+        ),
+    },
+    ("BOOKING_EXPIRED", ""): {
+        "ru": Text(
+            "Бронь истекла: {title}",
+            "<b>{title}</b>\nВремя на оплату вышло, и место освободилось. Если поездка ещё нужна, "
+            "забронируйте снова.\nНачало: {starts}",
+        ),
+        "en": Text(
+            "Your booking has expired: {title}",
+            "<b>{title}</b>\nThe time to pay is over and the seat is free again. If you still want to come, "
+            "please book anew.\nStart: {starts}",
+        ),
+    },
+    ("BOOKING_CANCELLED", ""): {
+        "ru": Text(
+            "Бронь отменена: {title}",
+            "<b>{title}</b>\nВаша бронь отменена.\nПричина: {reason}\nНачало: {starts}",
+        ),
+        "en": Text(
+            "Your booking is cancelled: {title}",
+            "<b>{title}</b>\nYour booking is cancelled.\nReason: {reason}\nStart: {starts}",
+        ),
+    },
+    ("BOOKING_CANCELLED", "event"): {
+        "ru": Text(
+            "Мероприятие отменено: {title}",
+            "<b>{title}</b>\nМероприятие отменено, ваша бронь тоже.\nПричина: {reason}\nДата: {starts}",
+        ),
+        "en": Text(
+            "The event is cancelled: {title}",
+            "<b>{title}</b>\nThe event is cancelled, and your booking with it.\nReason: {reason}\n"
+            "Date: {starts}",
+        ),
+    },
+    ("PAYMENT_STATUS", ""): {
+        "ru": Text("Оплата: {title}", "<b>{title}</b>\nСтатус вашей оплаты изменился.\nСумма: {money}"),
+        "en": Text(
+            "Payment: {title}", "<b>{title}</b>\nThe state of your payment has changed.\nAmount: {money}"
+        ),
+    },
+    ("PAYMENT_STATUS", "paid"): {
+        "ru": Text("Оплата получена: {title}", "<b>{title}</b>\nМы получили вашу оплату.\nСумма: {money}"),
+        "en": Text(
+            "Payment received: {title}", "<b>{title}</b>\nWe have received your payment.\nAmount: {money}"
+        ),
+    },
+    ("PAYMENT_STATUS", "paid_without_seat"): {
+        "ru": Text(
+            "Оплата получена, но мест нет: {title}",
+            "<b>{title}</b>\n"
+            "Мы получили вашу оплату, но бронь к этому времени уже истекла и свободных мест нет. "
+            "Мы свяжемся с вами о возврате или другой дате.\nСумма: {money}",
+        ),
+        "en": Text(
+            "Payment received, but no seat is free: {title}",
+            "<b>{title}</b>\nWe have received your payment, but the booking had ended by then and no seat is "
+            "free. We will contact you about a refund or another date.\nAmount: {money}",
+        ),
+    },
+    ("PAYMENT_STATUS", "rejected"): {
+        "ru": Text(
+            "Чек не принят: {title}",
+            "<b>{title}</b>\nЧек об оплате не принят.\nПричина: {reason}\nПришлите другой до {until}.",
+        ),
+        "en": Text(
+            "Your proof of payment was not accepted: {title}",
+            "<b>{title}</b>\nYour proof of payment was not accepted.\nReason: {reason}\n"
+            "Please send another one before {until}.",
+        ),
+    },
+    ("PAYMENT_STATUS", "refunded"): {
+        "ru": Text("Возврат оплаты: {title}", "<b>{title}</b>\nМы вернули вашу оплату.\nСумма: {money}"),
+        "en": Text("Refund: {title}", "<b>{title}</b>\nWe have refunded your payment.\nAmount: {money}"),
+    },
+    ("EVENT_REMINDER", ""): {
+        "ru": Text(
+            "Скоро: {title}",
+            "<b>{title}</b>\nДо начала {hours}.\nНачало: {starts}\nМесто встречи: {place}",
+        ),
+        "en": Text(
+            "Coming soon: {title}",
+            "<b>{title}</b>\nIt starts within {hours}.\nStart: {starts}\nPlace: {place}",
+        ),
+    },
+    ("WAITLIST_AVAILABLE", ""): {
+        "ru": Text(
+            "Освободилось место: {title}",
+            "<b>{title}</b>\nДля вас освободилось место.\nОно ждёт ответа до {until}.\nОсталось {minutes}.\n"
+            "Начало: {starts}\nМесто встречи: {place}\nЦена: {price}",
+        ),
+        "en": Text(
+            "A seat is free: {title}",
+            "<b>{title}</b>\nA seat is free for you.\nIt waits for your answer until {until}.\n"
+            "{minutes} left.\n"
+            "Start: {starts}\nPlace: {place}\nPrice: {price}",
+        ),
+    },
+    ("EVENT_NEWS", ""): {
+        "ru": Text("Новости: {title}", "<b>{title}</b>\n{text}"),
+        "en": Text("News: {title}", "<b>{title}</b>\n{text}"),
+    },
+    ("EVENT_NEWS", "event_cancelled"): {
+        "ru": Text(
+            "Мероприятие отменено: {title}",
+            "<b>{title}</b>\nМероприятие, которого вы ждали, отменено. Лист ожидания закрыт.\n"
+            "Причина: {reason}",
+        ),
+        "en": Text(
+            "The event is cancelled: {title}",
+            "<b>{title}</b>\nThe event you were waiting for is cancelled, and its waitlist is closed.\n"
+            "Reason: {reason}",
+        ),
+    },
+}
+
+#: Counted nouns by language and plural form (CLDR's one, few, many, other).
+COUNTED = {
+    "hours": {
+        "ru": {"one": "{n} час", "few": "{n} часа", "many": "{n} часов", "other": "{n} часа"},
+        "en": {"one": "{n} hour", "other": "{n} hours"},
+    },
+    "minutes": {
+        "ru": {"one": "{n} минута", "few": "{n} минуты", "many": "{n} минут", "other": "{n} минуты"},
+        "en": {"one": "{n} minute", "other": "{n} minutes"},
+    },
+}
+
+#: The day and time of an event; deadlines also say the time zone, people may be in another one.
+DATE_FORMATS = {"ru": "d MMMM, EEEE, HH:mm", "en": "EEEE, d MMMM, HH:mm"}
+DEADLINE_FORMATS = {"ru": "HH:mm (d MMMM, z)", "en": "HH:mm (d MMMM, z)"}
