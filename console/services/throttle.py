@@ -9,10 +9,11 @@ import hashlib
 import ipaddress
 import logging
 import math
+import threading
 import time
 from dataclasses import dataclass
 
-from limits.storage import MemoryStorage, RedisStorage
+from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -61,7 +62,7 @@ class Throttle:
             socket_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
         )
-        self._own = MemoryStorage()
+        self._own = Counts()
         self._away_until = 0.0
 
     def attempt(self, username: str, address: str, device: str | None = None) -> "Attempt":
@@ -81,7 +82,7 @@ class Throttle:
         return Attempt(self, keys)
 
     def _count(self, rule: Rule, key: str) -> None:
-        own = self._own.incr(key, rule.seconds)
+        own = self._own.add(key, rule.seconds)
         everywhere = self._ask(rule, key, 1)
         limit = rule.attempts_alone if everywhere is None else rule.attempts
         if max(own, everywhere or 0) > limit:
@@ -100,21 +101,21 @@ class Throttle:
             return None
 
     def _minutes(self, rule: Rule, key: str) -> int:
-        ends = self._own.get_expiry(key)
+        seconds = self._own.seconds_left(key)
         if time.monotonic() >= self._away_until:
             try:
-                ends = max(ends, self._redis.get_expiry(key))
+                seconds = max(seconds, self._redis.get_expiry(key) - time.time())
             except RedisError:
                 self._away_until = time.monotonic() + PAUSE_SECONDS
-        return min(max(1, math.ceil((ends - time.time()) / 60)), rule.seconds // 60)
+        return min(max(1, math.ceil(seconds / 60)), rule.seconds // 60)
 
     def take_back(self, rule: Rule, key: str) -> None:
         """Undoes a count: all of an account's guesses, one attempt of what is shared."""
         if rule in (ACCOUNT, DEVICE):
-            self._own.clear(key)
+            self._own.forget(key)
             amount = None
         else:
-            self._own.decr(key)
+            self._own.add(key, rule.seconds, -1)
             amount = -1
         if time.monotonic() < self._away_until:
             return
@@ -125,6 +126,40 @@ class Throttle:
                 self._redis.incr(key, rule.seconds, amount)
         except RedisError:
             self._away_until = time.monotonic() + PAUSE_SECONDS
+
+
+class Counts:
+    """The counts of one process; each ends some time after it began. Threads may share it.
+
+    limits' own storage in memory loses counts between threads.
+    """
+
+    #: From here on, counts that ended are dropped before a new one is made.
+    MANY = 10_000
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, tuple[int, float]] = {}
+
+    def add(self, key: str, seconds: float, amount: int = 1) -> int:
+        """The count after adding `amount`; a new one ends in `seconds`."""
+        now = time.monotonic()
+        with self._lock:
+            count, ends = self._counts.get(key, (0, 0.0))
+            if ends <= now:
+                count, ends = 0, now + seconds
+                if len(self._counts) >= self.MANY:
+                    self._counts = {k: v for k, v in self._counts.items() if v[1] > now}
+            count = max(0, count + amount)
+            self._counts[key] = (count, ends)
+            return count
+
+    def seconds_left(self, key: str) -> float:
+        return max(0.0, self._counts.get(key, (0, 0.0))[1] - time.monotonic())
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            self._counts.pop(key, None)
 
 
 @dataclass(frozen=True)
