@@ -94,9 +94,10 @@ def _columns_of(diagnosis: Any, name: str) -> list[str]:
     for table in Base.metadata.tables.values():
         if table.name != getattr(diagnosis, "table_name", None):
             continue
-        for constraint in [*table.constraints, *table.indexes]:
-            if constraint.name == name or (constraint.name is None and name == f"pk_{table.name}"):
-                return [column.name for column in constraint.columns]  # type: ignore[union-attr]
+        rules: list[Any] = [*table.constraints, *table.indexes]
+        for rule in rules:
+            if rule.name == name:
+                return [column.name for column in rule.columns]
     # The driver's detail is "Key (a, b)=(1, 2) already exists.": the names, never the values.
     found = re.match(r"Key \(([a-z_, ]+)\)=", getattr(diagnosis, "message_detail", "") or "")
     return found.group(1).split(", ") if found else []

@@ -1,6 +1,7 @@
 """Plain records: create, change, delete, with the values before and after in the audit log.
 
-What has rules of its own (a booking, an event's capacity, a payment) has its own service; this is for the rest.
+What has rules of its own (a booking, an event's capacity, a payment) has a service of its own; this is for
+the rest.
 """
 
 from collections.abc import Mapping

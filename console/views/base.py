@@ -100,4 +100,8 @@ class StaffView(BaseView):
         path = local_path(came_from.path)
         if path and path != request.path:
             return f"{path}?{came_from.query}" if came_from.query else path
+        return self.first_page()
+
+    def first_page(self) -> str:
+        """The address of this view's first page."""
         return url_for(f"{self.endpoint}.{self._default_view}")

@@ -47,21 +47,38 @@ class Cells:
         self._badges: dict[State, Markup] = {}
         self._yes, self._no = tag(gettext("Yes"), "green"), tag(gettext("No"))
         self._drawers: dict[Kind, Callable[[Column, Any, Any], Markup]] = {
-            Kind.ID: lambda c, v, row: self._id(c, v, row),
-            Kind.TEXT: lambda c, v, _: self._text(c, v),
-            Kind.LONG: lambda c, v, _: self._text(c, v),
+            Kind.ID: self._id,
+            Kind.TEXT: self._text,
+            Kind.LONG: self._text,
             Kind.STATE: lambda _c, v, _r: self.badge(v),
             Kind.BOOL: lambda _c, v, _r: self._yes if v else self._no,
-            Kind.INT: lambda _c, v, _r: Markup(v),
+            Kind.INT: lambda _c, v, _r: escape(v),
             Kind.SIZE: lambda _c, v, _r: escape(human_size(v)),
-            Kind.MONEY: lambda _c, v, row: self._money(v, row),
-            Kind.TIME: lambda c, v, row: self._time(c, v, row),
+            Kind.MONEY: self._money,
+            Kind.TIME: self._time,
             Kind.JSON: lambda _c, v, _r: escape(cut(compact(v))),
-            Kind.REF: lambda c, v, _: self.reference(c.target, v),
-            Kind.PEOPLE: lambda c, v, _: self._people(c, v, PEOPLE_SHOWN),
+            Kind.REF: lambda c, v, _r: self.reference(c.target, v),
+            Kind.PEOPLE: lambda c, v, _r: self._people(c, v, PEOPLE_SHOWN),
             Kind.COLOR: lambda _c, v, _r: swatch(v),
             Kind.ZONE: lambda _c, v, _r: escape(v),
             Kind.LANGUAGE: lambda _c, v, _r: escape(LANGUAGE_NAMES.get(v, v)),
+        }
+        #: Where the details show more than a list does.
+        self._whole: dict[Kind, Callable[[Column, Any, Any], Markup]] = {
+            Kind.TIME: lambda _c, v, row: self.moment(v, self.zone_of(row)),
+            Kind.JSON: lambda _c, v, _r: Markup("<pre>{}</pre>").format(pretty(v)),
+            Kind.PEOPLE: lambda c, v, _r: self._people(c, v, len(v)),
+            Kind.LONG: lambda _c, v, _r: Markup('<span class="written">{}</span>').format(v),
+        }
+        self._texts: dict[Kind, Callable[[Column, Any, Any], str]] = {
+            Kind.STATE: lambda _c, v, _r: formats.state_label(v),
+            Kind.BOOL: lambda _c, v, _r: gettext("Yes") if v else gettext("No"),
+            Kind.JSON: lambda _c, v, _r: json.dumps(v, ensure_ascii=False),
+            Kind.PEOPLE: lambda c, v, _r: ", ".join(self._name(c.target, key) for key in v),
+            Kind.TIME: lambda _c, v, row: formats.localtime(v, self.zone_of(row)),
+            Kind.SIZE: lambda _c, v, _r: human_size(v),
+            Kind.REF: lambda c, v, _r: self._name(c.target, v),
+            Kind.ID: lambda c, v, row: self._name(self._model(c, row), v),
         }
 
     def wanted(self, columns: Iterable[Column], rows: Iterable[Any]) -> Iterable[tuple[type[Base], Any]]:
@@ -76,7 +93,7 @@ class Cells:
                     yield from ((column.target, key) for key in value)  # type: ignore[misc]
                 elif column.target is not None:
                     yield column.target, value
-                elif (model := pointed_model(getattr(row, column.pointed_by))) is not None:
+                elif (model := self._model(column, row)) is not None:
                     yield model, value
 
     def cell(self, column: Column, row: Any) -> Markup:
@@ -87,51 +104,27 @@ class Cells:
     def detail(self, column: Column, row: Any) -> Markup:
         """The value on a details page: whole."""
         value = getattr(row, column.name)
-        if is_empty(value):
-            return self.none
-        if column.kind == Kind.TIME:
-            return self.moment(value, self.zone_of(row))
-        if column.kind == Kind.JSON:
-            return Markup("<pre>{}</pre>").format(json.dumps(value, ensure_ascii=False, indent=2))
-        if column.kind == Kind.PEOPLE:
-            return self._people(column, value, len(value))
-        if column.kind == Kind.LONG:
-            return Markup('<span class="written">{}</span>').format(value)
-        return self._drawers[column.kind](column, value, row)
-
-    def primary(self, model: type[Base], column: Column, row: Any, url: str) -> Markup:
-        """The cell that opens the row: its text, linked to the row's own details. An id becomes its label."""
-        value = getattr(row, column.name)
-        label = self.labels.get(model if column.name == "id" else column.target, value)
-        if label is None and column.pointed_by:
-            label = self.labels.get(pointed_model(getattr(row, column.pointed_by)), value)
-        if label is not None:
-            return named(label.text, label.sub, url)
-        text = self.text(column, row) if not is_empty(value) else gettext("Open")
-        return Markup('<a href="{}">{}</a>').format(url, cut(text))
+        draw = self._whole.get(column.kind) or self._drawers[column.kind]
+        return self.none if is_empty(value) else draw(column, value, row)
 
     def text(self, column: Column, row: Any) -> str:
         """The value as plain text."""
         value = getattr(row, column.name)
         if is_empty(value):
             return ""
-        if column.kind == Kind.STATE:
-            return formats.state_label(value)
-        if column.kind == Kind.BOOL:
-            return gettext("Yes") if value else gettext("No")
-        if column.kind == Kind.JSON:
-            return json.dumps(value, ensure_ascii=False)
-        if column.kind == Kind.PEOPLE:
-            return ", ".join(self._name(column.target, key) for key in value)
-        if column.kind == Kind.TIME:
-            return formats.localtime(value, self.zone_of(row))
-        if column.kind == Kind.SIZE:
-            return human_size(value)
-        if column.target is not None:
-            return self._name(column.target, value)
-        if column.pointed_by:
-            return self._name(pointed_model(getattr(row, column.pointed_by)), value)
-        return say_text(column, value)
+        write = self._texts.get(column.kind)
+        return write(column, value, row) if write else say_text(column, value)
+
+    def primary(self, model: type[Base], column: Column, row: Any, url: str) -> Markup:
+        """The cell that opens the row: its text, linked to the row's own details. An id becomes its label."""
+        value = getattr(row, column.name)
+        label = self.labels.get(model if column.name == "id" else column.target, value)
+        if label is None and column.pointed_by:
+            label = self.labels.get(self._model(column, row), value)
+        if label is not None:
+            return named(label.text, label.sub, url)
+        text = self.text(column, row) if not is_empty(value) else gettext("Open")
+        return Markup('<a href="{}">{}</a>').format(url, cut(text))
 
     def badge(self, value: State) -> Markup:
         found = self._badges.get(value)
@@ -164,16 +157,16 @@ class Cells:
         draw = self.moment if column.name in WRITTEN_OUT else self.time
         return draw(value, self.zone_of(row))
 
-    def _money(self, value: Decimal, row: Any) -> Markup:
+    def _money(self, _column: Column, value: Decimal, row: Any) -> Markup:
         currency = getattr(row, "currency", None) or self.currency
         return Markup('<span class="money">{}</span>').format(formats.money(value, currency))
 
-    def _text(self, column: Column, value: str) -> Markup:
+    def _text(self, column: Column, value: str, _row: Any) -> Markup:
         return escape(cut(say_text(column, value)))
 
     def _id(self, column: Column, value: Any, row: Any) -> Markup:
         if column.pointed_by:
-            return self.reference(pointed_model(getattr(row, column.pointed_by)), value)
+            return self.reference(self._model(column, row), value)
         return self._copyable(str(value), Markup("<code>{}</code>").format(str(value)[:6]), "short-id")
 
     def icon(self, name: str) -> Markup:
@@ -198,6 +191,11 @@ class Cells:
             more = ngettext("%(num)s more", "%(num)s more", rest)
             parts.append(Markup('<span class="muted">{}</span>').format(more))
         return Markup(", ").join(parts)
+
+    @staticmethod
+    def _model(column: Column, row: Any) -> type[Base] | None:
+        """The model an id points at, where another column of the row names it."""
+        return pointed_model(getattr(row, column.pointed_by)) if column.pointed_by else None
 
     def _name(self, model: type[Base] | None, key: Any) -> str:
         label: Label | None = self.labels.get(model, key)
@@ -250,6 +248,10 @@ def compact(value: Any) -> str:
 
 def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def pretty(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def human_size(size_bytes: int) -> str:

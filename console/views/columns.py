@@ -212,7 +212,8 @@ POINTED_BY = {"owner_id": "owner_type", "target_id": "target_type"}
 
 def table_of(model: type[Base]) -> str:
     """ "schema.table": the name by which policy, audit and addresses know a model."""
-    return f"{model.__table__.schema}.{model.__table__.name}"
+    table: Any = model.__table__
+    return f"{table.schema}.{table.name}"
 
 
 @cache
@@ -233,7 +234,7 @@ def pointed_model(kind: Any) -> type[Base] | None:
 
 
 @cache
-def columns_of(model: type[Base]) -> Mapping[str, Column]:
+def columns_of(model: Any) -> Mapping[str, Column]:
     """Every column that a person may ever see, by name: a secret is not among them."""
     found = {}
     for attribute in sa.inspect(model).column_attrs:
@@ -283,6 +284,6 @@ def _kind(column: Any) -> Kind:
     raise TypeError(f"no kind for {column}")
 
 
-def key_columns(model: type[Base]) -> tuple[Column, ...]:
+def key_columns(model: Any) -> tuple[Column, ...]:
     """The primary key as the console uses it: where the table's own would show a secret, its `id`."""
     return tuple(columns_of(model)[column.name] for column in sa.inspect(model).primary_key)

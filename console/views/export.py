@@ -34,7 +34,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 def answer(view: "TableView", listing: Listing, kind: str) -> AnyResponse:
     """The download. Columns are all that the details show; secrets are in none."""
     total, is_more = listing.count(ROWS_MAX)
-    name = view.model.__table__.name + (f"-first-{total}" if is_more else "")
+    name = view.table.replace(".", "-") + (f"-first-{total}" if is_more else "")
     rows = _rows(view, listing)
     if kind == "csv":
         response: AnyResponse = Response(stream_with_context(_csv(rows)), mimetype="text/csv; charset=utf-8")

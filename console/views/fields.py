@@ -325,23 +325,27 @@ def field_for(column: Column, *, label: Any, zone: ZoneInfo, help_text: Any = ""
     """The form field of a column. `zone` is the clock of its times."""
     is_needed = not column.nullable and column.kind not in (Kind.JSON, Kind.PEOPLE)
     validators: list[Any] = [InputRequired(_l("Fill this in.")) if is_needed else Optional()]
-    common = {"label": label, "description": help_text, "validators": validators}
+    common: dict[str, Any] = {"label": label, "description": help_text, "validators": validators}
     if column.kind == Kind.BOOL:
         return BooleanField(label=label, description=help_text)
-    if column.kind == Kind.TIME:
-        return LocalTimeField(column=column, zone=zone, **common)
     if column.target is not None:
         return (PeopleField if column.kind == Kind.PEOPLE else LookupField)(target=column.target, **common)
     if column.kind in CHOICES:
         return _choice_field(column, common)
+    if column.kind == Kind.TIME:
+        return LocalTimeField(column=column, zone=zone, **common)
+    return _text_field(column, common)
+
+
+def _text_field(column: Column, common: dict[str, Any]) -> Any:
+    """What is typed: a number, JSON, a text."""
     if column.kind == Kind.JSON:
         return JsonField(column=column, render_kw={"data-json": ""}, **common)
     if column.is_number:
         mode = "decimal" if column.kind == Kind.MONEY else "numeric"
         return NumberField(column=column, render_kw={"inputmode": mode}, **common)
-    validators.append(Length(max=column.length or LONG_MAX, message=_l("At most %(max)d characters.")))
-    if column.kind == Kind.COLOR:
-        validators.append(_colour)
+    most = Length(max=column.length or LONG_MAX, message=_l("At most %(max)d characters."))
+    common["validators"] += [most, _colour] if column.kind == Kind.COLOR else [most]
     return (LongTextField if column.kind == Kind.LONG else TextField)(column=column, **common)
 
 
@@ -361,7 +365,11 @@ def _choice_field(column: Column, common: dict[str, Any]) -> Any:
     choices = [(state.value, pgettext(states.__name__, state.label)) for state in states]
     if column.nullable:
         choices.insert(0, ("", "—"))
-    return ChoiceField(choices=choices, coerce=lambda value: states(value) if value else None, **common)
+
+    def state_of(value: Any) -> Any:
+        return states(value) if value else None  # type: ignore[call-arg]
+
+    return ChoiceField(choices=choices, coerce=state_of, **common)
 
 
 def _or_none(value: Any) -> Any:

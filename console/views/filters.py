@@ -1,8 +1,8 @@
 """Filters of a list, one by kind of column, read from the address and shown as chips.
 
-In the address: `status=PENDING&status=CONFIRMED` any of these; `created_at.from=2026-05-01`, `….to=…` a range,
-both ends included; `expires_at.has=no` empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a
-path in JSON.
+In the address: `status=PENDING&status=CONFIRMED` any of these; `created_at.from=2026-05-01`, `….to=…` a
+range, both ends included; `expires_at.has=no` empty; `title.starts=Ru` the beginning of a text;
+`extra=city:Kazan` a path in JSON.
 """
 
 import re
@@ -19,7 +19,7 @@ from werkzeug.datastructures import MultiDict
 from console.views.columns import Column, Kind
 from console.views.labels import Labels
 from console.views.search import starts_with
-from console.views.values import parse, parse_money, plain_text, write
+from console.views.values import parse, parse_bool, parse_money, plain_text, write
 
 RANGES = (Kind.TIME, Kind.INT, Kind.SIZE, Kind.MONEY)
 CHOICES = (Kind.STATE, Kind.BOOL, Kind.REF, Kind.PEOPLE, Kind.ID)
@@ -138,7 +138,7 @@ def form_values(filters: Iterable[Filter]) -> Mapping[str, tuple[str, ...]]:
 
 def _value(column: Column, operator: str, text: str) -> Any:
     if operator == "has":
-        return {"yes": True, "no": False}[text] if text in ("yes", "no") else _refuse(text)
+        return parse_bool(text)
     if operator == "starts":
         return plain_text(text)
     if operator in ("from", "to") and column.kind == Kind.TIME:

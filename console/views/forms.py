@@ -18,7 +18,7 @@ from console.db import Base
 from console.errors import ConsoleError
 from console.models import User
 from console.services import audit, integrity
-from console.views.columns import Column, columns_of, table_of
+from console.views.columns import Column, columns_of
 from console.views.fields import LookupField, PeopleField, field_for
 from console.views.formats import sentence
 from console.views.labels import Labels

@@ -1,6 +1,6 @@
 """What the audit log says about a record: who changed which column from what to what, newest first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from console.models import AuditLog, User
 from console.policy import Action
 from console.views import formats
 from console.views.cells import Cells, compact, cut, is_empty
-from console.views.columns import Column, Kind, columns_of, table_of
+from console.views.columns import Column, Kind, columns_of, models_by_table, table_of
 from console.views.labels import Labels
 from console.views.values import parse
 
@@ -91,7 +91,7 @@ def action_label(action: str) -> str:
     return gettext(action.replace("_", " ").capitalize())
 
 
-def _about(model: type[Base], key: Sequence[Any]) -> sa.Select[tuple[AuditLog]]:
+def _about(model: type[Base], key: Sequence[Any]) -> sa.Select[Any]:
     query = sa.select(AuditLog).where(AuditLog.target_type == table_of(model))
     if len(key) == 1 and isinstance(key[0], UUID):
         query = query.where(AuditLog.target_id == key[0])
@@ -105,8 +105,6 @@ def _about(model: type[Base], key: Sequence[Any]) -> sa.Select[tuple[AuditLog]]:
 
 
 def _columns(entry: AuditLog) -> dict[str, Column]:
-    from console.views.columns import models_by_table  # noqa: PLC0415
-
     model = models_by_table().get(entry.target_type)
     return dict(columns_of(model)) if model else {}
 
@@ -125,20 +123,21 @@ def _say(column: Column | None, value: Any, labels: Labels) -> str:
     """A value of the payload, which is JSON, as text."""
     if is_empty(value):
         return "—"
-    if column is None or isinstance(value, dict):
-        return cut(compact(value))
-    if column.target is not None:
+    if column is not None and column.target is not None:
         names = [(labels.get(column.target, key), key) for key in _keys(value)]
         return ", ".join(label.text if label else str(key)[:6] for label, key in names)
-    try:
-        if column.kind == Kind.STATE:
-            return formats.state_label(parse(column, str(value)))
-        if column.kind == Kind.TIME:
-            return formats.localtime(parse(column, str(value)))
-        if column.kind == Kind.MONEY:
-            return formats.money(parse(column, str(value)))
-    except (ValueError, KeyError):
-        pass
     if isinstance(value, bool):
         return gettext("Yes") if value else gettext("No")
-    return cut(compact(value))
+    say = SAYERS.get(column.kind) if column is not None else None
+    try:
+        return say(parse(column, str(value))) if say and column else cut(compact(value))
+    except (ValueError, KeyError):
+        # Another service wrote it, or the enum was another one then.
+        return cut(compact(value))
+
+
+SAYERS: dict[Kind, Callable[[Any], str]] = {
+    Kind.STATE: formats.state_label,
+    Kind.TIME: formats.localtime,
+    Kind.MONEY: formats.money,
+}

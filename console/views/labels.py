@@ -9,7 +9,6 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from flask_babel import pgettext
 from sqlalchemy.orm import aliased
 
 from console import policy
@@ -30,7 +29,7 @@ from console.models import (
 )
 from console.states import CrewType
 from console.views.columns import key_columns, table_of
-from console.views.formats import localtime, money
+from console.views.formats import localtime, money, state_label
 from console.views.values import write_key
 
 
@@ -50,8 +49,7 @@ class Label:
 
 
 def details_url(model: type[Base], key: Iterable[Any]) -> str:
-    table = model.__table__
-    return f"/{table.schema}/{table.name}/details/?id={write_key(key)}"
+    return f"/{table_of(model).replace('.', '/')}/details/?id={write_key(key)}"
 
 
 class Labels:
@@ -87,7 +85,7 @@ def read_label(model: type[Base], row: Any) -> Label:
     """A row of `labelled` as a label."""
     text, sub = row.text, row.sub or ""
     if model is Crew:
-        sub = pgettext("CrewType", CrewType(sub).label)
+        sub = state_label(CrewType[sub])
     if row.amount is not None:
         text, sub = money(row.amount, row.currency), text
     if row.at is not None:

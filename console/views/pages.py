@@ -16,7 +16,7 @@ from console.policy import Action
 from console.services import records
 from console.views import bulk, filters, forms, history
 from console.views.cells import Cells
-from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, table_of
+from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, models_by_table, table_of
 from console.views.labels import Labels, has_label
 from console.views.listing import COUNT_MAX, PAGE_SIZES, Listing, Page
 from console.views.values import write_key
@@ -266,9 +266,10 @@ def related(user: User, model: type[Base], key: tuple[Any, ...]) -> list[dict[st
     found = []
     for child, column in pointing_at(model):
         if policy.allowed(user, table_of(child), Action.READ):
-            some = policy.visible(user, child).where(column.attribute == key[0])
-            some = some.with_only_columns(sa.literal(1), maintain_column_froms=True).limit(RELATED_MAX + 1)
-            count = sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
+            rows = policy.visible(user, child).where(column.attribute == key[0])
+            some = rows.with_only_columns(sa.literal(1), maintain_column_froms=True)
+            few = some.limit(RELATED_MAX + 1).subquery()
+            count = sa.select(sa.func.count()).select_from(few).scalar_subquery()
             found.append((child, column, count))
     if not found:
         return []
@@ -289,10 +290,10 @@ def related(user: User, model: type[Base], key: tuple[Any, ...]) -> list[dict[st
 def pointing_at(model: type[Base]) -> list[tuple[type[Base], Column]]:
     """The columns of other tables that point at `model`, but for who did something."""
     return [
-        (mapper.class_, column)
-        for mapper in sorted(Base.registry.mappers, key=lambda m: m.local_table.fullname)
-        if mapper.local_table.schema != "ops"
-        for column in columns_of(mapper.class_).values()
+        (child, column)
+        for table, child in sorted(models_by_table().items())
+        if table in TABLE_NAMES
+        for column in columns_of(child).values()
         if column.kind == Kind.REF and column.target is model and column.name not in ACTOR_COLUMNS
     ]
 

@@ -71,30 +71,30 @@ def matches(user: User, model: type[Base], columns: tuple[Column, ...], term: st
 
 def named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
     """The keys of the rows of `model` whose name begins with `term`; None where rows have no name."""
-    if model is User:
-        return people(user, term)
-    if model is Profile:
-        return people(user, term)
-    simple = {Organizer: Organizer.name, Event: Event.title, Crew: Crew.name, TeamMember: TeamMember.name}
-    if model in simple:
+    if model in NAMED_BY:
         table = aliased(model)
-        column = getattr(table, simple[model].key)
-        return sa.select(sa.inspect(table).selectable.c.id).where(starts_with(column, term))
-    if model is Booking:
-        booking = aliased(Booking)
-        return sa.select(booking.id).where(booking.user_id.in_(people(user, term)))
-    if model is Payment:
-        booking, payment = aliased(Booking), aliased(Payment)
-        return (
-            sa.select(payment.id)
-            .join(booking, booking.id == payment.booking_id)
-            .where(booking.user_id.in_(people(user, term)))
-        )
-    if model is PaymentReceipt:
-        receipt, payments = aliased(PaymentReceipt), named(user, Payment, term)
-        assert payments is not None
-        return sa.select(receipt.id).where(receipt.payment_id.in_(payments))
-    return None
+        return sa.select(table.id).where(starts_with(getattr(table, NAMED_BY[model]), term))  # type: ignore[attr-defined]
+    found = {User: people, Profile: people, Booking: _bookings, Payment: _payments, PaymentReceipt: _receipts}
+    return found[model](user, term) if model in found else None
+
+
+#: Models whose rows carry their own name.
+NAMED_BY: dict[type[Base], str] = {Organizer: "name", Event: "title", Crew: "name", TeamMember: "name"}
+
+
+def _bookings(user: User, term: str) -> sa.Select[Any]:
+    booking = aliased(Booking)
+    return sa.select(booking.id).where(booking.user_id.in_(people(user, term)))
+
+
+def _payments(user: User, term: str) -> sa.Select[Any]:
+    payment = aliased(Payment)
+    return sa.select(payment.id).where(payment.booking_id.in_(_bookings(user, term)))
+
+
+def _receipts(user: User, term: str) -> sa.Select[Any]:
+    receipt = aliased(PaymentReceipt)
+    return sa.select(receipt.id).where(receipt.payment_id.in_(_payments(user, term)))
 
 
 def people(user: User, term: str) -> sa.Select[Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -146,8 +147,8 @@ class TableView(StaffView):
         """The list."""
         if any(not value for value in request.args.values()):
             # The filter form sends what was left empty; the address stays short and shareable.
-            given = MultiDict((k, v) for k, v in request.args.items(multi=True) if v)
-            return redirect(url_for(f"{self.endpoint}.index_view", **given.to_dict(flat=False)))
+            given = [(name, value) for name, value in request.args.items(multi=True) if value]
+            return redirect(f"{self.url}/?{urlencode(given)}")
         return self.render("tables/list.html", view=self, **pages.list_page(self, self.listing()))
 
     @expose("/export/<kind>/")

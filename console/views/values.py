@@ -1,6 +1,6 @@
 """Values as they stand in an address: keys, cursors, filters. What is malformed raises ValueError."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -29,20 +29,13 @@ def plain_text(text: str) -> str:
 def parse(column: Column, text: str) -> Any:
     """The value of `column` that `text` writes."""
     text = plain_text(text)
-    if column.kind in (Kind.ID, Kind.REF, Kind.PEOPLE):
-        return parse_uuid(text)
     if column.kind == Kind.STATE:
         assert column.states is not None
-        return column.states(text)
-    if column.kind == Kind.BOOL:
-        return {"yes": True, "no": False}[text] if text in ("yes", "no") else _refuse(text)
+        return column.states(text)  # type: ignore[call-arg]
     if column.kind in (Kind.INT, Kind.SIZE):
         return parse_int(text, column.most)
-    if column.kind == Kind.MONEY:
-        return parse_money(text)
-    if column.kind == Kind.TIME:
-        return parse_time(text)
-    return text
+    parser = PARSERS.get(column.kind)
+    return parser(text) if parser else text
 
 
 def write(value: Any) -> str:
@@ -54,6 +47,10 @@ def write(value: Any) -> str:
     if isinstance(value, State):
         return value.value
     return str(value)
+
+
+def parse_bool(text: str) -> bool:
+    return text == "yes" if text in ("yes", "no") else _refuse(text)
 
 
 def parse_uuid(text: str) -> UUID:
@@ -83,6 +80,16 @@ def parse_time(text: str) -> datetime:
     if value.tzinfo is None or not 1900 <= value.year <= 9990:
         _refuse(text)
     return value
+
+
+PARSERS: dict[Kind, Callable[[str], Any]] = {
+    Kind.ID: parse_uuid,
+    Kind.REF: parse_uuid,
+    Kind.PEOPLE: parse_uuid,
+    Kind.BOOL: parse_bool,
+    Kind.MONEY: parse_money,
+    Kind.TIME: parse_time,
+}
 
 
 def write_key(values: Iterable[Any]) -> str:
