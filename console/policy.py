@@ -129,7 +129,12 @@ def scope(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
 
 
 def _has_organizers(user: User) -> bool:
-    return bool(db.session.scalar(sa.select(sa.exists().where(OrganizerStaff.user_id == user.id))))
+    # A page asks for many tables; the answer holds as long as its session.
+    known: dict[UUID, bool] = db.session.info.setdefault("has_organizers", {})
+    if user.id not in known:
+        staff = sa.exists().where(OrganizerStaff.user_id == user.id)
+        known[user.id] = bool(db.session.scalar(sa.select(staff)))
+    return known[user.id]
 
 
 def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:

@@ -115,6 +115,13 @@ def test_templates_have_no_inline_handlers_or_styles() -> None:
         assert not re.search(r"<[^>]*\s(on[a-z]+|style)=[\"']", text), path
 
 
+def test_templates_translate_only_what_stands_in_them() -> None:
+    # Jinja takes what gettext returns for safe HTML: a value from elsewhere would run.
+    for path in CONSOLE.rglob("templates/**/*.html"):
+        text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+        assert not re.search(r"(?<![\w.])(_|gettext|ngettext)\((?!\s*[\"'])", text), path
+
+
 def test_vendored_packages_carry_their_licences() -> None:
     packages = [path for path in (CONSOLE / "static" / "vendor").iterdir() if path.is_dir()]
     assert packages

@@ -1,7 +1,6 @@
 """The desks: pages named by work, one file each."""
 
 from datetime import datetime
-from importlib.util import find_spec
 from typing import Any
 
 from flask import Flask
@@ -11,9 +10,11 @@ from console import policy
 from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
 from console.views.desk.jobs import JobsView, scheduler_silence
+from console.views.desk.notices import NoticesView
 from console.views.desk.receipts import ReceiptsView
 from console.views.desk.seating import SeatingView
 from console.views.desk.waitlist import WaitlistView
+from console.views.desk.webhooks import WebhooksView
 from console.views.login import current_staff
 
 
@@ -25,12 +26,8 @@ def init_app(admin: Admin) -> None:
     admin.add_view(WaitlistView("Waitlist", "desk_waitlist", f"{event}/waitlist"))
     admin.add_view(SeatingView("Seating", "desk_seating", f"{event}/seating"))
     admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
-    if find_spec("console.services.notices") and find_spec("console.services.webhooks"):
-        from console.views.desk.notices import NoticesView
-        from console.views.desk.webhooks import WebhooksView
-
-        admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))
-        admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
+    admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))
+    admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
     admin.add_view(JobsView("Jobs", "desk_jobs", "/desk/jobs"))
     app: Flask = admin.app
     app.context_processor(_scheduler)

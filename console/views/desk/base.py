@@ -4,7 +4,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from uuid import UUID
 
-from flask import abort, flash, redirect, request
+from flask import abort, current_app, flash, redirect, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -31,6 +31,8 @@ class DeskView(StaffView):
 
     def render(self, template: str, **kwargs: Any) -> str:
         kwargs.setdefault("contact", self.contact)
+        # In a template `_()` is for texts that stand there: what it returns is not escaped.
+        kwargs.setdefault("translated", lambda text: gettext(text) if text else "")
         return super().render(template, **kwargs)
 
     def contact(self, someone: User | None) -> str:
@@ -41,6 +43,12 @@ class DeskView(StaffView):
         return (
             f"@{profile.telegram.lstrip('@')}" if profile.telegram else profile.phone or profile.email or ""
         )
+
+    def first_page(self) -> str:
+        """The desk itself; one below the address of a row, of that row."""
+        rule = next(current_app.url_map.iter_rules(f"{self.endpoint}.{self._default_view}"))
+        values = {name: value for name, value in (request.view_args or {}).items() if name in rule.arguments}
+        return url_for(rule.endpoint, **values)
 
     def found(self, model: type[Row], *key: Any) -> Row:
         """The row with this key; answers 404 when there is none or it is out of the person's reach."""

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import abort, flash, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -121,7 +121,7 @@ class BookingView(DeskView):
                 "The event is full. %(name)s is on the waitlist, at place %(place)s.", name=name, place=place
             )
             flash(message, "warning")
-            return self._redirect(url_for("desk_waitlist.index", event_id=event_id))
+            return redirect(url_for("desk_waitlist.index", event_id=event_id), 303)
         return done(_("%(name)s is booked.", name=name), url_for("desk_events.event", event_id=event_id))
 
     def _someone(self, actor: User) -> User:

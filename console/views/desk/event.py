@@ -65,6 +65,7 @@ class EventView(DeskView):
     tables = ("event.events",)
 
     @expose("/")
+    @expose("")
     def index(self) -> str:
         show = request.args.get("show", "upcoming")
         if show not in LISTS:

@@ -197,11 +197,8 @@ def _figures(user: User, queues: list[Queue]) -> Mapping[str, Any]:
         sa.func.coalesce(sa.func.sum(Event.available), 0)
     ).scalar_subquery()
     numbers["events_soon"] = soon.with_only_columns(sa.func.count()).scalar_subquery()
-    return (
-        db.session.execute(sa.select(*(query.label(name) for name, query in numbers.items())))
-        .mappings()
-        .one()
-    )
+    row = db.session.execute(sa.select(*(query.label(name) for name, query in numbers.items())))
+    return dict(row.mappings().one())
 
 
 def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, Any]]:

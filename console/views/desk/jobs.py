@@ -121,9 +121,9 @@ class JobsView(DeskView):
             bound=BOUND,
         )
 
-    @expose("/<name>/run", methods=("POST",))
-    def run(self, name: str) -> Response:
-        job = self._job(name)
+    @expose("/<job_name>/run", methods=("POST",))
+    def run(self, job_name: str) -> Response:
+        job = self._job(job_name)
         try:
             doorbell.ring_workers([job.name])
         except RedisError as error:
@@ -135,16 +135,16 @@ class JobsView(DeskView):
             return redirect(self.get_url(".index"), 303)
         return done(_("%(name)s is on its way: a worker runs it now.", name=job.name), self.get_url(".index"))
 
-    @expose("/<name>/pause", methods=("POST",))
-    def pause(self, name: str) -> Response:
-        job = self._job(name)
+    @expose("/<job_name>/pause", methods=("POST",))
+    def pause(self, job_name: str) -> Response:
+        job = self._job(job_name)
         with transaction():
             schedule.set_paused(job.name, paused=True, actor=self.user)
         return done(_("%(name)s rests until somebody resumes it.", name=job.name), self.get_url(".index"))
 
-    @expose("/<name>/resume", methods=("POST",))
-    def resume(self, name: str) -> Response:
-        job = self._job(name)
+    @expose("/<job_name>/resume", methods=("POST",))
+    def resume(self, job_name: str) -> Response:
+        job = self._job(job_name)
         with transaction():
             schedule.set_paused(job.name, paused=False, actor=self.user)
         return done(_("%(name)s runs again when it is due.", name=job.name), self.get_url(".index"))

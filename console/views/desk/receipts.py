@@ -132,7 +132,7 @@ class ReceiptsView(DeskView):
         return _served(data, file.content_type, None if in_place else name)
 
     @expose("/<uuid:receipt_id>/page.png")
-    def first_page(self, receipt_id: UUID) -> Response:
+    def preview(self, receipt_id: UUID) -> Response:
         """The first page of a PDF as an image."""
         file, data = self._file(receipt_id)
         if file.content_type != "application/pdf":
