@@ -6,16 +6,18 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
 	&& echo $$python && break; done)
+# A Python that somebody names is checked at once, not only when the environment is made.
+NAMED := $(if $(filter-out file,$(origin PYTHON)),check-python)
 # Arguments for pytest, for example `make test PYTEST="tests/test_health.py -x"`.
 PYTEST ?=
 WORKERS := $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo "-n 2 --dist loadfile")
 
 .PHONY: run test bench setup check-python chromium
 
-run: $(VENV)/.runs
+run: $(NAMED) $(VENV)/.runs
 	@exec $(BIN)/python -m console.embedded run --with-parent
 
-test: $(VENV)/.tests chromium
+test: $(NAMED) $(VENV)/.tests chromium
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
@@ -46,11 +48,11 @@ $(VENV)/.made: | check-python
 	@touch $@
 
 check-python:
-	@if [ -z "$(PYTHON)" ]; then \
-		echo "Python 3.11 or 3.12 is needed and was not found: install one, or name it, make run PYTHON=/path/to/python3.12." >&2; \
-		exit 1; fi
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and \
-		"Python %d.%d is not supported: use 3.11 or 3.12, for example make run PYTHON=python3.12." % v)'
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or 3.12 is needed and was not found:" \
+		"install one, or name it, make run PYTHON=/path/to/python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || { \
+		echo "$(PYTHON) is not Python 3.11 or 3.12: name one that is, make run PYTHON=/path/to/python3.12." >&2; \
+		exit 1; }
 
 # The browser tests drive Debian's Chromium.
 chromium:
