@@ -1,7 +1,9 @@
 """Bookings of the demo data with everything that hangs on them: payments, logs, proofs, notices, audit rows."""
 
+import json
 from dataclasses import dataclass, field
 from random import Random
+from uuid import UUID
 
 from console.demo.people import People
 from console.demo.rows import DAY, HOUR, MINUTE, NULL, Sink, stamp, uuid_beside, uuid_hex
@@ -100,7 +102,10 @@ class Teller:
                 )
             old = new
             if tells and step.notice:
-                self._notice(person, step.notice, trip, booking, paid=step.payment or "", at=moment)
+                facts: dict[str, object] = {"amount": f"{trip.price}.00", "currency": "RUB"}
+                if step.notice == "PAYMENT_STATUS":
+                    facts["kind"] = KINDS[step.payment or ""]
+                self.notice(person, step.notice, trip, booking, facts=facts, at=moment)
             if step.proof == "submitted":
                 sent = moment
             elif step.proof:
@@ -176,16 +181,32 @@ class Teller:
             payer = self.people.names[person]
             self.proofs.append(Proof(line, receipt, file, payer, trip, trip.price, sent, decision))
 
-    def _notice(self, person: int, category: str, trip: Trip, booking: str, *, paid: str, at: int) -> None:
+    def remind(self, trip: Trip, person: int, booking: str, made: int) -> None:
+        """Adds the reminder of the day before, unless the booking was made later."""
+        at = trip.start - DAY
+        if made < at:
+            key = f"reminder:24:{UUID(booking)}"
+            self.notice(person, "EVENT_REMINDER", trip, booking, facts={"hours": 24}, at=at, key=key)
+
+    def notice(
+        self,
+        person: int,
+        category: str,
+        trip: Trip,
+        booking: str = NULL,
+        *,
+        facts: dict[str, object],
+        at: int,
+        key: str = NULL,
+    ) -> None:
         """A notice that went out at once, or was skipped because there is nowhere to send it."""
         channel, made = self.people.channels[person], stamp(at)
         if channel is None:
             outcome = f"SKIPPED\t1\t{NULL}\t{NULL}\t{NOWHERE}"
         else:
             outcome = f"SENT\t1\t{stamp(at + 2)}\t{channel}\t{NULL}"
-        facts = f'"kind": "{KINDS.get(paid, paid)}", ' if category == "PAYMENT_STATUS" else ""
-        payload = f'{{{facts}"amount": "{trip.price}.00", "currency": "RUB"}}'
+        beside = trip.id if booking is NULL else booking
         self._outbox.append(
-            f"{uuid_beside(self.rng, booking)}\t{self.people.ids[person]}\t{category}\t{payload}\t{outcome}\t{trip.id}"
-            f"\t{booking}\t{NULL}\t{made}\t{NULL}\t{NULL}\t{made}"
+            f"{uuid_beside(self.rng, beside)}\t{self.people.ids[person]}\t{category}\t{json.dumps(facts)}"
+            f"\t{outcome}\t{trip.id}\t{booking}\t{key}\t{made}\t{NULL}\t{NULL}\t{made}"
         )

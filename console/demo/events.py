@@ -145,6 +145,12 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
                 story, made = clock.begin(trip, kind, way if trip.price else "free", fresh)
                 person = next(crowd)
                 booking = teller.tell(trip, person, story, made)
+                if (
+                    trip.start - DAY < now
+                    and trip.end > teller.base - 20 * DAY
+                    and kind in ("stays", "no_show")
+                ):
+                    teller.remind(trip, person, booking, made)
                 if story.status in ("PENDING", "CONFIRMED"):
                     seated.append((booking, person))
         _queue(teller, trip, crowd, now)
@@ -224,22 +230,13 @@ def _queue(teller: Teller, trip: Trip, crowd: Iterator[int], now: int) -> None:
     sink, rng, people = teller.sink, teller.rng, teller.people
     for place in range(trip.offers + trip.waiting):
         person, entry = next(crowd), uuid_hex(rng)
-        offered = now - rng.randrange(3, 9) * MINUTE if place < trip.offers else None
-        lapses = stamp(offered + 30 * MINUTE) if offered else None
+        user, priority = people.ids[person], (place + 1) * 10
         joined = stamp(now - (30 - place) * 7 * HOUR // 2)
-        sink.add(
-            "event.waitlist",
-            entry,
-            trip.id,
-            people.ids[person],
-            (place + 1) * 10,
-            stamp(offered) if offered else None,
-            lapses,
-            joined,
-            stamp(offered) if offered else joined,
-        )
-        if offered:
-            facts = {"event_id": trip.id, "user_id": people.ids[person], "priority": (place + 1) * 10}
+        offered, lapses = None, None
+        if place < trip.offers:
+            at = now - rng.randrange(3, 9) * MINUTE
+            offered, lapses = stamp(at), stamp(at + 30 * MINUTE)
+            facts = {"event_id": trip.id, "user_id": user, "priority": priority, "expires_at": lapses}
             sink.add(
                 "user.audit_log",
                 uuid_hex(rng),
@@ -248,5 +245,26 @@ def _queue(teller: Teller, trip: Trip, crowd: Iterator[int], now: int) -> None:
                 "event.waitlist",
                 entry,
                 facts,
-                stamp(offered),
+                offered,
             )
+            teller.notice(
+                person,
+                "WAITLIST_AVAILABLE",
+                trip,
+                facts={"entry_id": entry, "expires_at": f"{lapses}+00:00"},
+                at=at,
+            )
+        elif place == trip.offers + 1 and trip.offers and person not in people.choosy:
+            # Whom automatic offers pass over.
+            people.choosy.add(person)
+            for channel in ("TELEGRAM", "EMAIL"):
+                sink.add(
+                    "notification.notification_prefs",
+                    user,
+                    "WAITLIST_AVAILABLE",
+                    channel,
+                    False,
+                    joined,
+                    joined,
+                )
+        sink.add("event.waitlist", entry, trip.id, user, priority, offered, lapses, joined, offered or joined)

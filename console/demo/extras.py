@@ -1,12 +1,15 @@
 """What makes the other pages of the demo alive: webhooks, notices of every kind, sessions, codes, favourites."""
 
+import json
 from random import Random
+from typing import Any
+from uuid import UUID
 
 from console.demo.bookings import Paid, Teller
 from console.demo.people import STAFF, People
 from console.demo.rows import DAY, HOUR, MINUTE, Sink, stamp, uuid_hex
 from console.demo.trips import Trip
-from console.services import outbox
+from console.services import delivery, outbox, webhooks
 
 #: Webhooks are kept of this many payments, the last ones.
 WEBHOOKS = 3000
@@ -26,94 +29,122 @@ def write_extras(teller: Teller, plan: list[Trip], now: int) -> None:
 
 
 def _webhooks(sink: Sink, rng: Random, payments: list[Paid], now: int) -> None:
-    """What the acquirers told us of these payments, and a few messages that changed nothing."""
+    """What the acquirers told us of these payments, and a few messages of every other kind."""
     for paid in payments:
         if paid.status == "PENDING":
             continue
-        key, payload = _message(paid, "CANCELED" if paid.status == "CANCELED" else "SUCCEEDED")
         at = min(paid.at, now - MINUTE)
-        sink.add(
-            "payment.webhook_events",
-            key,
-            paid.provider,
-            payload,
-            "PROCESSED",
-            stamp(at + 1),
-            paid.payment,
-            "confirmed",
-            1,
-            stamp(at),
-            stamp(at),
-        )
-    odd = [paid for paid in payments if paid.status == "SUCCEEDED"][-40:]
-    kinds = (
-        ("IGNORED", "this payment is not ours"),
-        ("FAILED", "the amount differs from the payment's"),
-        ("IGNORED", "nothing to do for this event"),
-        ("FAILED", "the payment is in another currency"),
+        # Refunds are made by staff here, so that every other one succeeded first.
+        outcome = "canceled" if paid.status == "CANCELED" else "succeeded"
+        effect = webhooks.CANCELED if outcome == "canceled" else "confirmed"
+        _webhook(sink, paid, outcome, "PROCESSED", effect, at=at, ours=True)
+    strangers = (
+        ("yookassa", "IGNORED", webhooks.NOTHING_FOLLOWS, 900),
+        ("tbank", "FAILED", webhooks.OTHER_AMOUNT, 140),
+        ("stripe", "FAILED", webhooks.UNKNOWN_PAYMENT, 3300),
+        ("cloudpayments", "IGNORED", webhooks.ALREADY_SO, 520),
+        ("tbank", "FAILED", webhooks.PAID_AFTER_CANCEL, 47),
+        ("stripe", "PENDING", webhooks.UNKNOWN_PAYMENT, 12),
     )
-    for (status, effect), paid in zip(kinds * 2, rng.sample(odd, min(len(odd), 6)), strict=False):
-        stranger = Paid(uuid_hex(rng), uuid_hex(rng), paid.provider, uuid_hex(rng), paid.amount + 500, "", 0)
-        key, payload = _message(stranger, "SUCCEEDED")
-        seen = stamp(now - rng.randrange(20, 4000) * MINUTE)
-        sink.add(
-            "payment.webhook_events", key, paid.provider, payload, status, seen, None, effect, 1, seen, seen
-        )
+    if not payments:
+        return
+    for provider, status, effect, minutes_ago in strangers:
+        number = uuid_hex(rng)
+        paid = Paid(uuid_hex(rng), uuid_hex(rng), provider, number, rng.choice(payments).amount, "", 0)
+        outcome = "waiting" if effect == webhooks.NOTHING_FOLLOWS else "succeeded"
+        _webhook(sink, paid, outcome, status, effect, at=now - minutes_ago * MINUTE)
+    # One that the next run of the job applies: somebody's hold becomes a booking before your eyes.
+    fresh = [paid for paid in payments if paid.status == "PENDING" and paid.at > now - 18 * MINUTE]
+    signed = [paid for paid in fresh if paid.provider != "yookassa"]
+    if signed:
+        _webhook(sink, signed[-1], "succeeded", "PENDING", None, at=now - 2)
 
 
-def _message(paid: Paid, status: str) -> tuple[str, dict[str, object]]:
-    """The idempotency key and the body of what the provider sends."""
-    good, amount = status == "SUCCEEDED", paid.amount
-    metadata = {"booking_id": paid.booking, "payment_id": paid.payment}
-    if paid.provider == "yookassa":
-        event = "payment.succeeded" if good else "payment.canceled"
-        return f"yookassa:{event}:{paid.number}", {
-            "type": "notification",
-            "event": event,
+def _webhook(
+    sink: Sink, paid: Paid, outcome: str, status: str, effect: str | None, *, at: int, ours: bool = False
+) -> None:
+    """Adds one message of the payment's provider, received at `at`."""
+    payload = json.loads(json.dumps(MESSAGES[paid.provider](paid, outcome)))
+    gateway = webhooks.PROVIDERS[paid.provider]
+    done = status != "PENDING"
+    attempts, retried = (1, at) if done else (0, at) if effect is None else (4, at + 40 * MINUTE)
+    sink.add(
+        "payment.webhook_events",
+        f"{paid.provider}:{gateway.notice(payload).key}",
+        paid.provider,
+        payload,
+        status,
+        stamp(at + 1) if done else None,
+        paid.payment if ours else None,
+        effect,
+        attempts,
+        stamp(retried),
+        stamp(at),
+    )
+
+
+def _dashed(uuid: str) -> str:
+    return str(UUID(uuid))
+
+
+def _yookassa(paid: Paid, outcome: str) -> dict[str, Any]:
+    word = "waiting_for_capture" if outcome == "waiting" else outcome
+    return {
+        "type": "notification",
+        "event": f"payment.{word}",
+        "object": {
+            "id": paid.number,
+            "status": word,
+            "paid": outcome == "succeeded",
+            "amount": {"value": f"{paid.amount}.00", "currency": "RUB"},
+            "metadata": {"booking_id": _dashed(paid.booking), "payment_id": _dashed(paid.payment)},
+        },
+    }
+
+
+def _cloudpayments(paid: Paid, outcome: str) -> dict[str, Any]:
+    return {
+        "TransactionId": paid.number,
+        "Amount": f"{paid.amount}.00",
+        "Currency": "RUB",
+        "InvoiceId": _dashed(paid.payment),
+        "AccountId": _dashed(paid.booking),
+        "Status": "Completed" if outcome == "succeeded" else "Cancelled",
+        "CardType": "MIR",
+        "CardLastFour": "4477",
+    }
+
+
+def _stripe(paid: Paid, outcome: str) -> dict[str, Any]:
+    return {
+        "id": f"evt_{paid.payment[:24]}",
+        "type": f"payment_intent.{outcome}",
+        "data": {
             "object": {
                 "id": paid.number,
-                "status": event.split(".")[1],
-                "paid": good,
-                "amount": {"value": f"{amount}.00", "currency": "RUB"},
-                "metadata": metadata,
-            },
-        }
-    if paid.provider == "cloudpayments":
-        kind = "pay" if good else "fail"
-        return f"cloudpayments:{kind}:{paid.number}", {
-            "TransactionId": paid.number,
-            "Amount": f"{amount}.00",
-            "Currency": "RUB",
-            "InvoiceId": paid.payment,
-            "AccountId": paid.booking,
-            "Status": "Completed" if good else "Declined",
-            "CardType": "MIR",
-        }
-    if paid.provider == "stripe":
-        kind = "payment_intent.succeeded" if good else "payment_intent.canceled"
-        return f"stripe:evt_{paid.number[:24]}", {
-            "id": f"evt_{paid.number[:24]}",
-            "type": kind,
-            "data": {
-                "object": {
-                    "id": paid.number,
-                    "object": "payment_intent",
-                    "amount": amount * 100,
-                    "currency": "rub",
-                    "metadata": metadata,
-                }
-            },
-        }
-    word = "CONFIRMED" if good else "CANCELED"
-    return f"tbank:{paid.number}:{word}:{amount * 100}", {
+                "object": "payment_intent",
+                "amount": paid.amount * 100,
+                "currency": "rub",
+                "metadata": {"booking_id": _dashed(paid.booking), "payment_id": _dashed(paid.payment)},
+            }
+        },
+    }
+
+
+def _tbank(paid: Paid, outcome: str) -> dict[str, Any]:
+    return {
         "TerminalKey": "CrewdeckDemo",
-        "OrderId": paid.payment,
-        "Success": good,
-        "Status": word,
+        "OrderId": _dashed(paid.payment),
+        "Success": outcome == "succeeded",
+        "Status": "CONFIRMED" if outcome == "succeeded" else "CANCELED",
         "PaymentId": paid.number,
-        "Amount": amount * 100,
+        "Amount": paid.amount * 100,
         "ErrorCode": "0",
     }
+
+
+#: What each provider sends about a payment that succeeded, was canceled, or is waiting.
+MESSAGES = {"yookassa": _yookassa, "cloudpayments": _cloudpayments, "stripe": _stripe, "tbank": _tbank}
 
 
 def _notices(sink: Sink, rng: Random, people: People, plan: list[Trip], now: int) -> None:
@@ -122,16 +153,16 @@ def _notices(sink: Sink, rng: Random, people: People, plan: list[Trip], now: int
     if not open_trips or not people.ids:
         return
     kinds = (
-        ("PENDING", "HTTP 429: retry after 2700 s", 2, 45, None),
-        ("PENDING", "HTTP 502 Bad Gateway", 5, 55, None),
-        ("PENDING", "Timed out", 6, 90, None),
+        ("PENDING", "Telegram asks to wait 2700 s", 2, 45, None),
+        ("PENDING", "Telegram answered 502", 5, 55, None),
+        ("PENDING", "the mail server answered 451: try again later", 6, 90, None),
         ("PENDING", None, 0, 180, None),
         ("SENDING", None, 1, 0, None),
-        ("FAILED", "HTTP 400: can't parse entities", 8, 0, None),
-        ("FAILED", "Timed out", 8, 0, None),
+        ("FAILED", "Telegram answered 400: Bad Request: message is too long", 8, 0, None),
+        ("FAILED", "Telegram did not answer within 15 s", 8, 0, None),
         ("FAILED", outbox.WORKER_LOST, 8, 0, None),
         ("SKIPPED", outbox.OPTED_OUT, 1, 0, None),
-        ("SKIPPED", "HTTP 403: bot was blocked by the user", 1, 0, None),
+        ("SKIPPED", delivery.BLOCKED, 1, 0, None),
         ("SKIPPED", outbox.WITHDRAWN, 0, 0, None),
         ("SKIPPED", outbox.OUTDATED_OFFER, 1, 0, None),
         ("SENT", None, 1, 0, "TELEGRAM"),

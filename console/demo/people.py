@@ -86,6 +86,8 @@ class People:
     created: list[int] = field(default_factory=list)
     #: TELEGRAM, EMAIL, or None for whoever cannot be reached.
     channels: list[str | None] = field(default_factory=list)
+    #: Who has chosen what they want to hear.
+    choosy: set[int] = field(default_factory=set)
     staff: dict[str, str] = field(default_factory=dict)
 
 
@@ -123,6 +125,7 @@ def write_people(sink: Sink, rng: Random, count: int, base: int) -> People:
                 f"{user}\t{handle}\t{FIRST_CHAT + number}\t{created}\t{blocked}\t{created}\t{created}"
             )
         if 0.2 < dice < 0.26:
+            people.choosy.add(number)
             category = "EVENT_NEWS" if dice < 0.245 else "WAITLIST_AVAILABLE"
             for on in ("TELEGRAM", "EMAIL"):
                 prefs.append(f"{user}\t{category}\t{on}\tf\t{created}\t{created}")

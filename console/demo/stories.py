@@ -60,12 +60,12 @@ REJECT = Step("reject_receipt", None, "REJECTED", "finance", REVIEWED, WINDOW, "
 APPROVE = Step(
     "approve_receipt", "CONFIRMED", "SUCCEEDED", "finance", REVIEWED, NONE, "BOOKING_CONFIRMED", "APPROVED"
 )
-PAY = Step("pay", "CONFIRMED", "SUCCEEDED", None, AT_ONCE, NONE, "BOOKING_CONFIRMED")
+PAY = Step("payment_succeeded", "CONFIRMED", "SUCCEEDED", None, AT_ONCE, NONE, "BOOKING_CONFIRMED")
 PAY_CASH = Step(
     "register_cash", "CONFIRMED", "SUCCEEDED", "staff", (20, 5 * MINUTE), NONE, "BOOKING_CONFIRMED"
 )
-PAY_LATE = Step("pay", "CONFIRMED", "SUCCEEDED", None, LATE, NONE, "BOOKING_CONFIRMED")
-PAY_NO_SEAT = Step("pay", None, "SUCCEEDED", None, LATE, notice="PAYMENT_STATUS")
+PAY_LATE = Step("payment_succeeded", "CONFIRMED", "SUCCEEDED", None, LATE, NONE, "BOOKING_CONFIRMED")
+PAY_NO_SEAT = Step("payment_succeeded", None, "SUCCEEDED", None, LATE, notice="PAYMENT_STATUS")
 EXPIRE = Step("expire", "EXPIRED", None, None, LAPSES, notice="BOOKING_EXPIRED")
 EXTEND = Step("extend_hold", None, None, "staff", AT_ONCE, DAY)
 COMPLETE = Step("complete", "COMPLETED", None, None, ENDED)

@@ -94,7 +94,8 @@ CATALOG = {
 def differences() -> list[str]:
     """One line for each difference: where, what is there, what is expected. Empty when there is none.
 
-    Needs the right to create schemas in the database; leaves nothing behind. Raises sqlalchemy.exc.DBAPIError.
+    Needs the right to create schemas in the database, and leaves nothing behind. Raises
+    sqlalchemy.exc.DBAPIError.
     """
     # Closed without a commit: what is built in it goes.
     with db.engine.connect() as connection:
