@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import quote
 
 from dotenv import dotenv_values
 
@@ -150,7 +151,7 @@ class Supervisor:
             "CREWDECK_ENV": "development",
             "SECRET_KEY": self._secret_key(),
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
-            "MEDIA_URL": f"file:{self.var / 'media'}",
+            "MEDIA_URL": "file:" + quote(str(self.var / "media"), safe="/"),
         }
         given = {name: value for name, value in self.given.items() if value}
         fixed = {
