@@ -44,7 +44,8 @@ class Cells:
         self.now = datetime.now(UTC)
         self.none = Markup('<span class="none" aria-label="{}">—</span>').format(gettext("Empty"))
         self._icons = url_for("static", filename="icons.svg")
-        self._badges: dict[State, Markup] = {}
+        # Members of two enums are equal when their values are: the key needs the enum too.
+        self._badges: dict[tuple[type[State], State], Markup] = {}
         self._yes, self._no = tag(gettext("Yes"), "green"), tag(gettext("No"))
         self._drawers: dict[Kind, Callable[[Column, Any, Any], Markup]] = {
             Kind.ID: self._id,
@@ -127,9 +128,10 @@ class Cells:
         return Markup('<a href="{}">{}</a>').format(url, cut(text))
 
     def badge(self, value: State) -> Markup:
-        found = self._badges.get(value)
+        key = (type(value), value)
+        found = self._badges.get(key)
         if found is None:
-            found = self._badges[value] = tag(formats.state_label(value), value.color)
+            found = self._badges[key] = tag(formats.state_label(value), value.color)
         return found
 
     def reference(self, model: type[Base] | None, key: Any) -> Markup:
@@ -199,7 +201,7 @@ class Cells:
 
     def _name(self, model: type[Base] | None, key: Any) -> str:
         label: Label | None = self.labels.get(model, key)
-        return label.line if label else str(key)
+        return label.line if label else str(key)[:6]
 
 
 def named(text: str, sub: str, url: str) -> Markup:
