@@ -204,6 +204,7 @@ class TeamMemberView(TableView):
     list_columns = ("name", "role", "organizer_id", "created_at")
     search_by = ("name",)
     form_columns = ("organizer_id", ("name", "role"), "bio", "photo_url")
+    labels = {"name": _l("Full name")}
     about = _l("Guides, cooks and instructors as the public site shows them.")
 
 
