@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from random import Random
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from console.demo import stories, trips
@@ -251,7 +252,7 @@ def _queue(teller: Teller, trip: Trip, crowd: Iterator[int], now: int) -> None:
                 person,
                 "WAITLIST_AVAILABLE",
                 trip,
-                facts={"entry_id": entry, "expires_at": f"{lapses}+00:00"},
+                facts={"entry_id": str(UUID(entry)), "expires_at": f"{lapses}+00:00"},
                 at=at,
             )
         elif place == trip.offers + 1 and trip.offers and person not in people.choosy:

@@ -53,6 +53,14 @@ def get(key: str) -> bytes:
         raise StorageError(f"could not read the file: {error.strerror}") from error
 
 
+def size(key: str) -> int | None:
+    """The bytes of a file, None when it is not there."""
+    try:
+        return _path(key).stat().st_size
+    except OSError:
+        return None
+
+
 def remove(key: str) -> None:
     """Removes a file; one that is gone already is fine. Raises StorageError."""
     path = _path(key)
@@ -62,6 +70,15 @@ def remove(key: str) -> None:
             _sync_directory(path.parent)
     except OSError as error:
         raise StorageError(f"could not remove the file: {error.strerror}") from error
+
+
+def keys(older_than_seconds: float) -> Iterator[str]:
+    """Keys of files last written so long ago; drafts are no files yet."""
+    root, before = _root(), time.time() - older_than_seconds
+    for path in root.glob("*/*/*"):
+        key = path.relative_to(root).as_posix()
+        if KEY.fullmatch(key) and path.stat().st_mtime <= before:
+            yield key
 
 
 def stale_keys(older_than_seconds: float) -> Iterator[str]:

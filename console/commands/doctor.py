@@ -1,0 +1,18 @@
+"""`flask doctor`."""
+
+import sys
+
+import click
+
+from console.services import doctor
+
+
+@click.command("doctor", help="Every invariant, checked on the live database; a line for each violation.")
+def group() -> None:
+    """Prints the violations and exits with 1 when there is one."""
+    found = doctor.violations()
+    for line in found:
+        click.echo(line)
+    if found:
+        sys.exit(1)
+    click.echo("No violations")
