@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from flask_babel import gettext, pgettext
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, Field, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms.fields.choices import Choice, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional
 from wtforms.widgets import DateTimeLocalInput
 
@@ -19,6 +20,7 @@ from console.db import Base
 from console.errors import N_, FileRefused, InvalidInput
 from console.services.contacts import clean_email, clean_phone, clean_telegram
 from console.views.columns import Column, Kind, table_of
+from console.views.formats import state_label
 from console.views.values import MONEY_MAX, parse_uuid
 
 JSON_MAX_BYTES = 100_000
@@ -183,6 +185,7 @@ class LookupField(SelectField):
         render_kw = {"data-lookup": lookup_url(target)}
         super().__init__(*args, choices=[], validate_choice=False, render_kw=render_kw, **kwargs)
         self.target = target
+        self.options: list[tuple[str, str]] = []
 
     def process_data(self, value: Any) -> None:
         self.data = value
@@ -194,11 +197,10 @@ class LookupField(SelectField):
         return [self.data] if isinstance(self.data, UUID) else []
 
     def say(self, words: dict[UUID, str]) -> None:
-        self.choices = [("", ""), *((str(key), words.get(key, str(key)[:6])) for key in self.chosen())]
+        self.options = [("", ""), *((str(key), words.get(key, str(key)[:6])) for key in self.chosen())]
 
     def iter_choices(self) -> Any:
-        for value, label in self.choices or ():
-            yield value, label, value == str(self.data or ""), {}
+        return [Choice(value, label, value == str(self.data or ""), {}) for value, label in self.options]
 
 
 class PeopleField(SelectMultipleField):
@@ -208,6 +210,7 @@ class PeopleField(SelectMultipleField):
         render_kw = {"data-lookup": lookup_url(target)}
         super().__init__(*args, choices=[], validate_choice=False, render_kw=render_kw, **kwargs)
         self.target = target
+        self.options: list[tuple[str, str]] = []
 
     def process_data(self, value: Any) -> None:
         self.data = list(value or [])
@@ -221,11 +224,10 @@ class PeopleField(SelectMultipleField):
         return list(self.data or [])
 
     def say(self, words: dict[UUID, str]) -> None:
-        self.choices = [(str(key), words.get(key, str(key)[:6])) for key in self.chosen()]
+        self.options = [(str(key), words.get(key, str(key)[:6])) for key in self.chosen()]
 
     def iter_choices(self) -> Any:
-        for value, label in self.choices or ():
-            yield value, label, True, {}
+        return [Choice(value, label, True, {}) for value, label in self.options]
 
 
 class ChoiceField(SelectField):
@@ -240,7 +242,7 @@ class ChoiceField(SelectField):
             raise ValueError(gettext("Choose one of the list.")) from None
 
     def pre_validate(self, form: Any) -> None:
-        if not any(self.coerce(value) == self.data for value, *_ in self.choices):
+        if not any(self.coerce(choice.value) == self.data for choice in self.choices):
             raise ValueError(gettext("Choose one of the list."))
 
 
@@ -353,18 +355,18 @@ CHOICES = (Kind.STATE, Kind.ZONE, Kind.LANGUAGE)
 
 
 def _choice_field(column: Column, common: dict[str, Any]) -> Any:
-    usual = ("", _l("As the console"))
+    usual = SelectChoice("", _l("As the console"))
     if column.kind == Kind.ZONE:
-        zones = [usual, *((name, name.replace("_", " ")) for name in zone_names())]
+        zones = [usual, *(SelectChoice(name, name.replace("_", " ")) for name in zone_names())]
         return ChoiceField(choices=zones, coerce=_or_none, render_kw={"data-choose": ""}, **common)
     if column.kind == Kind.LANGUAGE:
-        languages = [usual, ("ru", "Русский"), ("en", "English")]
+        languages = [usual, SelectChoice("ru", "Русский"), SelectChoice("en", "English")]
         return ChoiceField(choices=languages, coerce=_or_none, **common)
     states = column.states
     assert states is not None
-    choices = [(state.value, pgettext(states.__name__, state.label)) for state in states]
+    choices = [SelectChoice(state.value, state_label(state)) for state in states]
     if column.nullable:
-        choices.insert(0, ("", "—"))
+        choices.insert(0, SelectChoice("", "—"))
 
     def state_of(value: Any) -> Any:
         return states(value) if value else None  # type: ignore[call-arg]

@@ -151,12 +151,12 @@ class TableView(StaffView):
             return redirect(f"{self.url}/?{urlencode(given)}")
         return self.render("tables/list.html", view=self, **pages.list_page(self, self.listing()))
 
-    @expose("/export/<kind>/")
-    def export_view(self, kind: str) -> Answer:
+    @expose("/export/<export_type>/")
+    def export_view(self, export_type: str) -> Answer:
         """What the list shows, all its pages, as csv or xlsx."""
-        if kind not in export.KINDS:
+        if export_type not in export.KINDS:
             abort(404)
-        return export.answer(self, self.listing(), kind)
+        return export.answer(self, self.listing(), export_type)
 
     @expose("/lookup/")
     def lookup_view(self) -> Answer:
