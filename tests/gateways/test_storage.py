@@ -38,8 +38,8 @@ def test_file_is_read_as_it_was_written_and_removed_twice() -> None:
         "/etc/passwd",
         "event/ab/name.jpg",
         "",
-        f"{key()}\n",
-        f"{key()}/../x",
+        "event/ab/0123456789abcdef0123456789abcdef.jpg\n",
+        "event/ab/0123456789abcdef0123456789abcdef.jpg/../x",
     ],
 )
 def test_nothing_outside_of_the_directory_is_reached(name: str) -> None:
