@@ -35,7 +35,7 @@ RECONNECT_SECONDS = 2.0
 def run_job(name: str) -> dict[str, Any]:
     """What the scheduler and the doorbells enqueue: runs one scheduled job, unless staff paused it."""
     if not has_app_context():
-        with create_app().app_context():
+        with create_app(pages=False).app_context():
             return run_job(name)
     if db.session.scalar(sa.select(JobState.paused).where(JobState.name == name)):
         return {"paused": True}
@@ -139,7 +139,7 @@ def schedule(app: Flask) -> None:
 
 def main(arguments: list[str]) -> None:
     try:
-        app = create_app()
+        app = create_app(pages=False)
     except SettingError as error:
         sys.exit(str(error))
     if arguments == ["scheduler"]:

@@ -129,7 +129,7 @@ def test_one_booking_console_from_nothing_and_back(base):
     """The whole round: a cold start under a C locale, a second instance, a stop, a warm start, a kill."""
     var = base / "var"
     with running(var) as run:
-        assert run.seconds < 15 or os.environ.get("CI"), run.lines
+        assert run.seconds < 15 * slack(), run.lines
         ready = run.lines.index(f"Console ready: http://127.0.0.1:{run.port}")
         logins = [line.split() for line in run.lines[ready + 1 :] if line.startswith("login ")]
         assert {role for _, role, _, _ in logins} >= {"ADMIN", "ORGANIZER", "FINANCE"}
@@ -155,7 +155,7 @@ def test_one_booking_console_from_nothing_and_back(base):
         assert not (var / "run.env").exists()
 
     with running(var) as run:
-        assert run.seconds < 8 or os.environ.get("CI"), run.lines
+        assert run.seconds < 8 * slack(), run.lines
         assert [line for line in run.lines if line.startswith("login ")]
         assert "demo data is loaded" not in "".join(run.lines)
         settings = run.settings()
@@ -169,6 +169,11 @@ def test_one_booking_console_from_nothing_and_back(base):
 
     with running(var) as run:
         assert run.get("/healthz")
+
+
+def slack():
+    """How much slower than alone this machine may be just now: other tests run beside this one."""
+    return 1 + os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 def command_of(pid):

@@ -50,7 +50,7 @@ def _prepare(out: Any, *, embedded: bool) -> None:
     if not embedded:
         _check(url)
     # This takes a second; an embedded server is only now expected to be up.
-    app = create_app(settings)
+    app = create_app(settings, pages=False)
     if embedded:
         _make_database(url)
     with app.app_context():
