@@ -125,6 +125,8 @@ class Cells:
         if label is not None:
             return named(label.text, label.sub, url)
         text = self.text(column, row) if not is_empty(value) else gettext("Open")
+        if column.pointed_by and value is not None:
+            text = f"{gettext('gone')} {text}"
         return Markup('<a href="{}">{}</a>').format(url, cut(text))
 
     def badge(self, value: State) -> Markup:

@@ -83,7 +83,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "heads": [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)],
         "styles": styles,
         "rows": rows,
-        "chips": [_chip(listing, item, labels) for item in listing.filters],
+        "chips": [_chip(view, listing, item, labels) for item in listing.filters],
         "filter_fields": _filter_fields(view, listing, labels),
         "keep": _pairs(listing, "search"),
         "keep_filters": [pair for pair in _pairs(listing) if pair[0] in ("search", "sort", "size")],
@@ -127,9 +127,9 @@ def _head(view: "TableView", listing: Listing, column: Column, style: str) -> di
     }
 
 
-def _chip(listing: Listing, item: filters.Filter, labels: Labels) -> dict[str, Any]:
+def _chip(view: "TableView", listing: Listing, item: filters.Filter, labels: Labels) -> dict[str, Any]:
     return {
-        "label": item.column.label,
+        "label": view.columns[item.column.name].label,
         "text": item.text(labels),
         "remove_url": listing.address(drop=[item.parameter]),
     }

@@ -33,6 +33,7 @@ class EventView(TableView):
     search_by = ("title",)
     filter_by = (
         "status",
+        "title",
         "organizer_id",
         "type",
         "date_start",
