@@ -1,0 +1,91 @@
+"""Chromium, and people who use it."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+#: What a browser may take for one step on a busy machine, in milliseconds.
+STEP_MS = 15_000
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium; CHROMIUM names another."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail(
+            "there is no Chromium: install Debian's `chromium`, or name one by CHROMIUM=", pytrace=False
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One person's browser window. What its pages complain about is in `complaints`."""
+
+    def __init__(
+        self, browser: Browser, url: str, shots: Path, *, width: int = 1440, dark: bool = False
+    ) -> None:
+        self.url = url
+        self.shots = shots
+        self.complaints: list[str] = []
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+        )
+        self.context.set_default_timeout(STEP_MS)
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"{self.page.url}: {error}"))
+        self._shot = 0
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        # A violated content policy is an error of the console too.
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{self.page.url}: {message.text}")
+
+    def open(self, path: str) -> int:
+        """Goes to a page of the console; its status."""
+        answer = self.page.goto(self.url + path)
+        assert answer is not None
+        return answer.status
+
+    def sign_in(self, username: str, password: str) -> "Visitor":
+        self.open("/login")
+        self.page.get_by_label("Username").or_(self.page.locator("[name=username]")).first.fill(username)
+        self.page.locator("[name=password]").fill(password)
+        self.page.locator("main button[type=submit]").first.click()
+        self.page.locator(".side-nav").wait_for(state="attached")
+        return self
+
+    def shoot(self, name: str) -> None:
+        """Keeps a picture of the page as it is now."""
+        self._shot += 1
+        self.page.screenshot(path=self.shots / f"{self._shot:02}-{name}.png", full_page=True)
+
+    def said(self, text: str) -> None:
+        """Waits for a toast that says this."""
+        self.page.locator("[data-flash]", has_text=text).first.wait_for()
+
+
+@pytest.fixture
+def visit(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Visitor]]:
+    """Opens a window on a console: `visit(url, width=390)`. Each is closed after the test."""
+    windows: list[Visitor] = []
+
+    def visit(url: str, **how: object) -> Visitor:
+        shots = tmp_path / f"window-{len(windows) + 1}"
+        shots.mkdir()
+        windows.append(Visitor(chromium, url, shots, **how))  # type: ignore[arg-type]
+        return windows[-1]
+
+    yield visit
+    for window in windows:
+        window.context.close()
