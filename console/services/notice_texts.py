@@ -157,4 +157,4 @@ COUNTED = {
 
 #: The day and time of an event; deadlines also say the time zone, people may be in another one.
 DATE_FORMATS = {"ru": "d MMMM, EEEE, HH:mm", "en": "EEEE, d MMMM, HH:mm"}
-DEADLINE_FORMATS = {"ru": "HH:mm (d MMMM, z)", "en": "HH:mm (d MMMM, z)"}
+DEADLINE_FORMATS = {"ru": "HH:mm (d MMMM, ZZZZ)", "en": "HH:mm (d MMMM, ZZZZ)"}

@@ -118,7 +118,9 @@ def _money(amount: Any, currency: str, language: str) -> str | None:
         return None
     if not value.is_finite():
         return None
-    pattern = "#,##0 ¤" if value == value.to_integral_value() else "#,##0.00 ¤"
+    pattern = (
+        "#,##0\N{NO-BREAK SPACE}¤" if value == value.to_integral_value() else "#,##0.00\N{NO-BREAK SPACE}¤"
+    )
     return format_currency(value, currency, pattern, language, currency_digits=False)
 
 

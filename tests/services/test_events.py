@@ -136,8 +136,9 @@ def test_event_that_is_over_is_completed_with_its_confirmed_bookings() -> None:
 
 
 def reminders() -> list[tuple[str, int]]:
-    rows = db.session.scalars(sa.select(OutboxMessage).order_by(OutboxMessage.created_at, OutboxMessage.id))
-    return [(str(row.category), row.payload["hours"]) for row in rows]
+    """What was queued, the earlier reminder first."""
+    rows = db.session.scalars(sa.select(OutboxMessage))
+    return sorted(((str(row.category), row.payload["hours"]) for row in rows), key=lambda row: -row[1])
 
 
 def test_reminder_goes_out_48_and_24_hours_before_once_each() -> None:

@@ -1,0 +1,320 @@
+"""Acquirers: authentic webhooks are taken, everything else is refused, and what they say is understood."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from console.errors import InvalidInput, WebhookRefused
+from console.gateways.providers import Outcome, cloudpayments, parse, stripe, tbank, yookassa
+
+SECRET = "whsec_test"
+
+
+# Stripe
+
+
+def stripe_header(body: bytes, secret: str = SECRET, at: float | None = None) -> str:
+    stamp = int(time.time() if at is None else at)
+    signature = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={stamp},v1={signature}"
+
+
+def test_stripe_signature_fits_the_body_and_the_secret() -> None:
+    body = b'{"id": "evt_1"}'
+    stripe.authenticate({"stripe-signature": stripe_header(body)}, body, "", SECRET)
+    with pytest.raises(WebhookRefused):
+        stripe.authenticate({"stripe-signature": stripe_header(body)}, body + b" ", "", SECRET)
+    with pytest.raises(WebhookRefused):
+        stripe.authenticate({"stripe-signature": stripe_header(body, "other")}, body, "", SECRET)
+
+
+def test_stripe_signature_may_come_with_one_of_another_secret_and_of_another_scheme() -> None:
+    body = b"{}"
+    stamp, _, fits = stripe_header(body).partition(",")
+    header = f"{stamp},v1={'0' * 64},{fits},v0=old"
+    stripe.authenticate({"stripe-signature": header}, body, "", SECRET)
+
+
+@pytest.mark.parametrize("age", [301, -301])
+def test_stripe_signature_of_another_time_is_refused(age: int) -> None:
+    header = stripe_header(b"{}", at=time.time() - age)
+    with pytest.raises(WebhookRefused, match="old"):
+        stripe.authenticate({"stripe-signature": header}, b"{}", "", SECRET)
+
+
+@pytest.mark.parametrize("header", ["", "t=,v1=", "v1=abc", "t=1", "t=²,v1=ж", "nonsense", ",,,"])
+def test_stripe_header_that_is_none_is_refused(header: str) -> None:
+    with pytest.raises(WebhookRefused):
+        stripe.authenticate({"stripe-signature": header}, b"{}", "", SECRET)
+
+
+def test_stripe_event_is_understood() -> None:
+    payload = {
+        "id": "evt_1",
+        "type": "payment_intent.succeeded",
+        "data": {
+            "object": {
+                "id": "pi_1",
+                "amount": 150000,
+                "amount_received": 150000,
+                "currency": "rub",
+                "metadata": {"payment_id": "p", "booking_id": "b"},
+            }
+        },
+    }
+    notice = stripe.notice(payload)
+    assert (notice.key, notice.outcome, notice.provider_payment_id) == ("evt_1", Outcome.SUCCEEDED, "pi_1")
+    assert (notice.amount, notice.currency) == (Decimal("1500.00"), "RUB")
+    assert (notice.payment_id, notice.booking_id) == ("p", "b")
+    payload["type"] = "payment_intent.payment_failed"
+    assert stripe.notice(payload).outcome is Outcome.OTHER
+
+
+def test_stripe_refund_names_its_payment_and_what_was_given_back() -> None:
+    charge = {
+        "id": "ch_1",
+        "payment_intent": "pi_1",
+        "amount": 1000,
+        "amount_refunded": 400,
+        "currency": "jpy",
+    }
+    notice = stripe.notice({"id": "evt_2", "type": "charge.refunded", "data": {"object": charge}})
+    assert (notice.outcome, notice.provider_payment_id, notice.amount) == (Outcome.REFUNDED, "pi_1", 400)
+
+
+# CloudPayments
+
+
+def test_cloudpayments_signature_is_of_the_raw_body() -> None:
+    body = b"TransactionId=1&Amount=10.00&Name=%D0%90%D0%BD%D0%BD%D0%B0"
+    signature = base64.b64encode(hmac.new(SECRET.encode(), body, hashlib.sha256).digest()).decode()
+    cloudpayments.authenticate({"content-hmac": signature}, body, "", SECRET)
+    for headers in ({}, {"content-hmac": ""}, {"content-hmac": "ж"}, {"content-hmac": signature[:-2]}):
+        with pytest.raises(WebhookRefused):
+            cloudpayments.authenticate(headers, body, "", SECRET)
+    with pytest.raises(WebhookRefused):
+        cloudpayments.authenticate({"content-hmac": signature}, body + b"0", "", SECRET)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_cloudpayments_form_and_json_say_the_same(as_json: bool) -> None:
+    body = (
+        b'{"TransactionId": 7, "Amount": 1500.0, "Currency": "RUB", "InvoiceId": "p", "Status": "Completed"}'
+        if as_json
+        else b"TransactionId=7&Amount=1500.00&Currency=RUB&InvoiceId=p&Status=Completed"
+    )
+    notice = cloudpayments.notice(cloudpayments.read(body), "pay")
+    assert (notice.key, notice.outcome) == ("pay:7", Outcome.SUCCEEDED)
+    assert (notice.provider_payment_id, notice.amount, notice.currency) == ("7", 1500, "RUB")
+    assert notice.payment_id == "p"
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "key", "outcome"),
+    [
+        ({"Status": "Completed", "OperationType": "Payment"}, "", "pay:7", Outcome.SUCCEEDED),
+        ({"Status": "Completed"}, "check", "check:7", Outcome.OTHER),
+        ({"Status": "Authorized"}, "pay", "pay:7", Outcome.OTHER),
+        ({"Status": "Authorized"}, "", "authorized:7", Outcome.OTHER),
+        ({"Status": "Completed"}, "confirm", "confirm:7", Outcome.SUCCEEDED),
+        ({"Status": "Declined", "ReasonCode": "5051"}, "", "fail:7", Outcome.OTHER),
+        ({"Status": "Cancelled"}, "", "cancel:7", Outcome.CANCELED),
+        ({"OperationType": "Refund", "PaymentTransactionId": "5"}, "", "refund:7", Outcome.REFUNDED),
+    ],
+)
+def test_cloudpayments_kinds(fields: dict[str, str], kind: str, key: str, outcome: Outcome) -> None:
+    notice = cloudpayments.notice({"TransactionId": "7", "Amount": "10", **fields}, kind)
+    assert (notice.key, notice.outcome) == (key, outcome)
+    assert notice.provider_payment_id == fields.get("PaymentTransactionId", "7")
+
+
+# T-Bank
+
+
+def test_tbank_token_of_the_published_example() -> None:
+    payload = {
+        "TerminalKey": "MerchantTerminalKey",
+        "Amount": 19200,
+        "OrderId": "00000",
+        "Description": "Подарочная карта на 1000 рублей",
+        "DATA": {"Phone": "+71234567890"},
+        "Receipt": {"Items": []},
+    }
+    published = "72dd466f8ace0a37a1f740ce5fb78101712bc0665d91a8108c7c8a0ccd426db2"
+    assert tbank.token(payload, "11111111111111") == published
+
+
+def test_tbank_booleans_are_signed_in_small_letters() -> None:
+    payload = {"Success": True, "PaymentId": 1, "CardId": None}
+    expected = hashlib.sha256(b"secret1true").hexdigest()
+    # Sorted by key: Password, PaymentId, Success.
+    assert tbank.token(payload, "secret") == expected
+
+
+def test_tbank_body_with_another_amount_is_refused() -> None:
+    payload: dict[str, Any] = {"PaymentId": 1, "Status": "CONFIRMED", "Amount": 150000, "Success": True}
+    payload["Token"] = tbank.token(payload, SECRET)
+    tbank.authenticate({}, json.dumps(payload).encode(), "", SECRET)
+    for change in ({"Amount": 1}, {"Token": ""}, {"Token": 5}, {"Token": "ж"}, {"Extra": "x"}):
+        with pytest.raises(WebhookRefused):
+            tbank.authenticate({}, json.dumps({**payload, **change}).encode(), "", SECRET)
+    # What stands below the root is not signed.
+    tbank.authenticate({}, json.dumps({**payload, "Data": {"a": 1}, "Nested": [1]}).encode(), "", SECRET)
+
+
+def test_tbank_notification_is_understood() -> None:
+    notice = tbank.notice({"PaymentId": 13660, "Status": "CONFIRMED", "Amount": 150000, "OrderId": "p"})
+    assert notice.key == "13660:CONFIRMED:150000"
+    assert (notice.amount, notice.currency, notice.payment_id) == (Decimal("1500.00"), "RUB", "p")
+    assert tbank.notice({"PaymentId": 1, "Status": "AUTHORIZED", "Amount": 1}).outcome is Outcome.OTHER
+
+
+# YooKassa
+
+
+@pytest.mark.parametrize(
+    "address", ["185.71.76.1", "185.71.77.31", "77.75.153.127", "77.75.156.11", "77.75.154.200",
+                "2a02:5180::7",
+                "::ffff:185.71.76.1"],
+)  # fmt: skip
+def test_yookassa_is_believed_from_its_own_addresses(address: str) -> None:
+    yookassa.authenticate({}, b"{}", address, SECRET)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", "185.71.76.32", "77.75.156.12", "2a02:5181::1", "x"])
+def test_yookassa_is_not_believed_from_elsewhere(address: str) -> None:
+    with pytest.raises(WebhookRefused):
+        yookassa.authenticate({"x-forwarded-for": "185.71.76.1"}, b"{}", address, SECRET)
+
+
+def yookassa_event(event: str = "payment.succeeded", **about: Any) -> dict[str, Any]:
+    return {
+        "event": event,
+        "object": {
+            "id": "2d1f-000f",
+            "status": event.partition(".")[2],
+            "amount": {"value": "1500.00", "currency": "RUB"},
+            "metadata": {"payment_id": "p"},
+            **about,
+        },
+    }
+
+
+def test_yookassa_event_is_understood() -> None:
+    notice = yookassa.notice(yookassa_event())
+    assert (notice.key, notice.provider_payment_id) == ("payment.succeeded:2d1f-000f", "2d1f-000f")
+    assert (notice.amount, notice.currency, notice.payment_id) == (1500, "RUB", "p")
+    refund = yookassa.notice(yookassa_event("refund.succeeded", payment_id="pay-1"))
+    assert (refund.outcome, refund.provider_payment_id) == (Outcome.REFUNDED, "pay-1")
+
+
+class Api(BaseHTTPRequestHandler):
+    answers: dict[str, Any] = {}
+    seen: list[tuple[str, str | None]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append((self.path, self.headers["Authorization"]))
+        status, body = self.answers.get(self.path, (404, {}))
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    monkeypatch.setattr(yookassa, "API", f"http://127.0.0.1:{server.server_port}")
+    Api.answers, Api.seen = {}, []
+    yield Api
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_yookassa_says_what_its_api_says(api: type[Api]) -> None:
+    told = yookassa_event(amount={"value": "1.00", "currency": "RUB"})
+    api.answers["/payments/2d1f-000f"] = (200, yookassa_event()["object"])
+    payload = yookassa.confirmed(told, "shop:key")
+    assert yookassa.notice(payload).amount == 1500
+    assert api.seen == [("/payments/2d1f-000f", "Basic " + base64.b64encode(b"shop:key").decode())]
+
+
+def test_yookassa_refunds_are_read_back_as_refunds(api: type[Api]) -> None:
+    told = yookassa_event("refund.succeeded", payment_id="pay-1")
+    api.answers["/refunds/2d1f-000f"] = (200, told["object"])
+    assert yookassa.confirmed(told, "shop:key") == told
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ((404, {}), yookassa.NotConfirmed),
+        ((200, yookassa_event("payment.pending")["object"]), yookassa.NotConfirmed),
+        ((200, {**yookassa_event()["object"], "id": "other"}), yookassa.NotConfirmed),
+        ((200, []), yookassa.Unavailable),
+        ((500, {}), yookassa.Unavailable),
+        ((401, {}), yookassa.Unavailable),
+    ],
+)
+def test_yookassa_that_is_not_confirmed_has_no_effect(
+    api: type[Api], answer: tuple[int, Any], error: type[Exception]
+) -> None:
+    api.answers["/payments/2d1f-000f"] = answer
+    with pytest.raises(error):
+        yookassa.confirmed(yookassa_event(), "shop:key")
+
+
+def test_yookassa_id_that_is_a_path_is_not_asked_for(api: type[Api]) -> None:
+    with pytest.raises(yookassa.NotConfirmed):
+        yookassa.confirmed(yookassa_event(id="../me"), "shop:key")
+    assert api.seen == []
+
+
+# What is no payload
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"5", b"{", b'{"a": NaN}', b'{"a": 1e999}', b'{"a": "\\u0000"}', b'{"a": "\\ud800"}',
+     b"\xff",
+     b'{"a": ' + b"9" * 5000 + b"}", b"[" * 100_000],
+    ids=["empty", "list", "number", "half", "NaN", "infinity", "NUL", "half a character", "not UTF-8",
+         "long number",
+         "deep"],
+)  # fmt: skip
+def test_what_cannot_be_stored_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        parse(body)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "payload"),
+    [
+        (stripe, {"id": "evt"}),
+        (stripe, {"id": {"a": 1}, "type": "x", "data": {"object": {}}}),
+        (stripe, {"id": "e" * 200, "type": "x", "data": {"object": {}}}),
+        (yookassa, {"event": "payment.succeeded", "object": {}}),
+        (yookassa, {"event": 5, "object": {"id": "x"}}),
+        (cloudpayments, {"Amount": "10"}),
+        (tbank, {"PaymentId": True, "Status": "CONFIRMED"}),
+    ],
+)
+def test_payload_without_its_ids_is_refused(gateway: Any, payload: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        gateway.notice(payload)

@@ -1,0 +1,205 @@
+"""The seven jobs: what each does in a run, in batches, and what is kept of the run."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from console import jobs
+from console.db import db, now
+from console.embedded.bot_api import BotApi
+from console.models import File, JobState, OutboxMessage, RecoveryCode, RefreshSession, WaitlistEntry
+from console.services import files
+from console.states import BookingStatus, EventStatus, FileOwner, OutboxStatus
+from tests import make
+from tests.services import samples
+from tests.services.look import categories, seats_add_up
+from tests.services.test_webhooks import body_for, card_payment, store
+
+pytestmark = pytest.mark.usefixtures("session")
+
+
+@pytest.fixture
+def bot_api(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[BotApi]:
+    with BotApi() as api:
+        settings = replace(app.config["SETTINGS"], telegram_api_base=api.url)
+        monkeypatch.setitem(app.config, "SETTINGS", settings)
+        yield api
+
+
+def run(name: str) -> dict[str, Any]:
+    result = jobs.run(name)
+    db.session.expire_all()
+    return result
+
+
+def test_there_are_seven_jobs() -> None:
+    assert list(jobs.BY_NAME) == [
+        "expire-bookings",
+        "process-waitlist",
+        "drain-outbox",
+        "process-webhooks",
+        "complete-events",
+        "send-reminders",
+        "purge-expired",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "result"),
+    [
+        ("expire-bookings", {"expired": 0}),
+        ("process-waitlist", {"lapsed": 0, "offered": 0}),
+        ("drain-outbox", {}),
+        ("process-webhooks", {"applied": 0}),
+        ("complete-events", {"completed": 0}),
+        ("send-reminders", {"reminded": 0}),
+        ("purge-expired", {"files": 0, "orphans": 0, "sessions": 0, "recovery_codes": 0}),
+    ],
+)
+def test_run_with_nothing_due_does_nothing_and_says_so(name: str, result: dict[str, int]) -> None:
+    assert run(name) == result
+
+
+def test_expiry_works_in_batches_until_nothing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "BATCH", 2)
+    event = make.event(capacity=5)
+    for _ in range(5):
+        make.booking(event_id=event.id, expires_at=make.soon(minutes=-1))
+    assert run("expire-bookings") == {"expired": 5}
+    assert event.available == 5
+    assert seats_add_up(event.id)
+
+
+def test_lapsed_seat_is_offered_to_the_next_in_the_same_run() -> None:
+    event = make.event(capacity=1)
+    make.waitlist_entry(event_id=event.id, offered=True, notification_expires_at=now(), priority=1)
+    following = make.waitlist_entry(event_id=event.id, priority=2)
+    assert run("process-waitlist") == {"lapsed": 1, "offered": 1}
+    assert [e.id for e in db.session.scalars(sa.select(WaitlistEntry))] == [following.id]
+    assert following.notified_at is not None
+    assert seats_add_up(event.id)
+
+
+def test_one_booking_gives_way_to_the_next_in_line(bot_api: BotApi) -> None:
+    event = make.event(capacity=1)
+    make.booking(event_id=event.id, expires_at=make.soon(minutes=-1))
+    waiting = make.waitlist_entry(event_id=event.id)
+    assert run("expire-bookings") == {"expired": 1}
+    assert run("process-waitlist") == {"lapsed": 0, "offered": 1}
+    # The first person has no channel; the second is told.
+    assert run("drain-outbox") == {"skipped": 1, "sent": 1}
+    assert "A seat is free for you." in bot_api.messages[0].text
+    assert categories(waiting.user_id) == ["WAITLIST_AVAILABLE"]
+
+
+def test_drain_sends_every_batch(bot_api: BotApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.delivery, "BATCH", 2)
+    booking = make.booking(status=BookingStatus.CONFIRMED)
+    for _ in range(5):
+        make.outbox_message(category="BOOKING_CONFIRMED", event_id=booking.event_id)
+    assert run("drain-outbox") == {"sent": 5}
+    assert len(bot_api.messages) == 5
+
+
+def test_notices_of_an_ended_worker_are_sent_with_the_rest(bot_api: BotApi) -> None:
+    event = make.event()
+    lost = make.outbox_message(
+        category="BOOKING_CONFIRMED", event_id=event.id, status="SENDING", leased_until=make.soon(minutes=-1)
+    )
+    make.outbox_message(category="BOOKING_CONFIRMED", event_id=event.id)
+    assert run("drain-outbox") == {"sent": 2}
+    assert lost.status is OutboxStatus.SENT
+    assert lost.attempts == 1
+
+
+def test_webhooks_are_applied() -> None:
+    payment = card_payment()
+    store(body_for(payment))
+    assert run("process-webhooks") == {"applied": 1}
+    assert payment.status == "SUCCEEDED"
+
+
+def test_events_are_completed_and_people_reminded() -> None:
+    over = make.event(date_start=make.soon(days=-2), date_end=make.soon(minutes=-1))
+    soon = make.event(date_start=make.soon(hours=30))
+    make.booking(event_id=soon.id, status=BookingStatus.CONFIRMED)
+    assert run("complete-events") == {"completed": 1}
+    assert over.status is EventStatus.COMPLETED
+    assert run("send-reminders") == {"reminded": 1}
+    assert run("send-reminders") == {"reminded": 0}
+
+
+def test_purge_deletes_what_is_over_and_nothing_else() -> None:
+    staff = make.staff()
+    files.store_file(FileOwner.EVENT, staff.id, samples.image(), actor=None, expires_at=make.soon(minutes=-1))
+    kept_file = make.file(expires_at=make.soon(days=1))
+    for days in (-31, -29, 1):
+        make.refresh_session(user_id=staff.id, expires_at=make.soon(days=days))
+        make.recovery_code(user_id=staff.id, expires_at=make.soon(days=days))
+    assert run("purge-expired") == {"files": 1, "orphans": 0, "sessions": 1, "recovery_codes": 1}
+    assert [file.id for file in db.session.scalars(sa.select(File))] == [kept_file.id]
+    for model in (RefreshSession, RecoveryCode):
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(model)) == 2
+
+
+def test_run_that_is_out_of_time_leaves_the_rest_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "BATCH", 1)
+    monkeypatch.setattr(jobs, "BUDGET_SECONDS", 0)
+    event = make.event(capacity=2)
+    for _ in range(2):
+        make.booking(event_id=event.id, expires_at=make.soon(minutes=-1))
+    assert run("expire-bookings") == {"expired": 1}
+    assert run("expire-bookings") == {"expired": 1}
+
+
+def test_run_is_recorded_with_its_result() -> None:
+    run("expire-bookings")
+    run("expire-bookings")
+    state = db.session.get_one(JobState, "expire-bookings")
+    assert (state.runs, state.last_result, state.last_error) == (2, {"expired": 0}, None)
+    assert state.last_succeeded_at == state.last_finished_at == now()
+
+
+def test_failed_run_is_recorded_with_its_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise RuntimeError("no luck")
+
+    broken = replace(jobs.BY_NAME["expire-bookings"], work=fails)
+    monkeypatch.setitem(jobs.BY_NAME, "expire-bookings", broken)
+    with pytest.raises(RuntimeError):
+        run("expire-bookings")
+    state = db.session.get_one(JobState, "expire-bookings")
+    assert state.last_error == "RuntimeError: no luck"
+    assert state.last_succeeded_at is None
+    assert state.last_finished_at is not None
+
+
+def test_unknown_job_is_refused() -> None:
+    with pytest.raises(KeyError):
+        jobs.run("make-coffee")
+
+
+def test_batches_end_when_the_clock_says_so() -> None:
+    calls: list[int] = []
+
+    def work(limit: int) -> int:
+        calls.append(limit)
+        return limit
+
+    assert jobs.batches(work, 7, time.monotonic() - 1) == 7
+    assert calls == [7]
+
+
+def test_outbox_is_empty_when_everything_has_ended(bot_api: BotApi) -> None:
+    event = make.event()
+    bot_api.behave("error", times=1)
+    make.outbox_message(category="BOOKING_CONFIRMED", event_id=event.id)
+    assert run("drain-outbox") == {"pending": 1}
+    row = db.session.scalars(sa.select(OutboxMessage)).one()
+    row.next_attempt_at = now()
+    assert run("drain-outbox") == {"sent": 1}
