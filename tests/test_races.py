@@ -1,0 +1,415 @@
+"""Races on real connections: what must hold when everybody comes at once. Each with its control: the same
+race without the lock breaks the rule, so the test would see it.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from sqlalchemy.exc import DBAPIError
+
+from console import errors
+from console.db import db, retrying, transaction
+from console.models import (
+    Booking,
+    BookingLog,
+    CrewAssignment,
+    Event,
+    OutboxMessage,
+    PaymentReceipt,
+    User,
+    WaitlistEntry,
+    WebhookEvent,
+)
+from console.services import bookings, crews, events, outbox, payments, receipts, seats, waitlist, webhooks
+from console.states import BookingStatus, UserRole
+from tests import make
+from tests.services.look import seats_add_up
+from tests.services.test_webhooks import body_for, card_payment, store
+
+CLIENTS = 64
+
+
+@pytest.fixture
+def committed(real_app: Flask) -> Iterator[Callable[[Callable[[], Any]], Any]]:
+    """Runs work in a transaction of its own on the test's database, and returns what it made."""
+
+    def run(work: Callable[[], Any]) -> Any:
+        with real_app.app_context(), transaction():
+            return work()
+
+    yield run
+
+
+def together(app: Flask, works: list[Callable[[], Any]], *, retry: bool = True) -> Counter[str]:
+    """Runs all of it at the same moment, each on its own connection; counts how they ended."""
+    gate = threading.Barrier(len(works))
+
+    def one(work: Callable[[], Any]) -> str:
+        def attempt() -> Any:
+            with transaction():
+                return work()
+
+        with app.app_context():
+            # Connected before the gate opens: the race is about rows, not about connecting.
+            db.session.execute(sa.text("SELECT 1"))
+            db.session.commit()
+            gate.wait(30)
+            try:
+                done = retrying(attempt) if retry else attempt()
+            except (errors.ConsoleError, DBAPIError) as error:
+                return type(error).__name__
+            finally:
+                db.session.remove()
+            return type(done).__name__ if done is not None else "done"
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return Counter(pool.map(one, works))
+
+
+@pytest.fixture(autouse=True)
+def _many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool of an application is smaller than the crowd of these tests."""
+    monkeypatch.setitem(db._engine_options, "pool_size", 20)
+    monkeypatch.setitem(db._engine_options, "max_overflow", CLIENTS)
+
+
+# Seats
+
+
+def test_64_people_after_the_last_10_seats_get_10(real_app: Flask, committed: Any) -> None:
+    event_id = committed(lambda: make.event(capacity=10).id)
+    people = committed(lambda: [make.user().id for _ in range(CLIENTS)])
+    ended = together(
+        real_app,
+        [lambda who=who: bookings.create_booking(event_id, user_id=who, actor=None) for who in people],
+    )
+    assert ended == {"Booking": 10, "EventFull": CLIENTS - 10}
+    with real_app.app_context():
+        assert db.session.get_one(Event, event_id).available == 0
+        assert seats_add_up(event_id)
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(BookingLog)) == 10
+
+
+def test_control_without_the_conditional_statement_seats_are_oversold(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Barrier(8)
+
+    def look_then_take(event_id: UUID) -> Event:
+        event = db.session.get_one(Event, event_id)
+        if event.available < 1:
+            raise errors.EventFull()
+        looked.wait(10)
+        event.available = event.available - 1
+        return event
+
+    monkeypatch.setattr(seats, "take_seat", look_then_take)
+    event_id = committed(lambda: make.event(capacity=1).id)
+    people = committed(lambda: [make.user().id for _ in range(8)])
+    together(
+        real_app,
+        [lambda who=who: bookings.create_booking(event_id, user_id=who, actor=None) for who in people],
+    )
+    with real_app.app_context():
+        assert not seats_add_up(event_id)
+
+
+def test_one_person_who_clicks_20_times_has_one_booking(real_app: Flask, committed: Any) -> None:
+    event_id, person_id = committed(lambda: (make.event(capacity=20).id, make.user().id))
+    ended = together(
+        real_app, [lambda: bookings.create_booking(event_id, user_id=person_id, actor=None)] * 20
+    )
+    assert ended == {"Booking": 1, "AlreadyBooked": 19}
+    with real_app.app_context():
+        assert db.session.get_one(Event, event_id).available == 19
+
+
+def test_everybody_books_while_everybody_cancels_while_the_capacity_falls_while_holds_expire(
+    real_app: Flask, committed: Any
+) -> None:
+    def prepare() -> tuple[UUID, list[UUID], list[UUID], list[UUID]]:
+        event = make.event(capacity=40)
+        held = [make.booking(event_id=event.id).id for _ in range(16)]
+        for _ in range(8):
+            make.booking(event_id=event.id, expires_at=make.soon(minutes=-1))
+        for _ in range(4):
+            make.waitlist_entry(
+                event_id=event.id, offered=True, notification_expires_at=make.soon(minutes=-1)
+            )
+        waiting = [make.waitlist_entry(event_id=event.id).id for _ in range(8)]
+        return event.id, held, waiting, [make.user().id for _ in range(16)]
+
+    event_id, held, waiting, newcomers = committed(prepare)
+    works: list[Callable[[], Any]] = []
+    works += [lambda b=b: bookings.cancel_booking(b, actor=None, reason="") for b in held[:12]]
+    works += [lambda b=b: bookings.confirm_booking(b, actor=None) for b in held[8:]]
+    works += [lambda u=u: bookings.create_booking(event_id, user_id=u, actor=None) for u in newcomers]
+    works += [lambda: bookings.expire_due(3) for _ in range(6)]
+    works += [lambda: waitlist.lapse_due(2) for _ in range(3)]
+    works += [lambda: waitlist.offer_due(2) for _ in range(4)]
+    works += [lambda e=e: waitlist.leave(e, actor=None) for e in waiting[:4]]
+    works += [lambda c=c: events.change_capacity(event_id, capacity=c, actor=None) for c in (30, 36, 41)]
+    ended = together(real_app, works)
+    allowed = {
+        "Booking",
+        "int",
+        "Event",
+        "done",
+        "EventFull",
+        "TransitionRefused",
+        "CapacityHeld",
+        "NotFound",
+    }
+    assert set(ended) <= allowed
+    with real_app.app_context():
+        assert seats_add_up(event_id)
+        event = db.session.get_one(Event, event_id)
+        assert 0 <= event.available <= event.capacity
+        assert each_change_has_one_log_row()
+
+
+def each_change_has_one_log_row() -> bool:
+    """Whether every booking's last log row says what the booking is, where it has any."""
+    last = sa.text("""
+        SELECT count(*) FROM event.bookings b JOIN LATERAL (
+            SELECT new_value FROM event.booking_logs l WHERE l.booking_id = b.id
+            ORDER BY l.created_at DESC, l.id DESC LIMIT 1
+        ) l ON true WHERE l.new_value ->> 'status' <> b.status
+    """)
+    return db.session.scalar(last) == 0
+
+
+def test_holds_expire_once_whoever_runs_the_job(real_app: Flask, committed: Any) -> None:
+    def prepare() -> list[UUID]:
+        trips = [make.event(capacity=10).id for _ in range(5)]
+        for trip in trips:
+            for _ in range(8):
+                make.booking(event_id=trip, expires_at=make.soon(minutes=-1))
+        return trips
+
+    trips = committed(prepare)
+    for _ in range(6):
+        together(real_app, [lambda: bookings.expire_due(7)] * 8)
+    with real_app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(BookingLog)) == 40
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(OutboxMessage)) == 40
+        assert all(seats_add_up(trip) for trip in trips)
+        assert all(db.session.get_one(Event, trip).available == 10 for trip in trips)
+
+
+def test_each_free_seat_is_offered_once_and_in_order(real_app: Flask, committed: Any) -> None:
+    def prepare() -> UUID:
+        event = make.event(capacity=5)
+        for priority in range(1, 13):
+            make.waitlist_entry(event_id=event.id, priority=priority)
+        return event.id
+
+    event_id = committed(prepare)
+    together(real_app, [lambda: waitlist.offer_due(2)] * 8)
+    together(real_app, [lambda: waitlist.offer_due(2)] * 8)
+    together(real_app, [lambda: waitlist.offer_due(2)] * 2)
+    with real_app.app_context():
+        offered = db.session.scalars(
+            sa.select(WaitlistEntry.priority)
+            .where(WaitlistEntry.notified_at.is_not(None))
+            .order_by(WaitlistEntry.priority)
+        ).all()
+        assert offered == [1, 2, 3, 4, 5]
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(OutboxMessage)) == 5
+        assert seats_add_up(event_id)
+
+
+def test_offer_is_taken_declined_or_lapses_but_only_one_of_these(real_app: Flask, committed: Any) -> None:
+    def prepare() -> tuple[UUID, list[UUID]]:
+        event = make.event(capacity=8)
+        return event.id, [make.waitlist_entry(event_id=event.id, offered=True).id for _ in range(8)]
+
+    event_id, entries = committed(prepare)
+    works = [
+        work
+        for entry in entries
+        for work in (
+            lambda entry=entry: waitlist.accept_offer(entry, actor=None),
+            lambda entry=entry: waitlist.accept_offer(entry, actor=None),
+            lambda entry=entry: waitlist.decline_offer(entry, actor=None),
+        )
+    ]
+    ended = together(real_app, works)
+    assert ended["Booking"] + ended["done"] == 8
+    assert ended["NotFound"] == 16
+    with real_app.app_context():
+        assert seats_add_up(event_id)
+
+
+# Decisions
+
+
+def receipt_and_reviewers() -> tuple[UUID, list[User]]:
+    receipt = make.payment_receipt()
+    return receipt.id, [make.staff(UserRole.FINANCE) for _ in range(2)]
+
+
+def decide(receipt_id: UUID, reviewers: list[User]) -> list[Callable[[], Any]]:
+    approver, rejecter = (reviewer.id for reviewer in reviewers)
+    return [
+        lambda: receipts.approve_receipt(receipt_id, actor=db.session.get_one(User, approver)),
+        lambda: receipts.reject_receipt(
+            receipt_id, reason="blurred", actor=db.session.get_one(User, rejecter)
+        ),
+    ] * 4
+
+
+def test_opposite_decisions_at_once_are_one_decision(real_app: Flask, committed: Any) -> None:
+    for _ in range(3):
+        with real_app.app_context(), transaction():
+            receipt_id, reviewers = receipt_and_reviewers()
+            works = decide(receipt_id, reviewers)
+        ended = together(real_app, works)
+        assert ended == {"PaymentReceipt": 1, "AlreadyDecided": 7}
+        with real_app.app_context():
+            receipt = db.session.get_one(PaymentReceipt, receipt_id)
+            booking = db.session.get_one(Booking, receipt.payment.booking_id)
+            logs = db.session.scalars(sa.select(BookingLog).where(BookingLog.booking_id == booking.id)).all()
+            assert len(logs) == 1
+            paid = receipt.decision == "APPROVED"
+            assert (booking.status is BookingStatus.CONFIRMED) is paid
+            assert booking.payment_status == ("SUCCEEDED" if paid else "REJECTED")
+
+
+def test_control_without_locks_two_decisions_are_made(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Barrier(2)
+    decided = receipts._decide
+
+    def unlocked(model: Any, *key: Any) -> Any:
+        row = db.session.get(model, key[0])
+        assert row is not None
+        return row
+
+    def wait_then_decide(*args: Any, **kwargs: Any) -> None:
+        looked.wait(10)
+        decided(*args, **kwargs)
+
+    for module in (receipts, payments, bookings):
+        monkeypatch.setattr(module, "lock", unlocked)
+    monkeypatch.setattr(receipts, "_decide", wait_then_decide)
+    with real_app.app_context(), transaction():
+        receipt_id, reviewers = receipt_and_reviewers()
+        works = decide(receipt_id, reviewers)[:2]
+    assert together(real_app, works)["PaymentReceipt"] == 2
+    with real_app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(BookingLog)) == 2
+
+
+# Places
+
+
+def people_and_boat(seats: int) -> tuple[UUID, list[UUID]]:
+    event = make.event(capacity=20)
+    riders = [make.booking(event_id=event.id, status=BookingStatus.CONFIRMED).id for _ in range(12)]
+    return make.crew(event_id=event.id, capacity=seats).id, riders
+
+
+def taken_seats() -> list[int]:
+    return sorted(db.session.scalars(sa.select(CrewAssignment.seat_number)))
+
+
+def test_one_seat_is_given_to_one_person(real_app: Flask, committed: Any) -> None:
+    crew_id, riders = committed(lambda: people_and_boat(4))
+    ended = together(
+        real_app,
+        [lambda b=b: crews.place(crew_id, booking_id=b, seat_number=2, actor=None) for b in riders],
+    )
+    assert ended == {"CrewAssignment": 1, "SeatTaken": 11}
+    with real_app.app_context():
+        assert taken_seats() == [2]
+
+
+def test_full_boat_takes_nobody_more(real_app: Flask, committed: Any) -> None:
+    crew_id, riders = committed(lambda: people_and_boat(4))
+    ended = together(real_app, [lambda b=b: crews.place(crew_id, booking_id=b, actor=None) for b in riders])
+    assert ended == {"CrewAssignment": 4, "CrewFull": 8}
+    with real_app.app_context():
+        assert taken_seats() == [1, 2, 3, 4]
+
+
+def test_control_without_the_lock_two_people_want_the_same_seat(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Barrier(2)
+    free_seat = crews._free_seat
+
+    def unlocked(model: Any, *key: Any) -> Any:
+        return db.session.get_one(model, key[0])
+
+    def look_then_wait(*args: Any, **kwargs: Any) -> int:
+        seat = free_seat(*args, **kwargs)
+        looked.wait(10)
+        return seat
+
+    monkeypatch.setattr(crews, "lock", unlocked)
+    monkeypatch.setattr(crews, "_free_seat", look_then_wait)
+    crew_id, riders = committed(lambda: people_and_boat(4))
+    ended = together(
+        real_app,
+        [lambda b=b: crews.place(crew_id, booking_id=b, actor=None) for b in riders[:2]],
+        retry=False,
+    )
+    # The unique constraint is the last line of defence, and its words are not for people.
+    assert ended == {"CrewAssignment": 1, "IntegrityError": 1}
+
+
+def test_booking_that_is_cancelled_while_it_is_seated_has_no_place(real_app: Flask, committed: Any) -> None:
+    crew_id, riders = committed(lambda: people_and_boat(12))
+    works = [lambda b=b: crews.place(crew_id, booking_id=b, actor=None) for b in riders]
+    works += [lambda b=b: bookings.cancel_booking(b, actor=None, reason="") for b in riders]
+    ended = together(real_app, works)
+    assert set(ended) <= {"CrewAssignment", "BookingNotActive", "Booking"}
+    assert ended["Booking"] == 12
+    with real_app.app_context():
+        assert taken_seats() == []
+
+
+# Leases and webhooks
+
+
+def test_no_notice_is_leased_twice(real_app: Flask, committed: Any) -> None:
+    committed(lambda: [make.outbox_message() for _ in range(60)])
+    leased: list[UUID] = []
+
+    def lease() -> None:
+        leased.extend(row.id for row in outbox.lease(10))
+
+    together(real_app, [lease] * 12)
+    assert len(leased) == len(set(leased))
+    with real_app.app_context():
+        rest = [row.id for _ in range(10) for row in outbox.lease(10)]
+    assert len(set(leased) | set(rest)) == 60
+
+
+def test_the_same_webhook_thirty_times_at_once_is_one_payment(real_app: Flask, committed: Any) -> None:
+    def prepare() -> tuple[UUID, bytes]:
+        payment = card_payment()
+        return payment.booking_id, body_for(payment)
+
+    booking_id, body = committed(prepare)
+    assert together(real_app, [lambda: store(body)] * 30) == {"WebhookEvent": 30}
+
+    def apply(_: int) -> None:
+        with real_app.app_context():
+            webhooks.apply_due(10)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(apply, range(6)))
+    with real_app.app_context():
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(WebhookEvent)) == 1
+        logs = db.session.scalars(sa.select(BookingLog).where(BookingLog.booking_id == booking_id)).all()
+        assert [row.action for row in logs] == ["payment_succeeded"]
