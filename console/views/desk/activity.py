@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import aliased
 
 from console import policy
 from console.db import Base, db
@@ -94,15 +95,15 @@ def latest_steps(user: User, limit: int) -> list[Step]:
     logs = _logs().where(BookingLog.action.not_in(UNTOLD))
     parts = []
     if user.role is policy.ADMIN:
-        parts = [_newest(logs, BookingLog, limit), _newest(_audit(), AuditLog, limit)]
+        parts = [_newest(logs, BookingLog, limit), _newest(_others_audit(), AuditLog, limit)]
     elif policy.allowed(user, "event.booking_logs", policy.Action.READ):
         recent = BookingLog.created_at > sa.func.now() - LOOKED_BACK
         criterion = policy.scope(user, BookingLog)
         logs = logs.where(recent) if criterion is None else logs.where(recent, criterion)
         parts = [_newest(logs, BookingLog, limit)]
     else:
-        # Who reads neither log sees what they did themselves.
-        parts = [_newest(_audit().where(AuditLog.actor_user_id == user.id), AuditLog, limit)]
+        # Who reads neither log sees what they did themselves: their decisions are steps of bookings.
+        parts = [_own(user, limit)]
     return _told(user, parts, limit)
 
 
@@ -114,12 +115,13 @@ def steps_of_event(user: User, event: Event, limit: int = 12) -> list[Step]:
         parts.append(_newest(_logs().where(BookingLog.action.not_in(UNTOLD), of_event), BookingLog, limit))
     if policy.allowed(user, "user.audit_log", policy.Action.READ):
         on_event = sa.and_(AuditLog.target_type == "event.events", AuditLog.target_id == event.id)
-        parts.append(_newest(_audit().where(on_event), AuditLog, limit))
+        parts.append(_newest(_others_audit().where(on_event), AuditLog, limit))
     return _told(user, parts, limit, unsaid=(Event,)) if parts else []
 
 
 def in_words(action: str, table: str = "") -> str:
     """An action as people read it; one that we do not know, as it is."""
+    action = action.removeprefix("booking.")
     if action in CRUD and table != "event.bookings":
         return f"{CRUD[action]}: {table_label(table)}"
     return str(WORDS.get(action, action))
@@ -136,15 +138,34 @@ def _logs() -> sa.Select[Any]:
     ).join(Booking, Booking.id == BookingLog.booking_id)
 
 
-def _audit() -> sa.Select[Any]:
+def _audit(log: Any = AuditLog) -> sa.Select[Any]:
     return sa.select(
-        AuditLog.created_at.label("at"),
-        AuditLog.action,
-        AuditLog.actor_user_id.label("actor"),
-        AuditLog.target_type.label("table"),
-        AuditLog.target_id.label("key"),
-        AuditLog.payload,
-    ).where(AuditLog.action.not_like("booking.%"), AuditLog.action.not_in(UNTOLD))
+        log.created_at.label("at"),
+        log.action,
+        log.actor_user_id.label("actor"),
+        log.target_type.label("table"),
+        log.target_id.label("key"),
+        log.payload,
+    )
+
+
+def _others_audit() -> sa.Select[Any]:
+    """Of what the booking logs tell already, nothing."""
+    return _audit().where(AuditLog.action.not_like("booking.%"), AuditLog.action.not_in(UNTOLD))
+
+
+def _own(user: User, limit: int) -> sa.Select[Any]:
+    """The person's own steps; the bound keeps it a short walk over the index of their rows."""
+    rows = (
+        sa.select(AuditLog)
+        .where(AuditLog.actor_user_id == user.id)
+        .order_by(AuditLog.created_at.desc())
+        .limit(10 * limit)
+        .subquery()
+    )
+    own = aliased(AuditLog, rows)
+    told = _audit(own).where(own.action.not_in(UNTOLD)).order_by(own.created_at.desc()).limit(limit)
+    return sa.select(told.subquery())
 
 
 def _newest(query: sa.Select[Any], model: type[BookingLog] | type[AuditLog], limit: int) -> sa.Select[Any]:
@@ -167,9 +188,11 @@ def _named(row: Any) -> list[tuple[Any, Any]]:
     """The rows whose names a step needs."""
     wanted: list[tuple[Any, Any]] = [(User, row.actor)] if row.actor else []
     model = models_by_table().get(row.table)
-    if model is not None and model is not Booking and row.key is not None:
+    facts = [(each, key) for each, _name, key in _facts(row.payload)]
+    # The person and the event say more than the booking's own name, which is made of them.
+    if model is not None and row.key is not None and not (model is Booking and facts):
         wanted.append((model, row.key))
-    return wanted + [(model, key) for model, _name, key in _facts(row.payload)]
+    return wanted + facts
 
 
 def _facts(payload: dict[str, Any] | None) -> list[tuple[type[Base], str, UUID]]:

@@ -151,7 +151,7 @@ class BookingView(DeskView):
         query = policy.visible(self.user, User).options(joinedload(User.profile))
         if term:
             query = query.where(User.id.in_(search.people(self.user, term)))
-        found: Sequence[User] = db.session.scalars(
+        found: Sequence[Any] = db.session.scalars(
             query.order_by(User.created_at.desc()).limit(PEOPLE_OFFERED)
         ).all()
         known = _on_event(event, [user.id for user in found])
