@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -111,8 +112,7 @@ class ConsoleWorker(Worker):
 def work(app: Flask, queues: list[str]) -> None:
     """Works until SIGTERM or SIGINT, over every loss of Redis; the job at hand is finished first."""
     while True:
-        for which in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(which, lambda *_: sys.exit(0))
+        _on_signals(lambda *_: sys.exit(0))
         worker = None
         try:
             worker = ConsoleWorker(app, queues)
@@ -120,6 +120,8 @@ def work(app: Flask, queues: list[str]) -> None:
         except RedisError as error:
             log.warning("Redis is away, trying again: %s", type(error).__name__)
         finally:
+            # Those of RQ count on a worker that works.
+            _on_signals(lambda *_: sys.exit(0))
             if worker is not None:
                 worker.retire()
         # Without it, RQ returned because it lost Redis between two jobs.
@@ -132,9 +134,13 @@ def work(app: Flask, queues: list[str]) -> None:
 def schedule(app: Flask) -> None:
     """Schedules until SIGTERM or SIGINT."""
     scheduler = Scheduler(app)
-    for which in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(which, lambda *_: scheduler.stop())
+    _on_signals(lambda *_: scheduler.stop())
     scheduler.run()
+
+
+def _on_signals(handler: Callable[..., object]) -> None:
+    for which in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(which, handler)
 
 
 def main(arguments: list[str]) -> None:

@@ -131,9 +131,6 @@ class Supervisor:
             logins = self._await_prepared(preparing)
         finally:
             stop(preparing, signal.SIGTERM, PATIENCE_SECONDS)
-        worker = (sys.executable, str(ROOT / "worker.py"))
-        self.parts.launch(Part("worker", worker))
-        self.parts.launch(Part("scheduler", (*worker, "scheduler")))
         self._await_ready(port)
         self._step("web, worker and scheduler are up")
         if "TELEGRAM_STAND_IN" in environment:
@@ -183,6 +180,11 @@ class Supervisor:
         )
         self.parts.launch(Part("web", command, pass_fds=(listener.fileno(),)))
 
+    def _launch_workers(self) -> None:
+        worker = (sys.executable, str(ROOT / "worker.py"))
+        self.parts.launch(Part("worker", worker))
+        self.parts.launch(Part("scheduler", (*worker, "scheduler")))
+
     def _begin_preparing(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "console.embedded", "prepare"]
         if self.postgres is not None:
@@ -191,7 +193,7 @@ class Supervisor:
             return spawn(command, output=subprocess.PIPE, errors=log, env=self.parts.environment, cwd=ROOT)
 
     def _await_prepared(self, preparing: subprocess.Popen[bytes]) -> list[tuple[str, str, str]]:
-        """Prints the steps of `prepare` as they come. Returns the demo's logins."""
+        """Follows the steps of `prepare`. Returns the demo's logins."""
         assert preparing.stdout is not None
         with preparing.stdout as lines:
             for line in lines:
@@ -200,6 +202,7 @@ class Supervisor:
                     raise CannotStart(facts["error"])
                 if facts["step"] == "migrated":
                     self._step("the database is migrated")
+                    self._launch_workers()
                 elif facts["step"] == "demo":
                     self._step("demo data is loaded")
                 elif facts["step"] == "logins":
