@@ -6,7 +6,7 @@ from random import Random
 from uuid import UUID
 
 from console.demo.people import People
-from console.demo.rows import DAY, HOUR, MINUTE, NULL, Sink, stamp, uuid_beside, uuid_hex
+from console.demo.rows import DAY, HOUR, MINUTE, NULL, Sink, stamp, uuid_hex
 from console.demo.stories import CALLED_OFF, ENDED, KEEP, LEFT, STARTED, Story
 from console.demo.trips import Trip
 from console.services.outbox import NOWHERE
@@ -77,8 +77,8 @@ class Teller:
     def tell(self, trip: Trip, person: int, story: Story, made: int) -> str:
         """Adds the booking that began at `made`, and returns its id."""
         rng = self.rng
-        booking, user = uuid_hex(rng), self.people.ids[person]
-        payment = uuid_beside(rng, booking) if story.payment else NULL
+        booking, user = uuid_hex(rng, trip.id), self.people.ids[person]
+        payment = uuid_hex(rng, trip.id) if story.payment else NULL
         actors = {None: NULL, "person": user, "staff": trip.staff, "finance": trip.finance}
         tells = trip.end > self.base - NOTICES_DAYS * DAY
         moment, when, sent = made, "", 0
@@ -92,12 +92,12 @@ class Teller:
             new = step.json + until
             actor = actors[step.who]
             self._logs.append(
-                f"{uuid_beside(rng, booking)}\t{booking}\t{step.action}\t{old}\t{new}\t{actor}\t{when}"
+                f"{uuid_hex(rng, trip.id)}\t{booking}\t{step.action}\t{old}\t{new}\t{actor}\t{when}"
             )
             if step.who in BY_STAFF:
                 before = "" if old is NULL else f'"before": {old}, '
                 self._audit.append(
-                    f"{uuid_beside(rng, booking)}\t{actor}\tbooking.{step.action}\tevent.bookings\t{booking}"
+                    f"{uuid_hex(rng, trip.id)}\t{actor}\tbooking.{step.action}\tevent.bookings\t{booking}"
                     f'\t{{{before}"after": {new}}}\t{when}'
                 )
             old = new
@@ -158,7 +158,7 @@ class Teller:
         self, trip: Trip, person: int, payment: str, *, sent: int, decision: str | None, decided: int = 0
     ) -> None:
         """A proof; its file only while the retention lasts."""
-        rng, receipt = self.rng, uuid_beside(self.rng, payment)
+        rng, receipt = self.rng, uuid_hex(self.rng, trip.id)
         file = uuid_hex(rng) if trip.end > self.base - PROOF_DAYS * DAY else NULL
         reason = rng.choice(REJECTIONS) if decision == "REJECTED" else NULL
         made = stamp(sent)
@@ -172,7 +172,7 @@ class Teller:
         if decision is not None:
             word = "approve" if decision == "APPROVED" else "reject"
             self._audit.append(
-                f"{uuid_beside(rng, payment)}\t{trip.finance}\treceipt.{word}\tpayment.payment_receipts\t{receipt}"
+                f"{uuid_hex(rng, trip.id)}\t{trip.finance}\treceipt.{word}\tpayment.payment_receipts\t{receipt}"
                 f'\t{{"before": {{"decision": null}}, "after": {{"decision": "{decision}"}}}}\t{changed}'
             )
         if file is NULL:
@@ -205,8 +205,7 @@ class Teller:
             outcome = f"SKIPPED\t1\t{NULL}\t{NULL}\t{NOWHERE}"
         else:
             outcome = f"SENT\t1\t{stamp(at + 2)}\t{channel}\t{NULL}"
-        beside = trip.id if booking is NULL else booking
         self._outbox.append(
-            f"{uuid_beside(self.rng, beside)}\t{self.people.ids[person]}\t{category}\t{json.dumps(facts)}"
+            f"{uuid_hex(self.rng, trip.id)}\t{self.people.ids[person]}\t{category}\t{json.dumps(facts)}"
             f"\t{outcome}\t{trip.id}\t{booking}\t{key}\t{made}\t{NULL}\t{NULL}\t{made}"
         )

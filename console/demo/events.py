@@ -1,5 +1,6 @@
 """Organizers and events of the demo data, and who books, waits and sits on each."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from console.demo.crews import seat
 from console.demo.organizers import COMPANIES
 from console.demo.people import STAFF, People
 from console.demo.pictures import Pictures
-from console.demo.rows import DAY, HOUR, MINUTE, Sink, stamp, uuid_hex
+from console.demo.rows import DAY, HOUR, MINUTE, Sink, begin, stamp, uuid_hex
 from console.demo.stories import ENDINGS, QUICK_WAYS, WAYS, Story
 from console.demo.trips import Trip
 
@@ -102,8 +103,8 @@ def write_events(
         for slug in slugs
         if role == "ORGANIZER" and not username.endswith(".former")
     }
-    for trip in plan:
-        trip.id, trip.staff = uuid_hex(rng), staff_of[trip.company]
+    for number, trip in enumerate(plan):
+        trip.id, trip.staff = uuid_hex(rng, begin(number, len(plan))), staff_of[trip.company]
         trip.finance = people.staff["faina" if trip.company == "altai-raft" else "fedor"]
         name, address, lat, lon, zone = trips.PLACES[trip.place]
         changed = trip.end + 20 * MINUTE if trip.status == "COMPLETED" else trip.called_off or trip.opened
@@ -134,7 +135,7 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
     clock = Clock(teller.base, now, rng, cycle(WAITING_MINUTES))
     for number, trip in enumerate(plan):
         count = trip.bookings + trip.waiting + trip.offers
-        crowd = iter(rng.sample(range(_old_enough(teller.people, trip.opened, count)), count))
+        crowd = _crowd(teller.people, rng, trip.opened, count)
         files = trip.end < teller.base - 95 * DAY or number < handmade + TRIPS_WITH_FILES
         ways = list(WAYS) if files else list(QUICK_WAYS)
         weights = [WAYS[way][1] for way in ways]
@@ -163,16 +164,11 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
     yield teller.told
 
 
-def _old_enough(people: People, opened: int, count: int) -> int:
-    """How many of the people (sorted by age) had an account when an event opened; at least `count`."""
-    low, high = 0, len(people.created)
-    while low < high:
-        middle = (low + high) // 2
-        if people.created[middle] < opened:
-            low = middle + 1
-        else:
-            high = middle
-    return min(len(people.created), max(low, 2 * count))
+def _crowd(people: People, rng: Random, opened: int, count: int) -> Iterator[int]:
+    """So many different people who had an account when the event opened, most of them not for long."""
+    ready = min(len(people.ids), max(bisect_left(people.created, opened), 2 * count))
+    newest = max(3 * count, len(people.ids) // 6)
+    return iter(rng.sample(range(max(0, ready - newest), ready), count))
 
 
 @dataclass

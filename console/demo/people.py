@@ -5,7 +5,7 @@ from random import Random
 
 from argon2.low_level import Type, hash_secret
 
-from console.demo.rows import DAY, NULL, Sink, field_text, stamp, uuid_hex
+from console.demo.rows import DAY, NULL, Sink, begin, field_text, stamp, uuid_hex
 from console.services.passwords import HASHER
 
 MEN = (
@@ -100,7 +100,7 @@ def write_people(sink: Sink, rng: Random, count: int, base: int) -> People:
     prefs = sink.lines["notification.notification_prefs"]
     step = 1500 * DAY / max(count, 1)
     for number in range(count):
-        user = uuid_hex(rng)
+        user = uuid_hex(rng, begin(number, count))
         name, login = _name(rng)
         username = f"{login}.{number + 1}"
         created_at = base - DAY - int((count - number) * step)

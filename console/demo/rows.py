@@ -169,16 +169,19 @@ def _temporary(table: str) -> str:
     return "demo_" + table.split(".")[1]
 
 
-def uuid_hex(rng: Random) -> str:
-    """A version 4 UUID of the generator, as 32 hexadecimal digits."""
-    bits = rng.getrandbits(128)
-    return f"{bits & ~(0xF000C << 60) | (0x40008 << 60):032x}"
+def uuid_hex(rng: Random, beside: str = "") -> str:
+    """A version 4 UUID of the generator, as 32 hexadecimal digits.
+
+    Its first three digits are those of `beside`: rows that are written together then lie together in every
+    index, which halves the time of a large load.
+    """
+    digits = f"{rng.getrandbits(128) & ~(0xF000C << 60) | (0x40008 << 60):032x}"
+    return beside[:3] + digits[3:] if beside else digits
 
 
-def uuid_beside(rng: Random, other: str) -> str:
-    """Another UUID that begins as `other` does: rows that belong together lie together in every index."""
-    bits = rng.getrandbits(112)
-    return f"{other[:4]}{bits & ~(0xF000C << 60) | (0x40008 << 60):028x}"
+def begin(number: int, count: int) -> str:
+    """Where the id of the number-th of so many rows begins: in the order in which they are written."""
+    return f"{number * 4096 // count:03x}"
 
 
 def encode(value: Any) -> str:
