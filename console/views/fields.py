@@ -13,7 +13,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, Field, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import Choice, SelectChoice
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import DateTimeLocalInput
 
 from console.db import Base
@@ -243,7 +243,7 @@ class ChoiceField(SelectField):
 
     def pre_validate(self, form: Any) -> None:
         if not any(self.coerce(choice.value) == self.data for choice in self.choices):
-            raise ValueError(gettext("Choose one of the list."))
+            raise ValidationError(gettext("Choose one of the list."))
 
 
 def refuse_unholdable(text: str) -> str:

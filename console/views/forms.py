@@ -65,6 +65,11 @@ class RecordForm(Form):
         else:
             self.refusals.append(sentence(error))
 
+    def adopt(self, name: str, value: Any) -> None:
+        """Shows `value` in a field, in place of what was typed there."""
+        self._fields[name].data = value
+        self._fields[name].raw_data = None
+
     def refuse_strangers(self, user: User, model: type[Base], values: Mapping[str, Any]) -> bool:
         """Refuses keys of rows that do not exist for `user`, as it would those of rows that do not exist."""
         strangers = policy.strangers(user, model, values)
@@ -148,10 +153,12 @@ def _print(value: Any) -> str:
 
 @dataclass
 class Merge:
-    """What a save does: the values to write, and the columns that both sides changed."""
+    """What a save does: the values to write, the columns that both sides changed, and those where the form
+    must now show what somebody else wrote."""
 
     values: dict[str, Any]
     conflicts: list[str]
+    theirs: list[str]
 
 
 def merge(row: Base, mine: Mapping[str, Any], version: str, taken: Iterable[str]) -> Merge:
@@ -161,19 +168,20 @@ def merge(row: Base, mine: Mapping[str, Any], version: str, taken: Iterable[str]
     unless I have said that I take theirs.
     """
     prints = read_stamp(version)
-    values: dict[str, Any] = {}
-    conflicts = []
+    taken = set(taken)
+    merged = Merge(dict(mine), [], [])
     for name, value in mine.items():
         current = getattr(row, name)
-        theirs_changed = prints.get(name) != _print(current)
-        if value == current or not theirs_changed:
-            values[name] = value
-        elif name in set(taken) or prints.get(name) == _print(value):
-            values[name] = current
-        else:
-            conflicts.append(name)
-            values[name] = value
-    return Merge(values, conflicts)
+        they_changed = prints.get(name) != _print(current)
+        i_changed = prints.get(name) != _print(value)
+        if value == current:
+            continue
+        if name in taken or (they_changed and not i_changed):
+            merged.values[name] = current
+            merged.theirs.append(name)
+        elif they_changed:
+            merged.conflicts.append(name)
+    return merged
 
 
 def added(row: Base, changed: Mapping[str, Any]) -> dict[str, Any]:

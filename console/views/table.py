@@ -296,6 +296,9 @@ class TableView(StaffView):
         taken = request.form.getlist("_take")
         merged = forms.merge(row, form.values(), request.form.get("_version", ""), taken)
         if merged.conflicts:
+            # What I had not touched must not come back over what they wrote when I save again.
+            for name in merged.theirs:
+                form.adopt(name, merged.values[name])
             return pages.conflict(self, row, merged.conflicts)
         changed = {name: value for name, value in merged.values.items() if value != getattr(row, name)}
         if not form.refuse_strangers(self.user, self.model, forms.added(row, changed)) and (

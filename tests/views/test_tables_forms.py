@@ -1,0 +1,627 @@
+"""Forms: what is typed comes back as it was, what is wrong is said beside it, nobody is overwritten."""
+
+import io
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+
+from console.models import (
+    AuditLog,
+    CrewAssignment,
+    Event,
+    File,
+    NotificationPref,
+    Organizer,
+    Payment,
+    PaymentReceipt,
+    Profile,
+    RefreshSession,
+    User,
+    WaitlistEntry,
+)
+from console.states import BookingStatus, PaymentMethod, PaymentStatus, UserRole
+from tests import make
+from tests.views.browser import post
+from tests.views.table_pages import (
+    as_form,
+    errors_in,
+    key_of,
+    read_form,
+    row_url,
+    rows_in,
+    said,
+    save,
+    signed_in,
+)
+
+
+@pytest.fixture
+def admin(app, session):
+    return signed_in(app, UserRole.ADMIN)[0]
+
+
+def last_audit(session, row):
+    query = sa.select(AuditLog).where(AuditLog.target_id == row.id).order_by(AuditLog.created_at.desc())
+    return session.scalars(query).first()
+
+
+# What is typed
+
+
+def test_a_change_is_saved_and_audited_with_before_and_after(app, session):
+    client, someone = signed_in(app, UserRole.ADMIN)
+    member = make.team_member(name="Old name", bio=None)
+    response = save(client, row_url(member, "edit"), name="New name", bio="Line one\r\nLine two")
+    assert response.status_code == 303
+    assert response.location.endswith(row_url(member, "details"))
+    session.expire_all()
+    assert (member.name, member.bio) == ("New name", "Line one\nLine two")
+    entry = last_audit(session, member)
+    assert entry.action == "update"
+    assert entry.actor_user_id == someone.id
+    assert entry.payload["before"] == {"name": "Old name", "bio": None}
+    assert entry.payload["after"] == {"name": "New name", "bio": "Line one\nLine two"}
+    history = client.get(row_url(member, "details")).get_data(as_text=True)
+    assert "Old name" in history
+    assert someone.username in history
+
+
+TEXTS = ["  padded  ", "ё", "a" * 200, "<b>", "emoji 🚣", "tab\there", "-1", "=SUM(A1)"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_come_back_as_they_were_typed(admin, session, text):
+    member = make.team_member()
+    assert save(admin, row_url(member, "edit"), name=text).status_code == 303
+    session.expire_all()
+    assert member.name == text.strip()
+    assert as_form(admin, row_url(member, "edit"))["name"] == text.strip()
+
+
+JSON = [
+    {"city": "Казань", "nested": {"list": [1, 2.5, None, True, "x"]}},
+    {"emoji": "🚣", "quote": '"', "slash": "\\", "markup": "<script>"},
+    {"long": "x" * 5000, "big": 12345678901234567890, "small": 1e-7},
+    {},
+]
+
+
+@pytest.mark.parametrize("value", JSON, ids=lambda value: str(value)[:20])
+def test_json_comes_back_as_it_was(admin, session, value):
+    organizer = make.organizer(contacts={"phone": "+7"})
+    text = json.dumps(value, ensure_ascii=False)
+    assert save(admin, row_url(organizer, "edit"), contacts=text).status_code == 303
+    session.expire_all()
+    assert organizer.contacts == value
+    assert json.loads(as_form(admin, row_url(organizer, "edit"))["contacts"]) == value
+
+
+BAD_JSON = {
+    "{": "Not valid JSON in line 1",
+    "[1, 2]": "Write an object",
+    "null": "Write an object",
+    '"text"': "Write an object",
+    '{"a": NaN}': "JSON has no NaN",
+    '{"a": "\\u0000"}': "cannot be stored",
+    '{"\\u0000": 1}': "cannot be stored",
+    '{"a": "\\ud800"}': "cannot be stored",
+    '{"a":' * 30 + "1" + "}" * 30: "nested too deeply",
+    "[" * 20_000: "nested too deeply",
+    '{"a": "' + "x" * 200_000 + '"}': "too long",
+}
+
+
+@pytest.mark.parametrize("text", BAD_JSON, ids=lambda text: text[:16])
+def test_json_that_cannot_be_kept_is_refused_and_stays_on_the_page(admin, session, text):
+    organizer = make.organizer(contacts={"phone": "+7"})
+    response = save(admin, row_url(organizer, "edit"), contacts=text, name="Typed name")
+    assert response.status_code == 422
+    assert BAD_JSON[text] in errors_in(response)
+    kept = read_form(response.get_data(as_text=True))
+    assert kept["name"] == "Typed name"
+    assert kept["contacts"] == text
+    session.expire_all()
+    assert organizer.contacts == {"phone": "+7"}
+
+
+def test_lists_of_people_and_composite_keys_are_edited(admin, session):
+    friends = [make.person() for _ in range(3)]
+    wish = make.team_preference(prefers_with_user_ids=[friends[0].id, friends[1].id])
+    url = row_url(wish, "edit")
+    assert "," in key_of(wish)
+    assert as_form(admin, url)["prefers_with_user_ids"] == [str(friends[0].id), str(friends[1].id)]
+    wanted = [str(friends[2].id), str(friends[0].id), str(friends[2].id)]
+    response = save(admin, url, prefers_with_user_ids=wanted, avoids_user_ids=str(friends[1].id))
+    assert response.status_code == 303
+    session.expire_all()
+    # In their order, each once.
+    assert wish.prefers_with_user_ids == [friends[2].id, friends[0].id]
+    assert wish.avoids_user_ids == [friends[1].id]
+    entry = session.scalars(sa.select(AuditLog).order_by(AuditLog.created_at.desc())).first()
+    assert entry.payload["key"] == [str(wish.user_id), str(wish.event_id)]
+    assert friends[2].profile.full_name in admin.get(row_url(wish, "details")).get_data(as_text=True)
+    assert save(admin, url, prefers_with_user_ids=[], avoids_user_ids=[]).status_code == 303
+    session.expire_all()
+    assert wish.prefers_with_user_ids == []
+    refused = save(admin, url, prefers_with_user_ids=[str(uuid4()), "nonsense"])
+    assert refused.status_code == 422
+
+
+def test_a_key_of_states_is_edited(admin, session):
+    pref = make.notification_pref(enabled=False)
+    assert save(admin, row_url(pref, "edit"), enabled="y").status_code == 303
+    session.expire_all()
+    assert pref.enabled is True
+    assert session.scalar(sa.select(sa.func.count()).select_from(NotificationPref)) == 1
+
+
+# Events: clocks, capacity, money
+
+
+@pytest.fixture
+def event(session):
+    return make.event(
+        timezone="Asia/Kamchatka",
+        date_start=datetime(2030, 5, 1, 20, 30, 45, 123456, tzinfo=UTC),
+        date_end=datetime(2030, 5, 2, 20, 30, tzinfo=UTC),
+    )
+
+
+def test_times_are_typed_as_the_clocks_of_the_event_show(admin, session, event):
+    form = as_form(admin, row_url(event, "edit"))
+    assert form["date_start"] == "2030-05-02T08:30"
+    before = event.date_start
+    assert save(admin, row_url(event, "edit"), title="Same times").status_code == 303
+    session.expire_all()
+    # The form shows minutes: what was not touched keeps its seconds.
+    assert event.date_start == before
+    assert save(admin, row_url(event, "edit"), date_start="2030-05-02T09:00").status_code == 303
+    session.expire_all()
+    assert event.date_start == datetime(2030, 5, 1, 21, tzinfo=UTC)
+
+
+def test_another_zone_keeps_what_the_clock_shows(admin, session, event):
+    assert save(admin, row_url(event, "edit"), timezone="Europe/Moscow").status_code == 303
+    session.expire_all()
+    assert event.date_start == datetime(2030, 5, 2, 5, 30, tzinfo=UTC)
+    assert as_form(admin, row_url(event, "edit"))["date_start"] == "2030-05-02T08:30"
+
+
+def test_a_time_with_an_offset_is_taken_by_its_offset(admin, session, event):
+    saved = save(admin, row_url(event, "edit"), date_start="2030-05-01T10:00+05:00")
+    assert saved.status_code == 303
+    session.expire_all()
+    assert event.date_start == datetime(2030, 5, 1, 5, tzinfo=UTC)
+
+
+def test_an_hour_that_the_clocks_skip_is_refused(admin):
+    event = make.event(timezone="Europe/Berlin")
+    response = save(admin, row_url(event, "edit"), date_start="2030-03-31T02:30", date_end="2030-04-01T10:00")
+    assert response.status_code == 422
+    assert "The clocks skip this hour" in errors_in(response)
+
+
+@pytest.mark.parametrize("time", ["x", "2030-13-01T00:00", "9999-12-31T23:59", "0001-01-01T00:00", "٢٠٣٠"])
+def test_a_time_that_is_none_is_refused(admin, event, time):
+    assert save(admin, row_url(event, "edit"), date_start=time).status_code == 422
+
+
+MONEY = {
+    "1500": "1500",
+    "1 500,5": "1500.50",
+    "1\u00a0500.05": "1500.05",
+    "0": "0",
+    "9999999999.99": "9999999999.99",
+}
+
+
+@pytest.mark.parametrize("text", MONEY)
+def test_money_is_typed_as_people_write_it(admin, session, event, text):
+    assert save(admin, row_url(event, "edit"), price=text).status_code == 303
+    session.expire_all()
+    assert event.price == Decimal(MONEY[text])
+
+
+@pytest.mark.parametrize(
+    "text", ["x", "1.005", "NaN", "Infinity", "1e3000", "10000000000", "1" * 400, "-1", ""]
+)
+def test_money_that_is_none_is_refused(admin, session, event, text):
+    response = save(admin, row_url(event, "edit"), price=text)
+    assert response.status_code == 422
+    assert errors_in(response)
+    session.expire_all()
+    assert event.price == 1500
+
+
+def test_capacity_goes_through_its_service(admin, session):
+    event = make.event(capacity=5)
+    make.booking(event_id=event.id)
+    make.booking(event_id=event.id)
+    assert save(admin, row_url(event, "edit"), capacity="8", title="Renamed").status_code == 303
+    session.expire_all()
+    assert (event.capacity, event.available, event.title) == (8, 6, "Renamed")
+    response = save(admin, row_url(event, "edit"), capacity="1", title="Not saved")
+    assert response.status_code == 422
+    assert "2 seats are held" in errors_in(response) or "that many seats are held" in errors_in(response)
+    session.expire_all()
+    assert (event.capacity, event.title) == (8, "Renamed")
+
+
+def test_an_event_is_made_as_a_draft_with_its_seats_free(admin, session):
+    organizer = make.organizer()
+    response = post(
+        admin,
+        "/event/events/new/",
+        title="Night hike",
+        organizer_id=str(organizer.id),
+        type="hike",
+        date_start="2030-05-01T10:00",
+        date_end="2030-05-01T18:00",
+        timezone="",
+        price="0",
+        capacity="12",
+        location="",
+        status="PUBLISHED",
+        available="99",
+    )
+    assert response.status_code == 303
+    event = session.scalars(sa.select(Event)).one()
+    assert (event.status, event.available, event.capacity, event.auto_offers) == ("DRAFT", 12, 12, False)
+    assert event.date_start == datetime(2030, 5, 1, 7, tzinfo=UTC)
+    assert event.location == {}
+    assert last_audit(session, event).payload["after"]["title"] == "Night hike"
+
+
+# Refusals
+
+
+def test_a_broken_rule_of_the_database_is_said_beside_its_field(admin, session):
+    make.organizer(slug="taken")
+    organizer = make.organizer(slug="mine")
+    response = save(admin, row_url(organizer, "edit"), slug="taken")
+    assert response.status_code == 422
+    assert "There is already a record with the same" in errors_in(response)
+    event = make.event()
+    response = save(admin, row_url(event, "edit"), date_end="2020-01-01T10:00")
+    assert "cannot end before it begins" in errors_in(response)
+    for page in (response.get_data(as_text=True),):
+        assert "psycopg" not in page
+        assert "INSERT" not in page
+    session.expire_all()
+    assert organizer.slug == "mine"
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("/event/organizers/new/", "name"),
+        ("/event/team_members/new/", "organizer_id"),
+        ("/user/users/new/", "full_name"),
+    ],
+)
+def test_what_is_needed_is_asked_for(admin, url, name):
+    response = post(admin, url)
+    assert response.status_code == 422
+    assert "Fill this in." in errors_in(response)
+    assert f'id="{name}-error"' in response.get_data(as_text=True)
+
+
+def test_nul_and_overlong_texts_are_refused(admin):
+    member = make.team_member()
+    for text in ("a\x00b", "x" * 201):
+        assert save(admin, row_url(member, "edit"), name=text).status_code == 422
+
+
+def test_a_state_or_zone_that_is_none_is_refused(admin):
+    crew, event = make.crew(), make.event()
+    assert save(admin, row_url(crew, "edit"), type="SUBMARINE").status_code == 422
+    assert save(admin, row_url(event, "edit"), timezone="Mars/Olympus").status_code == 422
+
+
+# Two people, one record
+
+
+def test_what_two_people_changed_differently_is_asked_about(app, session):
+    first, anna = signed_in(app, UserRole.ADMIN)
+    second, _ = signed_in(app, UserRole.ADMIN)
+    make.profile(user_id=anna.id, full_name="Anna First")
+    member = make.team_member(name="Guide", role="cook", bio="old")
+    url = row_url(member, "edit")
+    mine = as_form(second, url)
+    assert save(first, url, name="Anna's name", role="captain").status_code == 303
+
+    response = post(second, url, **{**mine, "name": "Boris's name", "bio": "new"})
+    assert response.status_code == 409
+    page = response.get_data(as_text=True)
+    assert "Anna First changed this record while you edited it." in page
+    assert "Anna&#39;s name" in page
+    kept = read_form(page)
+    assert (kept["name"], kept["bio"]) == ("Boris's name", "new")
+    session.expire_all()
+    assert (member.name, member.bio) == ("Anna's name", "old")
+
+    # Keep mine: the form stands on what is there now, and what only Anna changed stays Anna's.
+    assert kept["role"] == "captain"
+    kept.pop("_take", None)
+    assert post(second, url, **kept).status_code == 303
+    session.expire_all()
+    assert (member.name, member.role, member.bio) == ("Boris's name", "captain", "new")
+
+
+def test_keep_mine_and_take_theirs(app, session):
+    for choice, expected in ((None, "mine"), ("name", "theirs")):
+        member = make.team_member(name="base", bio="base")
+        admin = signed_in(app, UserRole.ADMIN)[0]
+        url = row_url(member, "edit")
+        mine = as_form(admin, url)
+        save(admin, url, name="theirs")
+        kept = read_form(post(admin, url, **{**mine, "name": "mine", "bio": "mine"}).get_data(as_text=True))
+        kept = {name: value for name, value in kept.items() if name != "_take"}
+        chosen = {"_take": choice} if choice else {}
+        assert post(admin, url, **kept, **chosen).status_code == 303
+        session.expire_all()
+        assert (member.name, member.bio) == (expected, "mine")
+
+
+def test_different_columns_of_one_record_do_not_collide(app, session):
+    admin = signed_in(app, UserRole.ADMIN)[0]
+    member = make.team_member(name="Guide", bio="old")
+    mine = as_form(admin, row_url(member, "edit"))
+    save(admin, row_url(member, "edit"), name="Theirs")
+    assert post(admin, row_url(member, "edit"), **{**mine, "bio": "Mine"}).status_code == 303
+    session.expire_all()
+    assert (member.name, member.bio) == ("Theirs", "Mine")
+
+
+def test_a_seat_taken_meanwhile_is_no_conflict(admin, session):
+    event = make.event(capacity=5)
+    mine = as_form(admin, row_url(event, "edit"))
+    make.booking(event_id=event.id)
+    assert post(admin, row_url(event, "edit"), **{**mine, "title": "Renamed"}).status_code == 303
+    session.expire_all()
+    assert (event.title, event.available) == ("Renamed", 4)
+
+
+@pytest.mark.parametrize("version", ["", "x", "[]", "null", "[" * 50_000, '{"name": 1}'])
+def test_a_form_without_its_version_overwrites_nothing(admin, session, version):
+    member = make.team_member(name="There")
+    form = {**as_form(admin, row_url(member, "edit")), "_version": version, "name": "Other"}
+    assert post(admin, row_url(member, "edit"), **form).status_code == 409
+    session.expire_all()
+    assert member.name == "There"
+
+
+# What has a service of its own
+
+
+def test_a_full_event_puts_the_person_on_the_waitlist_and_says_so(admin, session):
+    event, person = make.event(capacity=1), make.person()
+    make.booking(event_id=event.id)
+    response = post(admin, "/event/bookings/new/", event_id=str(event.id), user_id=str(person.id))
+    assert response.status_code == 303
+    entry = session.scalars(sa.select(WaitlistEntry).where(WaitlistEntry.user_id == person.id)).one()
+    assert response.location.endswith(row_url(entry, "details"))
+    assert "on the waitlist now" in said(admin)
+
+
+def test_a_booking_takes_its_seat_and_twice_is_refused(admin, session):
+    event, person = make.event(capacity=3), make.person()
+    for status in (303, 422):
+        response = post(admin, "/event/bookings/new/", event_id=str(event.id), user_id=str(person.id))
+        assert response.status_code == status
+    assert "already has an active booking" in errors_in(response)
+    session.expire_all()
+    assert event.available == 2
+
+
+def test_cash_is_registered_and_confirms_the_booking(app, session):
+    finance, _ = signed_in(app, UserRole.FINANCE)
+    booking = make.booking()
+    response = post(finance, "/payment/payments/new/", booking_id=str(booking.id), amount="1500")
+    assert response.status_code == 303, errors_in(response)
+    session.expire_all()
+    payment = session.get(Payment, booking.payment_id)
+    assert (payment.method, payment.status) == (PaymentMethod.CASH, PaymentStatus.SUCCEEDED)
+    assert booking.status == BookingStatus.CONFIRMED
+
+
+def picture():
+    content = io.BytesIO()
+    Image.new("RGB", (60, 40), "navy").save(content, "PNG")
+    content.seek(0)
+    return content
+
+
+def test_a_proof_is_uploaded_for_a_booking(admin, session):
+    booking = make.booking()
+    response = post(
+        admin, "/payment/payment_receipts/new/", booking_id=str(booking.id), content=(picture(), "proof.png")
+    )
+    assert response.status_code == 303, errors_in(response)
+    receipt = session.scalars(sa.select(PaymentReceipt)).one()
+    assert receipt.file_id
+    session.expire_all()
+    assert booking.payment_status == "SUBMITTED"
+    refused = post(
+        admin,
+        "/payment/payment_receipts/new/",
+        booking_id=str(make.booking().id),
+        content=(io.BytesIO(b"<html>"), "proof.png"),
+    )
+    assert refused.status_code == 422
+    without = post(admin, "/payment/payment_receipts/new/", booking_id=str(make.booking().id))
+    assert without.status_code == 422
+
+
+def test_a_file_belongs_to_exactly_one_owner(admin, session):
+    event, organizer = make.event(), make.organizer()
+    both = {"event": str(event.id), "organizer": str(organizer.id)}
+    for owners in ({}, both):
+        response = post(admin, "/media/files/new/", content=(picture(), "x.png"), **owners)
+        assert response.status_code == 422
+        assert "one of the four" in errors_in(response)
+    assert (
+        post(admin, "/media/files/new/", content=(picture(), "x.png"), event=str(event.id)).status_code == 303
+    )
+    file = session.scalars(sa.select(File)).one()
+    assert (file.owner_type, file.owner_id) == ("EVENT", event.id)
+    assert event.title in admin.get("/media/files/").get_data(as_text=True)
+    assert post(admin, "/media/files/delete/", id=str(file.id)).status_code == 303
+    session.expire_all()
+    assert file.expires_at is not None
+
+
+def test_a_place_is_given_moved_and_taken_away(admin, session):
+    boat = make.crew(capacity=4)
+    other = make.crew(event_id=boat.event_id, capacity=4)
+    booking = make.booking(event_id=boat.event_id, status="CONFIRMED")
+    form = {"booking_id": str(booking.id), "crew_id": str(boat.id), "seat_number": ""}
+    assert post(admin, "/crew/crew_assignments/new/", **form).status_code == 303
+    place = session.scalars(sa.select(CrewAssignment)).one()
+    assert place.seat_number == 1
+    assert save(admin, row_url(place, "edit"), seat_number="3").status_code == 303
+    session.expire_all()
+    assert (place.crew_id, place.seat_number) == (boat.id, 3)
+    assert save(admin, row_url(place, "edit"), crew_id=str(other.id), seat_number="2").status_code == 303
+    session.expire_all()
+    assert (place.crew_id, place.seat_number) == (other.id, 2)
+    assert save(admin, row_url(place, "edit"), seat_number="9").status_code == 422
+    assert post(admin, "/crew/crew_assignments/delete/", id=str(place.id)).status_code == 303
+    assert session.scalars(sa.select(CrewAssignment)).all() == []
+
+
+# People
+
+
+def test_a_person_is_added_with_a_profile(admin, session):
+    response = post(admin, "/user/users/new/", full_name="Иван Петров", phone="8 916 123-45-67", role="ADMIN")
+    assert response.status_code == 303
+    profile = session.scalars(sa.select(Profile).where(Profile.full_name == "Иван Петров")).one()
+    assert profile.phone == "+79161234567"
+    assert profile.user.role == UserRole.USER
+    refused = post(admin, "/user/users/new/", full_name="Иван Петров", phone="not a phone")
+    assert "This is not a phone number." in errors_in(refused)
+
+
+def test_role_activity_and_password_go_through_accounts(admin, session):
+    staff = make.staff(UserRole.FINANCE)
+    row = make.refresh_session(user_id=staff.id)
+    url = row_url(staff, "edit")
+    assert save(admin, url, role="ORGANIZER", password="a long new password").status_code == 303
+    session.expire_all()
+    assert staff.role == UserRole.ORGANIZER
+    assert staff.password_hash.startswith("$argon2id$")
+    assert row.revoked_at is not None
+    form = as_form(admin, url)
+    assert form["password"] == ""
+    form.pop("active")
+    assert post(admin, url, **form).status_code == 303
+    session.expire_all()
+    assert staff.active is False
+    entries = session.scalars(sa.select(AuditLog).where(AuditLog.target_id == staff.id)).all()
+    assert {"set_role", "set_password", "deactivate"} <= {entry.action for entry in entries}
+    assert staff.password_hash not in str([entry.payload for entry in entries])
+    assert save(admin, url, password="short").status_code == 422
+
+
+def test_nobody_changes_their_own_access(app, session):
+    client, someone = signed_in(app, UserRole.ADMIN)
+    make.staff()
+    url = row_url(someone, "edit")
+    form = as_form(client, url)
+    for changes in ({"role": "FINANCE"}, {"active": None}):
+        sent = {name: value for name, value in {**form, **changes}.items() if value is not None}
+        assert post(client, url, **sent).status_code == 422, changes
+    post(client, "/user/users/delete/", id=str(someone.id))
+    session.expire_all()
+    assert session.get(User, someone.id).active
+    assert someone.role == UserRole.ADMIN
+
+
+def test_revoking_a_session_signs_it_out(admin, session):
+    row = make.refresh_session()
+    assert post(admin, "/user/refresh_sessions/delete/", id=str(row.id)).status_code == 303
+    session.expire_all()
+    assert session.get(RefreshSession, row.id).revoked_at is not None
+
+
+# Deleting
+
+
+def test_what_others_depend_on_is_not_deleted_and_the_page_says_why(admin, session):
+    event = make.event()
+    make.booking(event_id=event.id)
+    page = admin.get(row_url(event, "details")).get_data(as_text=True)
+    assert "Cannot be deleted while others depend on it: bookings: 1." in page
+    assert post(admin, "/event/events/delete/", id=str(event.id)).status_code == 303
+    assert "Other records depend on this one: bookings" in said(admin)
+    assert session.get(Event, event.id)
+
+
+def test_deleting_says_first_what_goes_with_it(admin, session):
+    event = make.event()
+    for _ in range(3):
+        make.crew(event_id=event.id)
+    message = make.outbox_message(event_id=event.id)
+    page = admin.get(row_url(event, "details")).get_data(as_text=True)
+    assert "Removed with it: crews: 3." in page
+    assert "Left without it: notices: 1." in page
+    assert post(admin, "/event/events/delete/", id=str(event.id)).status_code == 303
+    entry = session.scalars(sa.select(AuditLog).where(AuditLog.target_id == event.id)).one()
+    assert entry.action == "delete"
+    assert entry.payload["before"]["title"] == event.title or entry.payload["before"]["title"]
+    session.expire_all()
+    assert message.event_id is None
+
+
+def test_get_changes_nothing(admin, session):
+    event = make.event()
+    for url in ("/event/events/delete/", "/event/events/action/"):
+        assert admin.get(url, query_string={"id": str(event.id)}).status_code == 405
+    assert session.get(Event, event.id)
+
+
+# Bulk
+
+
+def test_bulk_reports_what_was_done_and_what_was_refused(admin, session):
+    draft, published = make.event(status="DRAFT"), make.event(title="Already open")
+    keys = [key_of(draft), key_of(published)]
+    assert post(admin, "/event/events/action/", action="publish", rowid=keys).status_code == 303
+    messages = said(admin)
+    assert "Publish: 1 done." in messages
+    assert "Already open:" in messages
+    assert "“Published” cannot become “Published”" in messages
+    session.expire_all()
+    assert draft.status == "PUBLISHED"
+
+
+def test_bulk_cancel_frees_every_seat(admin, session):
+    event = make.event(capacity=5)
+    rows = [make.booking(event_id=event.id, status="CONFIRMED") for _ in range(3)]
+    keys = [key_of(row) for row in rows]
+    assert post(admin, "/event/bookings/action/", action="cancel", rowid=keys).status_code == 303
+    session.expire_all()
+    assert {row.status for row in rows} == {BookingStatus.CANCELLED}
+    assert event.available == 5
+    assert len(rows_in(admin.get("/event/bookings/?status=CANCELLED"))) == 3
+
+
+def test_bulk_delete_removes_what_nothing_depends_on(admin, session):
+    free, used = make.organizer(), make.organizer(name="Busy")
+    ids = free.id, used.id
+    make.event(organizer_id=used.id)
+    post(admin, "/event/organizers/action/", action="delete", rowid=[key_of(free), key_of(used)])
+    assert "Busy: Other records depend on this one: events" in said(admin)
+    session.expire_all()
+    assert session.scalars(sa.select(Organizer.id).where(Organizer.id.in_(ids))).all() == [ids[1]]
+
+
+def test_more_rows_than_a_page_holds_are_refused(admin):
+    keys = [str(uuid4()) for _ in range(101)]
+    assert post(admin, "/event/events/action/", action="publish", rowid=keys).status_code == 404
