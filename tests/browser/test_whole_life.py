@@ -14,7 +14,7 @@ from redis import Redis
 
 from console.db import db, transaction
 from console.models import Booking, CrewAssignment, Event, TelegramSubscription, User, WaitlistEntry
-from console.services import accounts
+from console.services import accounts, doctor
 from console.states import UserRole
 from tests import make
 from tests.browser import live
@@ -66,7 +66,12 @@ def story(console: live.Console) -> Story:
         )
         accounts.create_staff("fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
         # An organizer finds whom they know: both have been on a trip of theirs.
-        past = make.event(organizer_id=event.organizer_id, date_start=make.soon(days=-9), status="COMPLETED")
+        past = make.event(
+            organizer_id=event.organizer_id,
+            date_start=make.soon(days=-9),
+            status="COMPLETED",
+            price=Decimal(0),
+        )
         for person in (first, second):
             make.booking(
                 event_id=past.id, user_id=person.id, status="COMPLETED", payment_status="NOT_REQUIRED"
@@ -192,7 +197,5 @@ def test_one_bookings_whole_life(
     )
 
     assert organizer.complaints + finance.complaints == []
-    from console.services import doctor
-
     with console.app.app_context():
         assert doctor.violations() == []

@@ -1,5 +1,6 @@
 """The desks: who reaches them, what they show, and that each step does what its button says."""
 
+import html
 import io
 import re
 from datetime import timedelta
@@ -181,6 +182,18 @@ def test_the_dashboard_counts_what_waits_in_ones_own_scope(client: FlaskClient) 
     page = client.get("/").text
     assert "Proofs to review" in page
     assert '<span class="stat-value">1</span>' in page
+
+
+@pytest.mark.parametrize("role", [ADMIN, ORGANIZER, FINANCE])
+def test_every_link_of_the_dashboard_leads_somewhere(client: FlaskClient, role: UserRole) -> None:
+    event = make.event()
+    make.booking(event_id=event.id)
+    sign_in(client, make.staff(role, event.organizer))
+    body = client.get("/").text.partition("<main")[2]
+    links = {html.unescape(link) for link in re.findall(r'<a [^>]*href="(/[^"]*)"', body)}
+    assert len(links) >= 5
+    for link in links:
+        assert client.get(link).status_code == 200, link
 
 
 def test_a_silent_scheduler_is_shown_to_administrators_on_every_page(client: FlaskClient) -> None:

@@ -210,6 +210,8 @@ class BookingView(DeskView):
         upload = request.files.get("proof")
         if upload is None or not upload.filename:
             raise InvalidInput(field=_("Proof"), problem=_("choose an image or a PDF."))
+        # A repeated attempt reads it again.
+        upload.stream.seek(0)
         content = upload.stream.read(int(config.current().proof_max_mb * 1024 * 1024) + 1)
         with transaction():
             receipts.upload_proof(booking.id, content=content, actor=actor)

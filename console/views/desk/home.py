@@ -109,7 +109,9 @@ def _queues(user: User) -> list[Queue]:
             Queue(
                 "receipts",
                 _l("Proofs to review"),
-                "/desk/receipts" if policy.may(user, "receipts") else "/payment/payment_receipts/",
+                "/desk/receipts"
+                if policy.may(user, "receipts")
+                else "/payment/payment_receipts/?reviewed_at.has=no",
                 policy.visible(user, PaymentReceipt).where(PaymentReceipt.reviewed_at.is_(None)),
                 PaymentReceipt.created_at,
                 round(config.current().review_hold_hours * 60),
@@ -120,7 +122,7 @@ def _queues(user: User) -> list[Queue]:
             Queue(
                 "paid_without_seat",
                 _l("Paid without a seat"),
-                "/event/bookings/?filter=payment_status~is~SUCCEEDED",
+                "/event/bookings/?payment_status=SUCCEEDED&status=EXPIRED&status=CANCELLED",
                 policy.visible(user, Booking).where(PAID_WITHOUT_SEAT),
                 Booking.created_at,
                 MONEY_PROMISE_MINUTES,
@@ -131,7 +133,7 @@ def _queues(user: User) -> list[Queue]:
             Queue(
                 "offers",
                 _l("Offers without an answer"),
-                "/event/waitlist/",
+                "/event/waitlist/?notified_at.has=yes",
                 policy.visible(user, WaitlistEntry).where(WaitlistEntry.notified_at.is_not(None)),
                 WaitlistEntry.notified_at,
                 round(config.current().waitlist_offer_minutes),
@@ -209,7 +211,7 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
             "label": _("Seats taken today"),
             "value": number(figures["booked_today"]),
             "hint": _("by bookings since midnight"),
-            "url": "/event/bookings/",
+            "url": f"/event/bookings/?created_at.from={_midnight():%Y-%m-%d}",
             "icon": "ticket",
         },
         {
@@ -246,7 +248,7 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
                 "label": _("Offers without an answer"),
                 "value": number(figures["offers"]),
                 "hint": _("each holds a seat"),
-                "url": "/event/waitlist/",
+                "url": "/event/waitlist/?notified_at.has=yes",
                 "icon": "hourglass",
             }
         )
