@@ -4,12 +4,11 @@ import csv
 import io
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, send_file, stream_with_context
+from flask import Response, stream_with_context
 from openpyxl import Workbook
-from werkzeug.wrappers import Response as AnyResponse
 
 from console.db import db
 from console.views.cells import Cells, is_empty
@@ -25,22 +24,21 @@ KINDS = ("csv", "xlsx")
 ROWS_MAX = 50_000
 #: Rows whose labels are read together.
 BATCH = 500
+CHUNK_BYTES = 64 * 1024
 #: What a spreadsheet takes for a formula, full-width forms included.
 FORMULA = re.compile(r"^[=+\-@\t\r\n＝＋－＠]")
 #: Control characters that a workbook cannot hold.
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
-def answer(view: "TableView", listing: Listing, kind: str) -> AnyResponse:
+def answer(view: "TableView", listing: Listing, kind: str) -> Response:
     """The download. Columns are all that the details show; secrets are in none."""
     total, is_more = listing.count(ROWS_MAX)
     name = view.table.replace(".", "-") + (f"-first-{total}" if is_more else "")
-    rows = _rows(view, listing)
-    if kind == "csv":
-        response: AnyResponse = Response(stream_with_context(_csv(rows)), mimetype="text/csv; charset=utf-8")
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
-        return response
-    return _xlsx(rows, name)
+    writer, content_type = WRITERS[kind]
+    response = Response(stream_with_context(writer(_rows(view, listing))), content_type=content_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
+    return response
 
 
 def _rows(view: "TableView", listing: Listing) -> Iterator[list[Any]]:
@@ -51,15 +49,11 @@ def _rows(view: "TableView", listing: Listing) -> Iterator[list[Any]]:
     result = db.session.execute(query, execution_options={"yield_per": BATCH})
     labels = Labels(view.user)
     cells = Cells(labels, zone_of=view.zone_of(labels))
-    for rows in batched_rows(result):
+    for part in result.partitions(BATCH):
+        rows = list(part)
         labels.load(cells.wanted(columns, rows))
         for row in rows:
             yield [_value(cells, column, row) for column in columns]
-
-
-def batched_rows(result: Any) -> Iterator[list[Any]]:
-    for part in result.partitions(BATCH):
-        yield list(part)
 
 
 def _value(cells: Cells, column: Column, row: Any) -> Any:
@@ -91,14 +85,21 @@ def _csv(rows: Iterator[list[Any]]) -> Iterator[bytes]:
     yield buffer.getvalue().encode()
 
 
-def _xlsx(rows: Iterator[list[Any]], name: str) -> AnyResponse:
+def _xlsx(rows: Iterator[list[Any]]) -> Iterator[bytes]:
+    """The workbook's bytes. It is a zip, complete only at its end: written to a file first, not to memory."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet("1")
     sheet.freeze_panes = "A2"
     for row in rows:
         sheet.append(row)
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the response
-    book.save(file)
-    file.seek(0)
-    mime = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    return send_file(file, mimetype=mime, as_attachment=True, download_name=f"{name}.xlsx")
+    with tempfile.TemporaryFile() as file:
+        book.save(file)
+        file.seek(0)
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+WRITERS: dict[str, tuple[Callable[[Iterator[list[Any]]], Iterator[bytes]], str]] = {
+    "csv": (_csv, "text/csv; charset=utf-8"),
+    "xlsx": (_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
