@@ -6,7 +6,7 @@ and foreign keys all go through `visible`, `find` and `strangers`.
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -100,7 +100,7 @@ def may(user: User | None, work: str) -> bool:
     return user is not None and user.active and user.role in WORK[work]
 
 
-def visible(user: User, model: type[Row]) -> sa.Select[tuple[Row]]:
+def visible(user: User, model: type[Row]) -> sa.Select[Row]:
     """A select of the rows of `model` that exist for `user`."""
     query = sa.select(model)
     criterion = scope(user, model)
@@ -120,12 +120,17 @@ def scope(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
     """What restricts `user` to their rows of `model`; None where they see every row."""
     if user.role == ADMIN:
         return None
-    table = model.__table__
-    if not allowed(user, f"{table.schema}.{table.name}", Action.READ):
+    if not allowed(user, table_name(model), Action.READ):
         return sa.false()
     if user.role == FIN and not _has_organizers(user):
         return None
     return _of_organizers(user, model)
+
+
+def table_name(model: type[Base]) -> str:
+    """"schema.table" of a model, as the tables above have it."""
+    table = cast(sa.Table, model.__table__)
+    return f"{table.schema}.{table.name}"
 
 
 def _has_organizers(user: User) -> bool:
@@ -234,7 +239,7 @@ def strangers(user: User, model: type[Base], values: Mapping[str, Any]) -> list[
             continue
         target = referenced(model, column)
         if model is File and column == "owner_id" and values.get("owner_type"):
-            target = FILE_OWNERS[FileOwner(values["owner_type"])]
+            target = FILE_OWNERS[FileOwner[values["owner_type"]]]
         if target is not None and not _all_visible(user, target, value):
             found.append(column)
     return found

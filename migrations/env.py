@@ -1,4 +1,4 @@
-"""Runs the migrations: one transaction each, giving up on a busy table instead of queueing the whole service."""
+"""Runs the migrations: one transaction each, giving up on a busy table instead of queueing the service."""
 
 import sqlalchemy as sa
 from alembic import context

@@ -17,8 +17,6 @@ UpdatedAt = Annotated[datetime, mapped_column(server_default=NOW, onupdate=sa.fu
 #: In a log, several rows of one transaction must keep their order.
 LoggedAt = Annotated[datetime, mapped_column(server_default=sa.text("clock_timestamp()"))]
 
-Jsonb = sa.dialects.postgresql.JSONB
-
 
 def references(target: str, *, ondelete: str | None = None, name: str | None = None) -> sa.ForeignKey:
     """A foreign key; without `ondelete` the database refuses to remove what is still used."""

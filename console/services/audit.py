@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -34,11 +34,12 @@ def record(
         payload["before"] = masked(before)
     if after is not None:
         payload["after"] = masked(after)
-    key = [getattr(target, column.key) for column in sa.inspect(type(target)).primary_key]
+    mapper = sa.inspect(type(target))
+    key = mapper.primary_key_from_instance(target)
     target_id = key[0] if len(key) == 1 and isinstance(key[0], UUID) else None
     if target_id is None:
         payload["key"] = [str(part) for part in key]
-    table = type(target).__table__
+    table = cast(sa.Table, mapper.local_table)
     db.session.add(
         AuditLog(
             actor_user_id=actor.id if actor else None,

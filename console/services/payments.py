@@ -66,6 +66,29 @@ def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None
     return payment
 
 
+def change_amount(booking_id: UUID, *, amount: Decimal, actor: User | None) -> Booking:
+    """Agrees on another price for a booking that is not paid yet; its open manual payments follow.
+
+    What an acquirer was asked for stays as it is: its answer must match. Raises NotFound, InvalidInput for
+    nothing or less, AlreadyPaid, TransitionRefused when the booking has ended or a proof of the old amount
+    is in review.
+    """
+    if amount <= 0:
+        raise errors.InvalidInput(field=N_("Amount"), problem=N_("give an amount above 0."))
+    _, booking = bookings.locked_booking(booking_id)
+    check_payable(booking)
+    payments = _open_payments(booking)
+    _refuse_in_review(payments)
+    was = booking.amount
+    old = before(booking)
+    booking.amount = amount
+    for payment in payments:
+        if payment.provider is None:
+            payment.amount = amount
+    log_booking(booking, "change_amount", old, actor=actor, was=was, amount=amount)
+    return booking
+
+
 def check_payable(booking: Booking) -> None:
     """Raises AlreadyPaid when no money is due, TransitionRefused when the booking cannot be had any more."""
     if booking.payment_status in (BookingPaymentStatus.NOT_REQUIRED, BookingPaymentStatus.SUCCEEDED):

@@ -96,3 +96,19 @@ def test_refund_needs_a_reason_received_money_and_somebody_else() -> None:
     own = make.payment(booking_id=make.booking(user_id=staff.id).id, status="SUCCEEDED")
     with pytest.raises(errors.OwnBooking):
         payments.mark_refunded(own.id, actor=staff, reason="mine")
+
+
+def test_another_price_is_agreed_until_it_is_paid() -> None:
+    booking = make.booking(status=BookingStatus.PENDING, amount=Decimal(1000))
+    admin = make.staff()
+    payment = payments.start_payment(booking.id, method=PaymentMethod.QR_MANUAL, actor=admin)
+    payments.change_amount(booking.id, amount=Decimal(800), actor=admin)
+    assert (booking.amount, payment.amount) == (Decimal(800), Decimal(800))
+    assert log_moves(booking)[-1][0] == "change_amount"
+    assert audits(booking)[-1].payload["was"] == "1000.00"
+
+    with pytest.raises(errors.InvalidInput):
+        payments.change_amount(booking.id, amount=Decimal(0), actor=admin)
+    payments.register_cash(booking.id, amount=Decimal(800), actor=admin)
+    with pytest.raises(errors.AlreadyPaid):
+        payments.change_amount(booking.id, amount=Decimal(1), actor=admin)

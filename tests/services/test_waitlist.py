@@ -258,3 +258,16 @@ def test_offers_by_hand_need_an_open_event_with_a_seat() -> None:
         waitlist.offer_next(make.event(status="DRAFT").id, count=1, actor=None)
     with pytest.raises(errors.InvalidInput):
         waitlist.offer_next(make.event().id, count=0, actor=None)
+
+
+def test_a_number_in_the_queue_that_is_taken_moves_the_others_on() -> None:
+    event = make.event(capacity=0)
+    first, second, third = (make.waitlist_entry(event_id=event.id, priority=n) for n in (1, 2, 3))
+    waitlist.set_priority(third.id, priority=1, actor=make.staff())
+    for entry in (first, second, third):
+        db.session.refresh(entry)
+    assert [entry.priority for entry in (third, first, second)] == [1, 2, 3]
+    assert audits(third)[-1].payload["was"] == 3
+
+    waitlist.set_priority(second.id, priority=40, actor=None)
+    assert second.priority == 40

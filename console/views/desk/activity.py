@@ -1,7 +1,7 @@
 """What happened lately, in words: the booking logs and the audit log, read together."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +17,8 @@ from console.models import AuditLog, Booking, BookingLog, Crew, Event, User
 from console.views.columns import models_by_table, table_label
 from console.views.labels import Labels
 
-#: For a person who sees a part of the bookings: further back, the search for their own would cost too much.
-LOOKED_BACK = timedelta(days=7)
+#: For a person who sees a part of the bookings: how many steps of everybody are searched for theirs.
+LOOKED_THROUGH = 10_000
 
 #: An action of either log, in words.
 WORDS = {
@@ -29,6 +29,7 @@ WORDS = {
     "expire": _l("Hold ran out"),
     "hold_for_review": _l("Held for the review"),
     "extend_hold": _l("Hold extended"),
+    "change_amount": _l("Price changed"),
     "complete": _l("Attended"),
     "no_show": _l("Did not come"),
     "start_payment": _l("Payment started"),
@@ -92,15 +93,11 @@ class Step:
 
 def latest_steps(user: User, limit: int) -> list[Step]:
     """What happened last among what `user` may see: two statements."""
-    logs = _logs().where(BookingLog.action.not_in(UNTOLD))
     parts = []
     if user.role is policy.ADMIN:
-        parts = [_newest(logs, BookingLog, limit), _newest(_others_audit(), AuditLog, limit)]
+        parts = [_newest(_logs(), BookingLog, limit), _newest(_others_audit(), AuditLog, limit)]
     elif policy.allowed(user, "event.booking_logs", policy.Action.READ):
-        recent = BookingLog.created_at > sa.func.now() - LOOKED_BACK
-        criterion = policy.scope(user, BookingLog)
-        logs = logs.where(recent) if criterion is None else logs.where(recent, criterion)
-        parts = [_newest(logs, BookingLog, limit)]
+        parts = [_of_scope(user, limit)]
     else:
         # Who reads neither log sees what they did themselves: their decisions are steps of bookings.
         parts = [_own(user, limit)]
@@ -112,7 +109,7 @@ def steps_of_event(user: User, event: Event, limit: int = 12) -> list[Step]:
     parts = []
     if policy.allowed(user, "event.booking_logs", policy.Action.READ):
         of_event = BookingLog.booking_id.in_(sa.select(Booking.id).where(Booking.event_id == event.id))
-        parts.append(_newest(_logs().where(BookingLog.action.not_in(UNTOLD), of_event), BookingLog, limit))
+        parts.append(_newest(_logs().where(of_event), BookingLog, limit))
     if policy.allowed(user, "user.audit_log", policy.Action.READ):
         on_event = sa.and_(AuditLog.target_type == "event.events", AuditLog.target_id == event.id)
         parts.append(_newest(_others_audit().where(on_event), AuditLog, limit))
@@ -127,15 +124,30 @@ def in_words(action: str, table: str = "") -> str:
     return str(WORDS.get(action, action))
 
 
-def _logs() -> sa.Select[Any]:
-    return sa.select(
-        BookingLog.created_at.label("at"),
-        BookingLog.action,
-        BookingLog.actor_user_id.label("actor"),
-        sa.literal("event.bookings").label("table"),
-        BookingLog.booking_id.label("key"),
-        sa.func.jsonb_build_object("user_id", Booking.user_id, "event_id", Booking.event_id).label("payload"),
-    ).join(Booking, Booking.id == BookingLog.booking_id)
+def _logs(log: Any = BookingLog) -> sa.Select[Any]:
+    return (
+        sa.select(
+            log.created_at.label("at"),
+            log.action,
+            log.actor_user_id.label("actor"),
+            sa.literal("event.bookings").label("table"),
+            log.booking_id.label("key"),
+            sa.func.jsonb_build_object("user_id", Booking.user_id, "event_id", Booking.event_id).label(
+                "payload"
+            ),
+        )
+        .join(Booking, Booking.id == log.booking_id)
+        .where(log.action.not_in(UNTOLD))
+    )
+
+
+def _of_scope(user: User, limit: int) -> sa.Select[Any]:
+    """The latest steps of the bookings that exist for `user`, among the latest of everybody."""
+    newest = sa.select(BookingLog).order_by(BookingLog.created_at.desc()).limit(LOOKED_THROUGH)
+    log = aliased(BookingLog, newest.subquery())
+    criterion = policy.scope(user, Booking)
+    query = _logs(log) if criterion is None else _logs(log).where(criterion)
+    return sa.select(query.order_by(log.created_at.desc()).limit(limit).subquery())
 
 
 def _audit(log: Any = AuditLog) -> sa.Select[Any]:

@@ -19,7 +19,7 @@ from console.models import (
     User,
     WaitlistEntry,
 )
-from console.services import bookings, events, records, waitlist
+from console.services import bookings, events, payments, records, waitlist
 from console.views.bulk import BulkAction
 from console.views.cells import console_zone
 from console.views.fields import zone_names
@@ -113,10 +113,14 @@ class BookingView(TableView):
     )
     search_by = ("user_id", "event_id")
     create_columns = ("event_id", "user_id")
+    edit_columns = ("amount",)
     zone_by = "event_id"
     create_label = _l("Book a seat")
     about = _l("A booking holds a seat of an event for a person.")
-    hints = {"event_id": _l("When no seat is free, the person goes on the waitlist.")}
+    hints = {
+        "event_id": _l("When no seat is free, the person goes on the waitlist."),
+        "amount": _l("Another price can be agreed on until the booking is paid."),
+    }
     groups = (
         (_l("Booking"), ("user_id", "event_id", "status", "expires_at")),
         (_l("Payment"), ("amount", "payment_status", "payment_id")),
@@ -143,6 +147,9 @@ class BookingView(TableView):
 
     def create(self, values: dict[str, Any], actor: User) -> Base:
         return bookings.book_or_wait(values["event_id"], user_id=values["user_id"], actor=actor)
+
+    def update(self, row: Any, values: dict[str, Any], actor: User) -> None:
+        payments.change_amount(row.id, amount=values["amount"], actor=actor)
 
     def created_message(self, row: Base) -> tuple[Any, str]:
         if isinstance(row, WaitlistEntry):
@@ -173,14 +180,19 @@ class WaitlistView(TableView):
     )
     search_by = ("user_id", "event_id")
     create_columns = ("event_id", "user_id")
+    edit_columns = ("priority",)
     zone_by = "event_id"
     create_label = _l("Add to the waitlist")
     delete_label = _l("Remove from the waitlist")
     delete_note = _l("The person leaves the list. An offered seat goes to the next in line.")
     about = _l("People who wait for a seat, in their order.")
+    hints = {"priority": _l("Lower numbers go first. Whoever has this number moves one on.")}
 
     def create(self, values: dict[str, Any], actor: User) -> Base:
         return waitlist.join(values["event_id"], user_id=values["user_id"], actor=actor)
+
+    def update(self, row: Any, values: dict[str, Any], actor: User) -> None:
+        waitlist.set_priority(row.id, priority=values["priority"], actor=actor)
 
     def delete(self, row: Any, actor: User) -> None:
         waitlist.leave(row.id, actor=actor)
