@@ -128,7 +128,7 @@ def scope(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
 
 
 def table_name(model: type[Base]) -> str:
-    """"schema.table" of a model, as the tables above have it."""
+    """How the tables above name a model: schema.table."""
     table = cast(sa.Table, model.__table__)
     return f"{table.schema}.{table.name}"
 
