@@ -5,7 +5,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ WORKER_TTL_SECONDS = 60
 MAINTENANCE_SECONDS = 60
 MONITORING_SECONDS = 15
 RECONNECT_SECONDS = 2.0
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_job(name: str) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class ConsoleWorker(Worker):
             self.connection.delete(self.key)
             self.register_birth()
         try:
-            with self._engine.connect() as connection:
+            with _signals_held(), self._engine.connect() as connection:
                 heartbeats.beat(connection, heartbeats.WORKER, self.heartbeat_name)
         except DBAPIError as error:
             log.warning("no heartbeat, PostgreSQL is away: %s", type(error.orig).__name__)
@@ -103,7 +105,7 @@ class ConsoleWorker(Worker):
         """Takes the heartbeat back and closes the connection to Redis."""
         self.connection.close()
         try:
-            with self._engine.connect() as connection:
+            with _signals_held(), self._engine.connect() as connection:
                 heartbeats.retire(connection, self.heartbeat_name)
         except DBAPIError as error:
             log.warning("heartbeat left behind, PostgreSQL is away: %s", type(error.orig).__name__)
@@ -138,8 +140,26 @@ def schedule(app: Flask) -> None:
     scheduler.run()
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Lets SIGTERM and SIGINT wait until the block has ended.
+
+    RQ stops by an exception from its signal handler. Raised within a statement, it would come out as a
+    failure of the database, and the wish to stop would be lost.
+    """
+    held: list[int] = []
+    before = {which: signal.signal(which, lambda number, _: held.append(number)) for which in STOPS}
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+        if held:
+            signal.raise_signal(held[0])
+
+
 def _on_signals(handler: Callable[..., object]) -> None:
-    for which in (signal.SIGTERM, signal.SIGINT):
+    for which in STOPS:
         signal.signal(which, handler)
 
 

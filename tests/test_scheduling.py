@@ -231,6 +231,26 @@ def test_a_worker_runs_what_is_enqueued_and_says_that_it_lives(quick_app, real_d
             assert connection.execute("SELECT count(*) FROM ops.heartbeats").fetchone() == (0,)
 
 
+def test_a_stop_in_the_middle_of_a_heartbeat_is_not_lost():
+    from worker import _signals_held
+
+    class Stop(Exception):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    said = []
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(Stop), _signals_held():
+            signal.raise_signal(signal.SIGTERM)
+            said.append("the statement went through")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert said == ["the statement went through"]
+
+
 def test_a_paused_job_is_not_run_by_a_doorbell_either(real_app):
     from worker import run_job
 
