@@ -5,6 +5,7 @@
 - `client`: a browser without cookies on the same session.
 - `real_db`: the address of a database of the test's own, where commits are real.
 - `real_app`: an application on that database.
+- `demo_app`: an application on the small demo data, shared and only read.
 - `redis`: this worker's Redis database, empty.
 - `bot_api`: a stand-in for Telegram that keeps what it received.
 """
@@ -22,7 +23,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy.session import Session
 from redis import Redis
 
-from console import create_app
+from console import create_app, demo
 from console.db import db
 from console.embedded.bot_api import BotApi
 from tests import servers as test_servers
@@ -154,6 +155,20 @@ def real_app(real_db: str, redis: Redis, redis_url: str, tmp_path: Path) -> Iter
     app = _make_app(real_db, redis_url, media_url=f"file:{tmp_path / 'media'}")
     yield app
     close(app)
+
+
+@pytest.fixture(scope="session")
+def demo_app(
+    servers: Servers, template_db: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
+    """An application on a database with the small demo data. Every test sees it: commit nothing."""
+    media = tmp_path_factory.mktemp("demo-media")
+    with cloned(servers, template_db, "demo") as url:
+        app = _make_app(url, redis_url, media_url=f"file:{media}")
+        with app.app_context():
+            demo.load()
+        yield app
+        close(app)
 
 
 @pytest.fixture

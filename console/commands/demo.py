@@ -4,6 +4,7 @@ import sys
 import time
 
 import click
+from flask.cli import with_appcontext
 
 from console import demo
 
@@ -11,6 +12,7 @@ from console import demo
 @click.command("demo", help="Demo data: organizers, trips, people, bookings. Only into an empty database.")
 @click.option("--bookings", default=demo.BOOKINGS, show_default=True, type=click.IntRange(0, 20_000_000))
 @click.option("--seed", default=demo.SEED, show_default=True, help="The same seed makes the same data.")
+@with_appcontext
 def group(bookings: int, seed: int) -> None:
     """Loads the demo data and says how long it took."""
     started = time.monotonic()

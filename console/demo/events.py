@@ -208,7 +208,7 @@ class Clock:
         # What was paid is given back sooner or later.
         is_recent = trip.end > self.base - 20 * DAY
         if kind == "expired":
-            return stories.LAPSED if dice < 0.6 else stories.LAPSED_CARD
+            return (stories.LAPSED, stories.LAPSED_CARD, stories.DECLINED)[int(dice * 2.5)]
         if kind == "no_seat":
             return stories.NO_SEAT
         if kind == "stays" and trip.status == "COMPLETED":

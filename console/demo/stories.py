@@ -121,5 +121,12 @@ IN_LONG_REVIEW = Story(CREATE, SUBMIT_NOW, HOLD_ON, method="QR_MANUAL", payment=
 REFUSED = Story(CREATE, SUBMIT_NOW, REJECT_NOW, method="QR_MANUAL", payment="REJECTED")
 LAPSED = Story(CREATE, EXPIRE)
 LAPSED_CARD = Story(CREATE, EXPIRE, method="WIDGET", payment="PENDING")
+DECLINED = Story(
+    CREATE,
+    Step("payment_canceled", None, "CANCELED", None, (10 * MINUTE, 10 * MINUTE)),
+    replace(EXPIRE, after=(20 * MINUTE + 4, 20 * MINUTE + 18)),
+    method="WIDGET",
+    payment="CANCELED",
+)
 UNPAID = Story(CREATE, LEAVE_UNPAID)
 NO_SEAT = Story(CREATE, EXPIRE, PAY_NO_SEAT, method="WIDGET", payment="SUCCEEDED")

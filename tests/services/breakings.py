@@ -1,0 +1,397 @@
+"""Each invariant, broken by one statement on the small demo data."""
+
+#: What PostgreSQL would refuse comes from elsewhere: a constraint dropped, a restore, a superuser.
+LOOSEN = """
+DO $$ DECLARE x record; BEGIN
+    FOR x IN SELECT conrelid::regclass AS tab, conname FROM pg_constraint
+        WHERE contype IN ('c', 'u') AND connamespace::regnamespace::text
+            IN ('"user"', 'event', 'crew', 'payment', 'notification', 'media')
+    LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', x.tab, x.conname); END LOOP;
+    FOR x IN SELECT indexrelid::regclass AS name FROM pg_index i
+        WHERE indisunique AND NOT indisprimary AND indpred IS NOT NULL
+            AND indrelid::regclass::text ~ '^("user"|event|crew|payment|notification|media)[.]'
+    LOOP EXECUTE format('DROP INDEX %s', x.name); END LOOP;
+    FOR x IN SELECT DISTINCT tgrelid::regclass AS tab FROM pg_trigger WHERE NOT tgisinternal
+    LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', x.tab); END LOOP;
+    ALTER TABLE crew.crew_assignments ALTER seat_number DROP NOT NULL;
+END $$
+"""
+
+#: The row of a kind that all its breakings use, so that each breaks exactly one.
+BOOKING = "(SELECT id FROM event.bookings WHERE status = '{}' AND payment_status = '{}' ORDER BY id LIMIT 1)"
+CONFIRMED = BOOKING.format("CONFIRMED", "SUCCEEDED")
+PLACE = "(SELECT id FROM crew.crew_assignments ORDER BY id LIMIT 1)"
+FULL_EVENT = "(SELECT id FROM event.events WHERE status = 'PUBLISHED' AND available = 0 ORDER BY id LIMIT 1)"
+RECEIPT = "(SELECT id FROM payment.payment_receipts WHERE decision = '{}' ORDER BY id LIMIT 1)"
+WAITING_RECEIPT = "(SELECT id FROM payment.payment_receipts WHERE reviewed_at IS NULL ORDER BY id LIMIT 1)"
+NOTICE = "(SELECT id FROM notification.outbox WHERE status = '{}' ORDER BY id LIMIT 1)"
+LOG = "INSERT INTO event.booking_logs (booking_id, action, old_value, new_value) VALUES ({}, 'x', {}, {})"
+
+#: The check that must speak, what it must say, what breaks it, and which others must speak as well.
+BREAKINGS: list[tuple[str, str, str, set[str]]] = [
+    ("seats", "1 available, but", f"UPDATE event.events SET available = 1 WHERE id = {FULL_EVENT}", set()),
+    (
+        "seats",
+        "offered",
+        "UPDATE event.waitlist SET notified_at = NULL, notification_expires_at = NULL WHERE id ="
+        " (SELECT id FROM event.waitlist WHERE notified_at IS NOT NULL ORDER BY id LIMIT 1)",
+        set(),
+    ),
+    (
+        "seats-range",
+        "-1 available of",
+        f"UPDATE event.events SET available = -1, capacity = capacity - 1 WHERE id = {FULL_EVENT}",
+        set(),
+    ),
+    (
+        "event-dates",
+        "for -1.00",
+        f"UPDATE event.events SET price = -1 WHERE id = {FULL_EVENT}",
+        set(),
+    ),
+    (
+        "event-dates",
+        "from",
+        f"UPDATE event.events SET date_end = date_start - interval '1 day' WHERE id = {FULL_EVENT}",
+        set(),
+    ),
+    (
+        "one-active-booking",
+        "has 2 active bookings",
+        "INSERT INTO event.bookings (event_id, user_id, status, payment_status)"
+        f" SELECT event_id, user_id, 'CONFIRMED', 'PENDING' FROM event.bookings WHERE id = {CONFIRMED};"
+        " UPDATE event.events e SET capacity = capacity + 1 FROM event.bookings b"
+        f" WHERE b.id = {CONFIRMED} AND e.id = b.event_id",
+        set(),
+    ),
+    (
+        "hold",
+        "booking",
+        f"UPDATE event.bookings SET expires_at = NULL WHERE id = {BOOKING.format('PENDING', 'PENDING')}",
+        set(),
+    ),
+    (
+        "event-over",
+        "is CANCELLED",
+        "UPDATE event.events SET status = 'CANCELLED' WHERE id = (SELECT event_id FROM event.bookings b"
+        " WHERE b.status = 'CONFIRMED' AND NOT EXISTS (SELECT FROM event.waitlist w"
+        " WHERE w.event_id = b.event_id) LIMIT 1)",
+        set(),
+    ),
+    (
+        "event-over",
+        "is COMPLETED",
+        f"UPDATE event.events SET status = 'COMPLETED' WHERE id = {FULL_EVENT}",
+        set(),
+    ),
+    (
+        "history",
+        "EXPIRED became PENDING",
+        LOG.format(
+            BOOKING.format("EXPIRED", "PENDING"), """'{"status": "EXPIRED"}'""", """'{"status": "PENDING"}'"""
+        )
+        + f"; UPDATE event.events e SET available = available - 1, capacity = greatest(capacity, available)"
+        f" WHERE id = (SELECT event_id FROM event.bookings WHERE id = {BOOKING.format('EXPIRED', 'PENDING')})"
+        f"; UPDATE event.bookings SET status = 'PENDING' WHERE id = {BOOKING.format('EXPIRED', 'PENDING')}",
+        set(),
+    ),
+    (
+        "history",
+        "its log ends with CONFIRMED",
+        f"UPDATE event.bookings SET status = 'NO_SHOW' WHERE id = {CONFIRMED}",
+        set(),
+    ),
+    (
+        "history",
+        "goes on from PENDING after CONFIRMED",
+        LOG.format(CONFIRMED, """'{"status": "PENDING"}'""", """'{"status": "CONFIRMED"}'"""),
+        set(),
+    ),
+    (
+        "history",
+        "goes on from nothing after CONFIRMED",
+        LOG.format(CONFIRMED, "NULL", """'{"status": "CONFIRMED"}'"""),
+        set(),
+    ),
+    (
+        "history",
+        "it began as EXPIRED",
+        f"DELETE FROM event.booking_logs WHERE booking_id = {BOOKING.format('EXPIRED', 'PENDING')};"
+        + LOG.format(BOOKING.format("EXPIRED", "PENDING"), "NULL", """'{"status": "EXPIRED"}'"""),
+        set(),
+    ),
+    (
+        "money-once",
+        "became paid 2 times, with 1",
+        LOG.format(
+            CONFIRMED,
+            """'{"status": "CONFIRMED", "payment_status": "PENDING"}'""",
+            """'{"status": "CONFIRMED", "payment_status": "SUCCEEDED"}'""",
+        ),
+        set(),
+    ),
+    (
+        "offer",
+        "offered",
+        "UPDATE event.waitlist SET notification_expires_at = NULL WHERE notified_at IS NOT NULL",
+        set(),
+    ),
+    (
+        "offer",
+        "until",
+        "UPDATE event.waitlist SET notification_expires_at = notified_at WHERE notified_at IS NOT NULL",
+        set(),
+    ),
+    (
+        "queue",
+        "has place 7",
+        f"UPDATE event.waitlist SET priority = 7 WHERE event_id = {FULL_EVENT}",
+        set(),
+    ),
+    (
+        "queue",
+        "waits 2 times",
+        "INSERT INTO event.waitlist (event_id, user_id, priority)"
+        " SELECT event_id, user_id, 999 FROM event.waitlist ORDER BY id LIMIT 1",
+        set(),
+    ),
+    (
+        "waitlist-open",
+        "is DRAFT",
+        "INSERT INTO event.waitlist (event_id, user_id, priority) SELECT e.id, u.id, 1"
+        " FROM event.events e, \"user\".users u WHERE e.status = 'DRAFT' LIMIT 1",
+        set(),
+    ),
+    (
+        "place-type",
+        "has 2 places of type",
+        "INSERT INTO crew.crew_assignments (crew_id, user_id, booking_id, seat_number, crew_type)"
+        " SELECT c.id, a.user_id, a.booking_id, c.capacity, c.type FROM crew.crew_assignments a"
+        " JOIN crew.crews own ON own.id = a.crew_id"
+        " JOIN crew.crews c ON c.event_id = own.event_id AND c.type = own.type AND c.id <> own.id"
+        " AND NOT EXISTS (SELECT FROM crew.crew_assignments t"
+        " WHERE t.crew_id = c.id AND t.seat_number = c.capacity)"
+        " ORDER BY a.id, c.id LIMIT 1",
+        set(),
+    ),
+    (
+        "place-type",
+        "its crew is",
+        f"UPDATE crew.crew_assignments SET crew_type = NULL WHERE id = {PLACE}",
+        set(),
+    ),
+    (
+        "place-seat",
+        "taken",
+        "UPDATE crew.crew_assignments a SET seat_number = 1"
+        f" WHERE crew_id = (SELECT crew_id FROM crew.crew_assignments WHERE id = {PLACE})",
+        set(),
+    ),
+    (
+        "place-seat",
+        "seat 99 of",
+        f"UPDATE crew.crew_assignments SET seat_number = 99 WHERE id = {PLACE}",
+        set(),
+    ),
+    (
+        "place-booking",
+        "is CANCELLED",
+        "UPDATE event.bookings SET status = 'CANCELLED'"
+        f" WHERE id = (SELECT booking_id FROM crew.crew_assignments WHERE id = {PLACE})",
+        {"seats", "history"},
+    ),
+    (
+        "place-booking",
+        "of another person",
+        "UPDATE crew.crew_assignments a SET user_id ="
+        ' (SELECT id FROM "user".users u WHERE u.id <> a.user_id LIMIT 1)'
+        f" WHERE id = {PLACE}",
+        set(),
+    ),
+    (
+        "place-booking",
+        "of another event",
+        "UPDATE crew.crews c SET event_id = (SELECT id FROM event.events e WHERE e.id <> c.event_id LIMIT 1)"
+        f" WHERE id = (SELECT crew_id FROM crew.crew_assignments WHERE id = {PLACE})",
+        set(),
+    ),
+    (
+        "payment-status",
+        "is of another booking",
+        "UPDATE event.bookings b SET payment_id = (SELECT p.id FROM payment.payments p"
+        f" WHERE p.booking_id <> b.id AND p.status = 'SUCCEEDED' LIMIT 1) WHERE id = {CONFIRMED}",
+        set(),
+    ),
+    (
+        "payment-status",
+        "says PENDING, payment",
+        f"UPDATE event.bookings SET payment_status = 'PENDING' WHERE id = {CONFIRMED}",
+        set(),
+    ),
+    (
+        "payment-status",
+        "has no such payment",
+        f"UPDATE event.bookings SET payment_status = 'REFUNDED', payment_id = NULL WHERE id = {CONFIRMED}",
+        set(),
+    ),
+    (
+        "paid-pending",
+        "booking",
+        f"UPDATE event.bookings SET payment_status = 'SUCCEEDED', payment_id = (SELECT p.id FROM"
+        f" payment.payments p WHERE p.booking_id = {CONFIRMED})"
+        f" WHERE id = {BOOKING.format('PENDING', 'PENDING')}",
+        {"payment-status"},
+    ),
+    (
+        "free-of-charge",
+        "costs 10.00",
+        f"UPDATE event.bookings SET amount = 10 WHERE id = {BOOKING.format('CONFIRMED', 'NOT_REQUIRED')}",
+        set(),
+    ),
+    (
+        "provider-payment",
+        "2 payments",
+        "UPDATE payment.payments SET provider = 'stripe', provider_payment_id = 'same' WHERE id IN"
+        " (SELECT id FROM payment.payments WHERE method = 'WIDGET' ORDER BY id LIMIT 2)",
+        set(),
+    ),
+    (
+        "receipt-decision",
+        "no reviewer",
+        f"UPDATE payment.payment_receipts SET reviewed_by = NULL WHERE id = {RECEIPT.format('APPROVED')}",
+        set(),
+    ),
+    (
+        "receipt-decision",
+        "no time of review",
+        f"UPDATE payment.payment_receipts SET reviewed_at = NULL WHERE id = {RECEIPT.format('APPROVED')}",
+        {"receipt-payment"},
+    ),
+    (
+        "receipt-decision",
+        "a reviewer and no time",
+        "UPDATE payment.payment_receipts SET reviewed_by ="
+        " (SELECT id FROM \"user\".users WHERE username = 'fedor')"
+        f" WHERE id = {WAITING_RECEIPT}",
+        set(),
+    ),
+    (
+        "receipt-decision",
+        "no reason",
+        f"UPDATE payment.payment_receipts SET reject_reason = '' WHERE id = {RECEIPT.format('REJECTED')}",
+        set(),
+    ),
+    (
+        "receipt-decision",
+        "approved 2 times",
+        "INSERT INTO payment.payment_receipts (payment_id, reviewed_by, reviewed_at, decision)"
+        " SELECT payment_id, reviewed_by, reviewed_at, decision FROM payment.payment_receipts"
+        f" WHERE id = {RECEIPT.format('APPROVED')}",
+        set(),
+    ),
+    (
+        "receipt-payment",
+        "is SUBMITTED: 0 proofs wait",
+        f"DELETE FROM payment.payment_receipts WHERE id = {WAITING_RECEIPT}",
+        {"file-owner"},
+    ),
+    (
+        "receipt-payment",
+        "is SUCCEEDED",
+        "UPDATE payment.payment_receipts SET decision = 'REJECTED', reject_reason = 'late'"
+        " WHERE id = (SELECT r.id FROM payment.payment_receipts r"
+        " JOIN payment.payments p ON p.id = r.payment_id"
+        " WHERE p.status = 'SUCCEEDED' AND r.decision = 'APPROVED' LIMIT 1)",
+        set(),
+    ),
+    (
+        "receipt-proof",
+        "receipt",
+        f"UPDATE payment.payment_receipts SET file_id = NULL WHERE id = {WAITING_RECEIPT}",
+        set(),
+    ),
+    (
+        "receipt-proof",
+        "receipt",
+        "UPDATE media.files SET expires_at = now() - interval '1 day' WHERE id ="
+        f" (SELECT file_id FROM payment.payment_receipts WHERE id = {WAITING_RECEIPT})",
+        set(),
+    ),
+    (
+        "webhook",
+        "is PROCESSED",
+        "UPDATE payment.webhook_events SET processed_at = NULL WHERE status = 'PROCESSED'",
+        set(),
+    ),
+    (
+        "webhook",
+        "is PENDING",
+        "UPDATE payment.webhook_events SET processed_at = now() WHERE status = 'PENDING'",
+        set(),
+    ),
+    (
+        "outbox-end",
+        "is SENT",
+        f"UPDATE notification.outbox SET sent_at = NULL WHERE id = {NOTICE.format('SENT')}",
+        set(),
+    ),
+    (
+        "outbox-end",
+        "is FAILED",
+        f"UPDATE notification.outbox SET reason = '' WHERE id = {NOTICE.format('FAILED')}",
+        set(),
+    ),
+    (
+        "outbox-end",
+        "is SKIPPED",
+        f"UPDATE notification.outbox SET reason = NULL WHERE id = {NOTICE.format('SKIPPED')}",
+        set(),
+    ),
+    (
+        "outbox-lease",
+        "is SENDING",
+        f"UPDATE notification.outbox SET leased_until = NULL WHERE id = {NOTICE.format('SENDING')}",
+        set(),
+    ),
+    (
+        "outbox-lease",
+        "is PENDING",
+        "UPDATE notification.outbox SET leased_until = now(), lease_token = gen_random_uuid()"
+        f" WHERE id = {NOTICE.format('PENDING')}",
+        set(),
+    ),
+    (
+        "outbox-once",
+        "same: 2 notices",
+        "UPDATE notification.outbox SET dedupe_key = 'same'"
+        " WHERE id IN (SELECT id FROM notification.outbox ORDER BY id LIMIT 2)",
+        set(),
+    ),
+    (
+        "file-owner",
+        "there is no TEAM_MEMBER",
+        "DELETE FROM event.team_members WHERE id = (SELECT id FROM event.team_members ORDER BY id LIMIT 1)",
+        set(),
+    ),
+    (
+        "file-owner",
+        "is of another owner",
+        "UPDATE payment.payment_receipts SET file_id ="
+        " (SELECT id FROM media.files WHERE owner_type = 'ORGANIZER' LIMIT 1)"
+        f" WHERE id = {RECEIPT.format('APPROVED')}",
+        set(),
+    ),
+    (
+        "values",
+        "event.bookings.payment_status: LOST in 1 rows",
+        f"UPDATE event.bookings SET payment_status = 'LOST' WHERE id = {BOOKING.format('EXPIRED', 'PENDING')}"
+        " AND payment_id IS NULL",
+        set(),
+    ),
+    (
+        "values",
+        "user.users.role: OWNER in 1 rows",
+        "UPDATE \"user\".users SET role = 'OWNER' WHERE username = 'olga'",
+        set(),
+    ),
+]
