@@ -38,6 +38,25 @@ WHAT = {
     "purge-expired": _l("Deletes old proofs, sessions and codes"),
 }
 
+#: What a run counts, in words.
+OUTCOMES = {
+    "expired": _l("holds ended"),
+    "lapsed": _l("offers lapsed"),
+    "offered": _l("seats offered"),
+    "applied": _l("applied"),
+    "completed": _l("events completed"),
+    "reminded": _l("reminders queued"),
+    "files": _l("files"),
+    "orphans": _l("stray files"),
+    "sessions": _l("sessions"),
+    "recovery_codes": _l("codes"),
+    "sent": _l("sent"),
+    "skipped": _l("skipped"),
+    "failed": _l("not delivered"),
+    "pending": _l("to be tried again"),
+    "lost": _l("taken over by another worker"),
+}
+
 #: What a kind of backlog is called, and after how many minutes it is late.
 BACKLOG = {
     "overdue_holds": (_l("Overdue holds"), 2),
@@ -76,6 +95,12 @@ class Run:
         if state is None or self.is_running or not (state.last_started_at and state.last_finished_at):
             return None
         return (state.last_finished_at - state.last_started_at).total_seconds()
+
+    @property
+    def outcome(self) -> list[tuple[str, Any]]:
+        """What the last run counted, in words and numbers; what was nought is left out."""
+        result = (self.state.last_result if self.state else None) or {}
+        return [(OUTCOMES.get(name, name), count) for name, count in result.items() if count]
 
     @property
     def every_seconds(self) -> float:
