@@ -5,7 +5,7 @@ They draw what the macros of ui.html draw (a test holds them together), in Pytho
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,9 +18,11 @@ from markupsafe import Markup, escape
 
 from console.db import Base
 from console.states import State
-from console.views import formats
+from console.views import formats, words
 from console.views.columns import Column, Kind, pointed_model, table_label
+from console.views.desk.activity import in_words
 from console.views.labels import Label, Labels
+from console.views.values import compact
 
 #: In a list a longer text ends in an ellipsis; the details show all of it.
 TEXT_SHOWN = 120
@@ -29,18 +31,27 @@ PEOPLE_SHOWN = 3
 WRITTEN_OUT = frozenset({"date_start", "date_end"})
 LANGUAGE_NAMES = {"ru": "Русский", "en": "English"}
 
+#: Columns in which our services write sentences, in English.
+OURS = frozenset({"effect", "reason"})
+
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 
 
 class Cells:
-    """Draws the values of one page. `zone_of` tells a row's own time zone, None for the console's."""
+    """Draws the values of one page. `zone_of` tells a row's own time zone, None for the console's; `json_of`
+    whose columns a JSON column speaks of; `empty_as` is a word and a tone for what is not there yet."""
 
     def __init__(
-        self, labels: Labels, currency: str = "RUB", zone_of: Callable[[Any], str | None] | None = None
+        self,
+        labels: Labels,
+        zone_of: Callable[[Any], str | None] | None = None,
+        json_of: Mapping[str, Callable[[Any], type[Base] | None]] | None = None,
+        empty_as: Mapping[str, tuple[Any, str]] | None = None,
     ) -> None:
         self.labels = labels
-        self.currency = currency
         self.zone_of = zone_of or (lambda _: None)
+        self.json_of = json_of or {}
+        self.empty_as = empty_as or {}
         self.now = datetime.now(UTC)
         self.none = Markup('<span class="none" aria-label="{}">—</span>').format(gettext("Empty"))
         self._icons = url_for("static", filename="icons.svg")
@@ -57,7 +68,7 @@ class Cells:
             Kind.SIZE: lambda _c, v, _r: escape(human_size(v)),
             Kind.MONEY: self._money,
             Kind.TIME: self._time,
-            Kind.JSON: lambda _c, v, _r: escape(cut(compact(v))),
+            Kind.JSON: lambda c, v, row: escape(cut(", ".join(self._lines(c, v, row)) or compact(v))),
             Kind.REF: lambda c, v, _r: self.reference(c.target, v),
             Kind.PEOPLE: lambda c, v, _r: self._people(c, v, PEOPLE_SHOWN),
             Kind.COLOR: lambda _c, v, _r: swatch(v),
@@ -67,7 +78,7 @@ class Cells:
         #: Where the details show more than a list does.
         self._whole: dict[Kind, Callable[[Column, Any, Any], Markup]] = {
             Kind.TIME: lambda _c, v, row: self.moment(v, self.zone_of(row)),
-            Kind.JSON: lambda _c, v, _r: Markup("<pre>{}</pre>").format(pretty(v)),
+            Kind.JSON: self._json,
             Kind.PEOPLE: lambda c, v, _r: self._people(c, v, len(v)),
             Kind.LONG: lambda _c, v, _r: Markup('<span class="written">{}</span>').format(v),
         }
@@ -79,13 +90,17 @@ class Cells:
             Kind.TIME: lambda _c, v, row: formats.localtime(v, self.zone_of(row)),
             Kind.SIZE: lambda _c, v, _r: human_size(v),
             Kind.REF: lambda c, v, _r: self._name(c.target, v),
-            Kind.ID: lambda c, v, row: self._name(self._model(c, row), v),
+            Kind.ID: lambda c, v, row: self._name(self._model(c, row), v) if c.pointed_by else str(v),
         }
 
     def wanted(self, columns: Iterable[Column], rows: Iterable[Any]) -> Iterable[tuple[type[Base], Any]]:
         """The rows that these cells name: hand it to `Labels.load` before drawing."""
+        columns = list(columns)
         pointing = [c for c in columns if c.target is not None or c.pointed_by]
+        speaking = [(c.name, self.json_of[c.name]) for c in columns if c.name in self.json_of]
         for row in rows:
+            for name, model_of in speaking:
+                yield from words.wanted(model_of(row), getattr(row, name))
             for column in pointing:
                 value = getattr(row, column.name)
                 if value is None:
@@ -100,13 +115,17 @@ class Cells:
     def cell(self, column: Column, row: Any) -> Markup:
         """The value in a list: short, on one line."""
         value = getattr(row, column.name)
-        return self.none if is_empty(value) else self._drawers[column.kind](column, value, row)
+        return self.empty(column) if is_empty(value) else self._drawers[column.kind](column, value, row)
 
     def detail(self, column: Column, row: Any) -> Markup:
         """The value on a details page: whole."""
         value = getattr(row, column.name)
         draw = self._whole.get(column.kind) or self._drawers[column.kind]
-        return self.none if is_empty(value) else draw(column, value, row)
+        return self.empty(column) if is_empty(value) else draw(column, value, row)
+
+    def empty(self, column: Column) -> Markup:
+        """What stands where there is no value."""
+        return tag(*self.empty_as[column.name]) if column.name in self.empty_as else self.none
 
     def text(self, column: Column, row: Any) -> str:
         """The value as plain text."""
@@ -124,7 +143,7 @@ class Cells:
             label = self.labels.get(self._model(column, row), value)
         if label is not None:
             return named(label.text, label.sub, url)
-        text = self.text(column, row) if not is_empty(value) else gettext("Open")
+        text = self.text(column, row) if not is_empty(value) else self._kind_of_target(column, row)
         if column.pointed_by and value is not None:
             text = f"{gettext('gone')} {text}"
         return Markup('<a href="{}">{}</a>').format(url, cut(text))
@@ -161,8 +180,19 @@ class Cells:
         draw = self.moment if column.name in WRITTEN_OUT else self.time
         return draw(value, self.zone_of(row))
 
+    def _lines(self, column: Column, value: Any, row: Any) -> list[str]:
+        """A log's JSON, line by line; nothing for JSON that speaks of no columns."""
+        model_of = self.json_of.get(column.name)
+        return [c.line for c in words.changes(model_of(row), value, self.labels)] if model_of else []
+
+    def _json(self, column: Column, value: Any, row: Any) -> Markup:
+        lines = self._lines(column, value, row)
+        if lines:
+            return Markup('<span class="written">{}</span>').format("\n".join(lines))
+        return Markup("<pre>{}</pre>").format(pretty(value))
+
     def _money(self, _column: Column, value: Decimal, row: Any) -> Markup:
-        currency = getattr(row, "currency", None) or self.currency
+        currency = getattr(row, "currency", None)
         return Markup('<span class="money">{}</span>').format(formats.money(value, currency))
 
     def _text(self, column: Column, value: str, _row: Any) -> Markup:
@@ -201,6 +231,11 @@ class Cells:
         """The model an id points at, where another column of the row names it."""
         return pointed_model(getattr(row, column.pointed_by)) if column.pointed_by else None
 
+    @staticmethod
+    def _kind_of_target(column: Column, row: Any) -> str:
+        """What stands for a row whose key is not one id: the name of its table."""
+        return str(table_label(getattr(row, column.pointed_by))) if column.pointed_by else gettext("Open")
+
     def _name(self, model: type[Base] | None, key: Any) -> str:
         label: Label | None = self.labels.get(model, key)
         return label.line if label else str(key)[:6]
@@ -232,7 +267,9 @@ def say_text(column: Column, value: Any) -> str:
     """A text that is a word of ours is translated; what people wrote is not."""
     if column.name == "target_type":
         return str(table_label(value))
-    return str(value)
+    if column.name == "action":
+        return in_words(value)
+    return gettext(value) if column.name in OURS else str(value)
 
 
 def is_empty(value: Any) -> bool:
@@ -241,17 +278,6 @@ def is_empty(value: Any) -> bool:
 
 def cut(text: str) -> str:
     return text if len(text) <= TEXT_SHOWN else text[:TEXT_SHOWN].rstrip() + "…"
-
-
-def compact(value: Any) -> str:
-    """JSON on one line, without the outer braces and the quotes of simple texts."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_short(item)}" for key, item in value.items())
-    return _short(value)
-
-
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def pretty(value: Any) -> str:

@@ -48,7 +48,7 @@ def _rows(view: "TableView", listing: Listing) -> Iterator[list[Any]]:
     query = listing.ordered(column.name for column in columns).limit(ROWS_MAX)
     result = db.session.execute(query, execution_options={"yield_per": BATCH})
     labels = Labels(view.user)
-    cells = Cells(labels, zone_of=view.zone_of(labels))
+    cells = view.cells(labels)
     for part in result.partitions(BATCH):
         rows = list(part)
         labels.load(cells.wanted(columns, rows))

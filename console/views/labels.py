@@ -18,16 +18,21 @@ from console.models import (
     Crew,
     CrewAssignment,
     Event,
+    FaqItem,
     File,
     Organizer,
+    OutboxMessage,
     Payment,
     PaymentReceipt,
     Profile,
+    RecoveryCode,
+    RefreshSession,
     TeamMember,
+    TelegramSubscription,
     User,
     WaitlistEntry,
 )
-from console.states import CrewType
+from console.states import CrewType, NotificationCategory
 from console.views.columns import key_columns, table_of
 from console.views.formats import localtime, money, state_label
 from console.views.values import write_key
@@ -50,6 +55,10 @@ class Label:
 
 def details_url(model: type[Base], key: Iterable[Any]) -> str:
     return f"/{table_of(model).replace('.', '/')}/details/?id={write_key(key)}"
+
+
+#: Models whose second line is a state.
+STATE_SUBS: dict[type[Base], Any] = {Crew: CrewType, OutboxMessage: NotificationCategory}
 
 
 class Labels:
@@ -84,8 +93,8 @@ class Labels:
 def read_label(model: type[Base], row: Any) -> Label:
     """A row of `labelled` as a label."""
     text, sub = row.text, row.sub or ""
-    if model is Crew:
-        sub = state_label(CrewType[sub])
+    if model in STATE_SUBS:
+        sub = state_label(STATE_SUBS[model][sub])
     if row.amount is not None:
         text, sub = money(row.amount, row.currency), text
     if row.at is not None:
@@ -150,6 +159,13 @@ def _builders() -> Mapping[type[Base], Callable[[], sa.Select[Any]]]:
         PaymentReceipt: _receipt,
         TeamMember: lambda: _naming(TeamMember, TeamMember.name, TeamMember.role),
         File: lambda: _naming(File, File.content_type),
+        FaqItem: lambda: _naming(FaqItem, FaqItem.question),
+        RefreshSession: lambda: _of_person(RefreshSession, RefreshSession.address),
+        RecoveryCode: lambda: _of_person(RecoveryCode),
+        OutboxMessage: lambda: _of_person(OutboxMessage, OutboxMessage.category),
+        TelegramSubscription: lambda: _of_person(
+            TelegramSubscription, sa.literal("@") + TelegramSubscription.telegram_username
+        ),
     }
 
 
@@ -175,6 +191,12 @@ def _profile() -> sa.Select[Any]:
     user = aliased(User)
     query = _naming(Profile, person_name(user, Profile), _contact(Profile))
     return query.join(user, user.id == Profile.user_id)
+
+
+def _of_person(model: Any, sub: Any = None) -> sa.Select[Any]:
+    user, profile = aliased(User), aliased(Profile)
+    query = _naming(model, person_name(user, profile), sub)
+    return query.join(user, user.id == model.user_id).outerjoin(profile, profile.user_id == user.id)
 
 
 def _person_on_event(model: type[Booking] | type[WaitlistEntry]) -> sa.Select[Any]:

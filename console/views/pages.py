@@ -64,7 +64,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
     """What tables/list.html needs: three statements, whatever the table."""
     page = listing.page()
     labels = Labels(view.user)
-    cells = Cells(labels, zone_of=view.zone_of(labels))
+    cells = view.cells(labels)
     columns = [view.columns[name] for name in view.list_columns]
     zoned = [view.columns[view.zone_by]] if view.zone_by else []
     own = [(view.model, row.id) for row in page.rows] if columns[0].name == "id" else []
@@ -205,7 +205,7 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
     """What tables/details.html needs."""
     user = view.user
     labels = Labels(user)
-    cells = Cells(labels, zone_of=view.zone_of(labels))
+    cells = view.cells(labels)
     key = view.key_of(row)
     columns = list(view.columns.values())
     own = [(view.model, key[0])] if has_label(view.model) else []
@@ -347,7 +347,7 @@ def _version(form: Any, row: Any, conflict: Conflict | None) -> str:
 def conflict(view: "TableView", row: Any, names: list[str]) -> Conflict:
     """What stands in the row now, in the columns that two people changed."""
     labels = Labels(view.user)
-    cells = Cells(labels, zone_of=view.zone_of(labels))
+    cells = view.cells(labels)
     columns = [view.columns[name] for name in names]
     zoned = [view.columns[view.zone_by]] if view.zone_by else []
     labels.load(cells.wanted([*columns, *zoned], [row]))

@@ -74,22 +74,27 @@ def named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
     if model in NAMED_BY:
         table = aliased(model)
         return sa.select(table.id).where(starts_with(getattr(table, NAMED_BY[model]), term))  # type: ignore[attr-defined]
-    found = {User: people, Profile: people, Booking: _bookings, Payment: _payments, PaymentReceipt: _receipts}
-    return found[model](user, term) if model in found else None
+    if model in (User, Profile):
+        return people(user, term)
+    if model in (Payment, PaymentReceipt):
+        return (_payments if model is Payment else _receipts)(user, term)
+    return _of_people(user, model, term) if hasattr(model, "user_id") else None
 
 
 #: Models whose rows carry their own name.
 NAMED_BY: dict[type[Base], str] = {Organizer: "name", Event: "title", Crew: "name", TeamMember: "name"}
 
 
-def _bookings(user: User, term: str) -> sa.Select[Any]:
-    booking = aliased(Booking)
-    return sa.select(booking.id).where(booking.user_id.in_(people(user, term)))
+def _of_people(user: User, model: Any, term: str) -> sa.Select[Any]:
+    """The keys of the rows that belong to a person whom `term` finds."""
+    table = aliased(model)
+    key = getattr(table, key_columns(model)[0].name)
+    return sa.select(key).where(table.user_id.in_(people(user, term)))
 
 
 def _payments(user: User, term: str) -> sa.Select[Any]:
     payment = aliased(Payment)
-    return sa.select(payment.id).where(payment.booking_id.in_(_bookings(user, term)))
+    return sa.select(payment.id).where(payment.booking_id.in_(_of_people(user, Booking, term)))
 
 
 def _receipts(user: User, term: str) -> sa.Select[Any]:

@@ -58,6 +58,10 @@ class TableView(StaffView):
     groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()
     #: The column that gives a row's time zone: its own `timezone`, or what it points at.
     zone_by = ""
+    #: Whose columns the JSON of a log speaks of, by row.
+    json_of: Mapping[str, Callable[[Any], type[Base] | None]] = {}
+    #: A word and a tone for a column that is empty because something is still to come.
+    empty_as: Mapping[str, tuple[Any, str]] = {}
     #: Whether the title of a page needs the second line of the label: a booking is a person and an event.
     title_has_sub = False
     bulk_actions: tuple[bulk.BulkAction, ...] = ()
@@ -123,6 +127,10 @@ class TableView(StaffView):
             return label.zone if label else None
 
         return of_target
+
+    def cells(self, labels: Labels) -> Cells:
+        """What draws the values of a page of this table."""
+        return Cells(labels, self.zone_of(labels), self.json_of, self.empty_as)
 
     # The list
 

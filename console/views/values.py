@@ -1,5 +1,6 @@
-"""Values as they stand in an address: keys, cursors, filters. What is malformed raises ValueError."""
+"""Values as they stand in an address (keys, cursors, filters) and in JSON; ValueError for malformed ones."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -107,6 +108,17 @@ def read_key(model: type[Base], text: str) -> tuple[Any, ...] | None:
         return tuple(parse(column, part) for column, part in zip(columns, parts, strict=True))
     except ValueError:
         return None
+
+
+def compact(value: Any) -> str:
+    """JSON on one line, without the outer braces and the quotes of simple texts."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {short_json(item)}" for key, item in value.items())
+    return short_json(value)
+
+
+def short_json(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _refuse(text: str) -> Any:

@@ -70,7 +70,9 @@ def test_values_are_words_numbers_and_local_times(admin):
         date_start=datetime(2030, 5, 1, 20, tzinfo=UTC),
         price=Decimal("99.5"),
     )
-    make.booking(user_id=account.id, event_id=event.id, expires_at=datetime(2030, 4, 30, 20, tzinfo=UTC))
+    booking = make.booking(
+        user_id=account.id, event_id=event.id, expires_at=datetime(2030, 4, 30, 20, tzinfo=UTC)
+    )
     sheet = read_xlsx(admin.get("/event/bookings/export/xlsx/"))
     row = dict(zip(*sheet, strict=True))
     assert row["Person"] == "Anna"
@@ -79,6 +81,7 @@ def test_values_are_words_numbers_and_local_times(admin):
     assert row["Amount"] == 99.5
     assert row["Expires"] == "1 May 2030, 02:00 (UTC+6)"
     assert str(event.id) not in str(row)
+    assert row["Id"] == str(booking.id)
 
 
 def test_headings_and_states_are_in_the_language_of_the_reader(admin):

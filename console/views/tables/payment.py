@@ -52,6 +52,7 @@ class PaymentReceiptView(TableView):
     list_columns = ("payment_id", "decision", "reviewed_at", "reviewed_by", "reject_reason", "created_at")
     search_by = ("payment_id",)
     create_columns = ("booking_id", "content")
+    empty_as = {"decision": (_l("Waits for review"), "amber")}
     zone_by = "payment_id"
     create_label = _l("Upload a proof")
     about = _l("Proofs of transfers that people sent, and what was decided.")

@@ -16,7 +16,7 @@ from console.models import (
     User,
 )
 from console.services import accounts, records
-from console.views.columns import columns_of
+from console.views.columns import columns_of, models_by_table
 from console.views.fields import TextField
 from console.views.table import TableView
 
@@ -125,6 +125,8 @@ class AuditLogView(TableView):
     menu_icon = "clipboard-list"
     list_columns = ("target_id", "action", "target_type", "payload", "actor_user_id", "created_at")
     search_by = ("actor_user_id",)
+    json_of = {"payload": lambda row: models_by_table().get(row.target_type)}
+    labels = {"payload": _l("What changed")}
     filter_by = ("actor_user_id", "action", "target_type", "target_id", "created_at", "payload")
     about = _l("Who changed what, and when. Nobody can alter it.")
 
