@@ -161,6 +161,7 @@ class BookingLogView(TableView):
     model = BookingLog
     menu_icon = "history"
     list_columns = ("booking_id", "action", "old_value", "new_value", "actor_user_id", "created_at")
+    json_of = {"old_value": lambda _: Booking, "new_value": lambda _: Booking}
     search_by = ("booking_id",)
     zone_by = "booking_id"
     about = _l("Every change of every booking. Nobody can alter it.")
