@@ -137,6 +137,7 @@ def test_one_booking_console_from_nothing_and_back(base):
         assert "<form" in run.get("/login")
         settings = run.settings()
         assert stat.S_IMODE((var / "run.env").stat().st_mode) == 0o600
+        assert stat.S_IMODE((var / "media").stat().st_mode) == 0o700
         with psycopg.connect(settings["DATABASE_URL"], autocommit=True) as database:
             assert database.execute("SELECT lower('ЁЖ')").fetchone() == ("ёж",)
             database.execute("""CREATE TABLE public.kept AS SELECT 1 AS "value" """)

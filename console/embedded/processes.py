@@ -53,6 +53,8 @@ def spawn(
         env=None if env is None else dict(env),
         cwd=cwd,
         start_new_session=True,
+        # Uploads, messages and data are nobody else's business on this machine.
+        umask=0o077,
         pass_fds=tuple(pass_fds),
         preexec_fn=lambda: die_with_parent(dies_by, parent),  # noqa: PLW1509 - the parent has one thread
         **as_user,
