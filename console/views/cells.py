@@ -133,7 +133,7 @@ class Cells:
         if is_empty(value):
             return ""
         write = self._texts.get(column.kind)
-        return write(column, value, row) if write else say_text(column, value)
+        return write(column, value, row) if write else say_text(column, value, row)
 
     def primary(self, model: type[Base], column: Column, row: Any, url: str) -> Markup:
         """The cell that opens the row: its text, linked to the row's own details. An id becomes its label."""
@@ -195,8 +195,8 @@ class Cells:
         currency = getattr(row, "currency", None)
         return Markup('<span class="money">{}</span>').format(formats.money(value, currency))
 
-    def _text(self, column: Column, value: str, _row: Any) -> Markup:
-        return escape(cut(say_text(column, value)))
+    def _text(self, column: Column, value: str, row: Any) -> Markup:
+        return escape(cut(say_text(column, value, row)))
 
     def _id(self, column: Column, value: Any, row: Any) -> Markup:
         if column.pointed_by:
@@ -263,12 +263,12 @@ def swatch(value: str) -> Markup:
     ).format(value, value)
 
 
-def say_text(column: Column, value: Any) -> str:
+def say_text(column: Column, value: Any, row: Any) -> str:
     """A text that is a word of ours is translated; what people wrote is not."""
     if column.name == "target_type":
         return str(table_label(value))
     if column.name == "action":
-        return in_words(value)
+        return in_words(value, getattr(row, "target_type", "event.bookings"))
     return gettext(value) if column.name in OURS else str(value)
 
 

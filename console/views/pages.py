@@ -224,6 +224,7 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
         "related": related(user, view.model, key),
         "names": TABLE_NAMES,
         "history": history.timeline(entries, labels, cells),
+        "desk_url": view.desk_url(row),
         "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
         "actions": [a for a in bulk.actions_for(view, user) if a.name != "delete"],
         "delete": _deletion(view, row) if view.can(Action.DELETE) else None,

@@ -58,6 +58,8 @@ class TableView(StaffView):
     groups: tuple[tuple[Any, tuple[str, ...]], ...] = ()
     #: The column that gives a row's time zone: its own `timezone`, or what it points at.
     zone_by = ""
+    #: The desk where work on these rows is done: its endpoint, and where on it a row stands.
+    desk: tuple[str, Callable[[Any], str]] | None = None
     #: Whose columns the JSON of a log speaks of, by row.
     json_of: Mapping[str, Callable[[Any], type[Base] | None]] = {}
     #: A word and a tone for a column that is empty because something is still to come.
@@ -209,7 +211,17 @@ class TableView(StaffView):
         if self.keys[0].kind == Kind.ID:
             return f"{self.one} {str(self.key_of(row)[0])[:6]}"
         cells = Cells(labels)
-        return " · ".join(cells.text(column, row) or "—" for column in self.keys)[:120]
+        known = [labels.get(column.target, getattr(row, column.name)) for column in self.keys]
+        words = [
+            label.text if label else cells.text(c, row) for label, c in zip(known, self.keys, strict=True)
+        ]
+        return " · ".join(words)[:120]
+
+    def desk_url(self, row: Any) -> str | None:
+        """Where the desk shows this row, for who may open that desk."""
+        endpoint, address = self.desk or ("", None)
+        page = next((view for view in self.admin._views if view.endpoint == endpoint), None)
+        return address(row) if address and page is not None and page.opens_for(self.user) else None
 
     # Writing
 

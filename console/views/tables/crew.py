@@ -17,6 +17,7 @@ class CrewView(TableView):
     search_by = ("name", "event_id")
     form_columns = ("event_id", ("name", "type"), "capacity")
     zone_by = "event_id"
+    desk = ("desk_seating", lambda row: f"/desk/events/{row.event_id}/seating")
     about = _l("Boats, tents, tables and buses of an event.")
 
 

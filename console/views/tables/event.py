@@ -57,6 +57,7 @@ class EventView(TableView):
         "auto_offers",
     )
     zone_by = "timezone"
+    desk = ("desk_events", lambda row: f"/desk/events/{row.id}")
     create_label = _l("Create an event")
     about = _l("Trips, camps and banquets. An event is a draft until it is published.")
     labels = {"price": _l("Price, ₽")}
@@ -67,7 +68,10 @@ class EventView(TableView):
         "auto_offers": _l("Free seats are offered to the waitlist by themselves."),
     }
     groups = (
-        (_l("Event"), ("title", "status", "organizer_id", "type", "date_start", "date_end", "location")),
+        (
+            _l("Event"),
+            ("title", "status", "organizer_id", "type", "date_start", "date_end", "timezone", "location"),
+        ),
         (_l("Seats and price"), ("capacity", "available", "price", "auto_offers")),
     )
     bulk_actions = (
@@ -114,6 +118,7 @@ class BookingView(TableView):
     search_by = ("user_id", "event_id")
     create_columns = ("event_id", "user_id")
     edit_columns = ("amount",)
+    desk = ("desk_bookings", lambda row: f"/desk/events/{row.event_id}/bookings/{row.id}")
     zone_by = "event_id"
     create_label = _l("Book a seat")
     about = _l("A booking holds a seat of an event for a person.")
@@ -182,6 +187,7 @@ class WaitlistView(TableView):
     search_by = ("user_id", "event_id")
     create_columns = ("event_id", "user_id")
     edit_columns = ("priority",)
+    desk = ("desk_waitlist", lambda row: f"/desk/events/{row.event_id}/waitlist")
     zone_by = "event_id"
     create_label = _l("Add to the waitlist")
     delete_label = _l("Remove from the waitlist")

@@ -11,6 +11,7 @@ from console.views.table import TableView
 class OutboxView(TableView):
     model = OutboxMessage
     menu_icon = "send"
+    desk = ("desk_notices", lambda row: f"/desk/notices?id={row.id}")
     list_columns = (
         "user_id",
         "status",

@@ -1,6 +1,7 @@
 """Schema `payment`."""
 
 from typing import Any
+from urllib.parse import quote
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
@@ -12,6 +13,10 @@ from console.models import Booking, Payment, PaymentReceipt, User, WebhookEvent
 from console.services import payments, receipts
 from console.views.fields import LookupField, read_upload
 from console.views.table import TableView
+
+
+def _receipt_url(row: Any) -> str:
+    return f"/desk/receipts?id={row.id}" + ("&show=decided" if row.reviewed_at else "")
 
 
 class PaymentView(TableView):
@@ -49,6 +54,7 @@ class PaymentReceiptView(TableView):
     model = PaymentReceipt
     title_has_sub = True
     menu_icon = "receipt"
+    desk = ("desk_receipts", _receipt_url)
     list_columns = ("payment_id", "decision", "reviewed_at", "reviewed_by", "reject_reason", "created_at")
     search_by = ("payment_id",)
     create_columns = ("booking_id", "content")
@@ -77,6 +83,7 @@ class PaymentReceiptView(TableView):
 class WebhookEventView(TableView):
     model = WebhookEvent
     menu_icon = "webhook"
+    desk = ("desk_webhooks", lambda row: f"/desk/webhooks?key={quote(row.idempotency_key)}")
     list_columns = ("idempotency_key", "status", "provider", "payment_id", "effect", "attempts", "created_at")
     search_by = ("idempotency_key", "payment_id")
     zone_by = "payment_id"
