@@ -80,7 +80,7 @@ def test_a_hold_that_is_over_but_not_yet_expired_breaks_nothing(demo_session):
     )
     demo_session.execute(
         sa.text(
-            "UPDATE event.events SET date_start = now() - interval '2 days', date_end = now() - interval '1 h'"
+            "UPDATE event.events SET date_start = now() - interval '2 d', date_end = now() - interval '1 h'"
         )
     )
     assert doctor.violations() == []
