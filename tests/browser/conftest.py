@@ -59,7 +59,7 @@ class Visitor:
 
     def sign_in(self, username: str, password: str) -> "Visitor":
         self.open("/login")
-        self.page.get_by_label("Username").or_(self.page.locator("[name=username]")).first.fill(username)
+        self.page.locator("[name=username]").fill(username)
         self.page.locator("[name=password]").fill(password)
         self.page.locator("main button[type=submit]").first.click()
         self.page.locator(".side-nav").wait_for(state="attached")

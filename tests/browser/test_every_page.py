@@ -9,6 +9,7 @@ from redis import Redis
 from console import demo
 from tests.browser import live
 from tests.browser.conftest import Visitor
+from tests.servers import Servers, cloned
 
 pytestmark = pytest.mark.browser
 
@@ -26,15 +27,12 @@ OURS = (
 
 @pytest.fixture(scope="module")
 def console(
-    servers: object,
+    servers: Servers,
     template_db: str,
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[live.Console]:
     """A console in Russian on the demo data, shared by the tests of this module: they change nothing."""
-    from tests.servers import Servers, cloned
-
-    assert isinstance(servers, Servers)
     home = tmp_path_factory.mktemp("console")
     with Redis.from_url(redis_url) as client:
         client.flushdb()

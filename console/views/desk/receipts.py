@@ -27,7 +27,7 @@ PREVIEW_WIDTH_PIXELS = 1200
 #: What the console itself wrote and shows in the page; everything else is a download.
 SHOWN_IN_PLACE = frozenset({"image/jpeg", "image/png"})
 #: A file never runs, whatever is in it, not even when it is opened on its own.
-PROOF_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+PROOF_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 REASONS = (
     _l("The amount does not match the booking."),
