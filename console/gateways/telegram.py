@@ -28,7 +28,7 @@ class Unreachable(TelegramError):
 
 
 class CannotParse(TelegramError):
-    """The Bot API does not understand the HTML: the plain text may still go."""
+    """The Bot API does not understand the HTML or takes no such button: the plain text may still go."""
 
 
 class Refused(TelegramError):
@@ -55,12 +55,24 @@ class Bot:
     address: str
     _waits_until: float = field(default=0.0, init=False)
 
-    async def send(self, chat_id: int, text: str, *, html: bool = True) -> None:
-        """Sends a message. Raises a TelegramError within DEADLINE_SECONDS."""
+    async def send(
+        self, chat_id: int, text: str, *, html: bool = True, button: tuple[str, str] | None = None
+    ) -> None:
+        """Sends a message, with a `button` (label, address) below it.
+
+        Raises a TelegramError within DEADLINE_SECONDS.
+        """
         wait = self._waits_until - time.monotonic()
         if wait > 0:
             raise Flood(wait)
-        parameters = {"chat_id": chat_id, "text": text, "link_preview_options": {"is_disabled": True}}
+        parameters: dict[str, object] = {
+            "chat_id": chat_id,
+            "text": text,
+            "link_preview_options": {"is_disabled": True},
+        }
+        if button:
+            label, address = button
+            parameters["reply_markup"] = {"inline_keyboard": [[{"text": label, "url": address}]]}
         if html:
             parameters["parse_mode"] = "HTML"
         try:
@@ -97,7 +109,7 @@ class Bot:
         plain = said.lower()
         if status == 403 or (status == 400 and ("chat not found" in plain or "user not found" in plain)):
             raise Unreachable(said or "the chat cannot be written to")
-        if status == 400 and "can't parse" in plain:
+        if status == 400 and ("can't parse" in plain or "button" in plain):
             raise CannotParse(said)
         if status == 400 and said:
             raise Refused(said)

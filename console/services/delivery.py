@@ -18,7 +18,7 @@ from console.db import db, retrying, transaction
 from console.errors import N_
 from console.gateways import email, telegram
 from console.models import TelegramSubscription
-from console.services import notices, outbox
+from console.services import notices, offer_links, outbox
 from console.services.notices import Notice
 from console.services.outbox import Lease
 from console.states import MANDATORY, BookingStatus, Channel, EventStatus, OutboxStatus
@@ -154,7 +154,7 @@ async def _try_channels(bot: telegram.Bot, plan: Plan) -> Outcome:
 
 async def _send_to_chat(bot: telegram.Bot, chat_id: int, notice: Notice) -> None:
     try:
-        await bot.send(chat_id, notice.html)
+        await bot.send(chat_id, notice.html, button=notice.button)
     except telegram.CannotParse:
         await bot.send(chat_id, notice.text, html=False)
 
@@ -182,7 +182,7 @@ SELECT pr.email, pr.language, b.status AS booking_status,
     CASE WHEN ts.verified_at IS NOT NULL AND ts.blocked_at IS NULL THEN ts.telegram_chat_id END AS chat_id,
     coalesce(np.off, '{}') AS channels_off,
     e.status AS event_status, e.date_start > now() AS event_ahead,
-    w.notification_expires_at > now() AS offer_lives
+    w.notification_expires_at > now() AS offer_lives, w.id AS entry_id, w.notified_at AS offered_at
 FROM "user".users u
 LEFT JOIN "user".profiles pr ON pr.user_id = u.id
 LEFT JOIN notification.telegram_subscriptions ts ON ts.user_id = u.id
@@ -231,13 +231,14 @@ def _plan(lease: Lease, person: sa.RowMapping) -> Plan:
         if chat_id is None and address is None:
             return _skipped(lease, outbox.OPTED_OUT)
     language = person["language"] or config.current().locale
+    link = offer_links.address(person["entry_id"], person["offered_at"]) if person["offered_at"] else None
     try:
         return Plan(
             lease,
             chat_id,
             address,
-            notices.render(lease, Channel.TELEGRAM, language),
-            notices.render(lease, Channel.EMAIL, language),
+            notices.render(lease, Channel.TELEGRAM, language, link=link),
+            notices.render(lease, Channel.EMAIL, language, link=link),
         )
     except errors.NotFound:
         return _skipped(lease, GONE)

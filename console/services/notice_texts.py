@@ -116,13 +116,13 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
         "ru": Text(
             "Освободилось место: {title}",
             "<b>{title}</b>\nДля вас освободилось место.\nОно ждёт ответа до {until}.\nОсталось {minutes}.\n"
-            "Начало: {starts}\nМесто встречи: {place}\nЦена: {price}",
+            "Начало: {starts}\nМесто встречи: {place}\nЦена: {price}\nЗанять место или отказаться: {link}",
         ),
         "en": Text(
             "A seat is free: {title}",
             "<b>{title}</b>\nA seat is free for you.\nIt waits for your answer until {until}.\n"
             "{minutes} left.\n"
-            "Start: {starts}\nPlace: {place}\nPrice: {price}",
+            "Start: {starts}\nPlace: {place}\nPrice: {price}\nTake it or pass it on: {link}",
         ),
     },
     ("EVENT_NEWS", ""): {
@@ -142,6 +142,9 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
         ),
     },
 }
+
+#: The button below an offer in a chat.
+TAKE_SEAT = {"ru": "Занять место", "en": "Take the seat"}
 
 #: Counted nouns by language and plural form (CLDR's one, few, many, other).
 COUNTED = {

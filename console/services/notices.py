@@ -18,7 +18,14 @@ from babel.numbers import format_currency
 from console import config, errors
 from console.db import db, now
 from console.models import Event
-from console.services.notice_texts import COUNTED, DATE_FORMATS, DEADLINE_FORMATS, TEXTS, Text
+from console.services.notice_texts import (
+    COUNTED,
+    DATE_FORMATS,
+    DEADLINE_FORMATS,
+    TAKE_SEAT,
+    TEXTS,
+    Text,
+)
 from console.states import Channel, NotificationCategory
 
 #: A message of the Bot API holds 4096 characters; a reason or a text by staff could be longer.
@@ -44,12 +51,15 @@ class Notice:
     subject: str
     text: str
     html: str
+    #: The label and the address of the button below it, in a chat.
+    button: tuple[str, str] | None = None
 
 
-def render(message: Message, channel: Channel, language: str) -> Notice:
+def render(message: Message, channel: Channel, language: str, *, link: str | None = None) -> Notice:
     """The text of a notice for a channel in `ru` or `en`. Raises NotFound when its event is gone.
 
-    A chat has no subject: there it is empty.
+    A chat has no subject: there it is empty. `link` is the address of the page that answers an offer; it
+    is the person's alone, so who only previews the notice leaves it out.
     """
     event = db.session.get(Event, message.event_id) if message.event_id else None
     if event is None:
@@ -57,12 +67,18 @@ def render(message: Message, channel: Channel, language: str) -> Notice:
     language = language if language in DATE_FORMATS else "en"
     text = _text(message, language)
     facts = _facts(message, event, language)
+    if link:
+        facts["link"] = link
     body = "\n".join(line for line in text.body.split("\n") if set(FACT.findall(line)) <= facts.keys())
     escaped = {name: html.escape(value, quote=True) for name, value in facts.items()}
+    if link:
+        escaped["link"] = f'<a href="{escaped["link"]}">{escaped["link"]}</a>'
     return Notice(
         subject="" if channel is Channel.TELEGRAM else _one_line(_fill(text.subject, facts)),
         text=_fill(re.sub(r"</?b>", "", body), facts),
         html=_fill(body, escaped),
+        # Telegram takes no other addresses for a button.
+        button=(TAKE_SEAT[language], link) if link and link.startswith("https:") else None,
     )
 
 

@@ -7,7 +7,7 @@ from flask import Flask
 from flask_admin import Admin
 from flask_admin.theme import Theme
 
-PARTS = ("i18n", "security", "login", "health", "webhooks")
+PARTS = ("i18n", "security", "login", "health", "webhooks", "offer")
 ADMIN_PARTS = ("desk", "tables")
 
 

@@ -297,10 +297,10 @@ def test_text_that_cannot_be_written_fails_alone(bot_api: BotApi, monkeypatch: p
     bad, good = message(), message()
     render = delivery.notices.render
 
-    def broken(lease: Any, *rest: Any) -> Any:
+    def broken(lease: Any, *rest: Any, **more: Any) -> Any:
         if lease.id == bad.id:
             raise TypeError("odd payload")
-        return render(lease, *rest)
+        return render(lease, *rest, **more)
 
     monkeypatch.setattr(delivery.notices, "render", broken)
     assert drain() == {"failed": 1, "sent": 1}

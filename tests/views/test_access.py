@@ -25,6 +25,8 @@ OPEN = {
     "health.readyz",
     "health.metrics",
     "webhooks.receive",
+    "offer.show",
+    "offer.answer",
 }
 #: The address arguments of all our rules, filled with something that could be right.
 ARGUMENTS: dict[str, Any] = {"export_type": "csv", "filename": "css/console.css", "provider": "stripe"}
