@@ -51,8 +51,8 @@ class Column:
     most: int = 2**31 - 1
     #: The column that says which table an id points at, where that differs from row to row.
     pointed_by: str = ""
-    #: Whether a new row gets a value from the database when none is given.
-    has_default: bool = False
+    #: Whether the database itself says yes in a new row.
+    is_on_by_default: bool = False
 
     @property
     def is_number(self) -> bool:
@@ -167,6 +167,10 @@ BY_NAME = {
     "timezone": Kind.ZONE,
     "language": Kind.LANGUAGE,
     "size_bytes": Kind.SIZE,
+    "logo_url": Kind.TEXT,
+    "photo_url": Kind.TEXT,
+    "proof_url": Kind.TEXT,
+    "storage_url": Kind.TEXT,
 }
 
 #: What one row of a table is called, and all of them.
@@ -259,7 +263,7 @@ def _column(model: type[Base], name: str, column: Any) -> Column:
         length=column.type.length if isinstance(column.type, sa.String) else None,
         most=2**63 - 1 if isinstance(column.type, sa.BigInteger) else 2**31 - 1,
         pointed_by=POINTED_BY.get(name, ""),
-        has_default=column.server_default is not None,
+        is_on_by_default=kind == Kind.BOOL and "true" in str(getattr(column.server_default, "arg", "")),
     )
 
 

@@ -14,7 +14,7 @@ from console.policy import Action
 from console.views import formats, words
 from console.views.cells import Cells
 from console.views.columns import models_by_table, table_of
-from console.views.desk.activity import in_words
+from console.views.desk.activity import CRUD, in_words
 from console.views.labels import Labels
 
 ENTRIES_MAX = 20
@@ -60,7 +60,8 @@ def timeline(entries: Iterable[AuditLog], labels: Labels, cells: Cells) -> list[
         found.append(
             {
                 "who": actor.text if actor else gettext("The system"),
-                "what": in_words(entry.action, entry.target_type),
+                # What was changed is the page one reads.
+                "what": str(CRUD.get(entry.action) or in_words(entry.action, entry.target_type)),
                 "at": cells.time(entry.created_at),
                 "changes": words.changes(model, entry.payload, labels),
             }

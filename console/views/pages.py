@@ -87,6 +87,10 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "filter_fields": _filter_fields(view, listing, labels),
         "keep": _pairs(listing, "search"),
         "keep_filters": [pair for pair in _pairs(listing) if pair[0] in ("search", "sort", "size")],
+        "placeholder": gettext(
+            "Search: %(what)s",
+            what=", ".join(str(view.columns[name].label).lower() for name in view.search_by),
+        ),
         "clear_url": listing.address(drop=[item.parameter for item in listing.filters]),
         "pencil": cells.icon("pencil"),
         "summary": _summary(page),
@@ -141,6 +145,9 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
     fields = []
     for name in listing.filter_by:
         column = view.columns[name]
+        if column.target and not policy.allowed(view.user, table_of(column.target), Action.READ):
+            # There is no look-up to choose from.
+            continue
         values = chosen.get(name, ())
         options = []
         if column.target is not None:
@@ -169,7 +176,9 @@ def _filter_kind(column: Column) -> str:
         return "date"
     if column.is_number:
         return "number"
-    return {Kind.STATE: "state", Kind.BOOL: "bool", Kind.JSON: "json"}.get(column.kind, "lookup")
+    return {Kind.STATE: "state", Kind.BOOL: "bool", Kind.JSON: "json", Kind.ID: "id"}.get(
+        column.kind, "lookup"
+    )
 
 
 def _pairs(listing: Listing, *drop: str) -> list[tuple[str, str]]:

@@ -259,10 +259,12 @@ class TableView(StaffView):
         return console_zone()
 
     def prefilled(self, layout: forms.Layout) -> dict[str, Any]:
-        """What the address says about a new row, as `new/?event_id=…`; what cannot be read is left out."""
-        found = {}
-        for name in forms.names_in(layout):
-            if name in self.columns and request.args.get(name):
+        """What a new row begins with: the database's defaults, and what the address says, as
+        `new/?event_id=…`; what cannot be read is left out."""
+        known = [name for name in forms.names_in(layout) if name in self.columns]
+        found: dict[str, Any] = {name: True for name in known if self.columns[name].is_on_by_default}
+        for name in known:
+            if request.args.get(name):
                 try:
                     found[name] = parse(self.columns[name], request.args[name])
                 except (ValueError, KeyError):
