@@ -3,6 +3,8 @@
 PostgreSQL holds the work. When Redis is away, or forgets, the next scheduled run finds it.
 """
 
+from uuid import uuid4
+
 from flask import Flask, current_app
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -38,6 +40,14 @@ def queue(name: str) -> Queue:
 
 
 def ring_workers(bells: list[str]) -> None:
-    """Asks a worker to run each of these jobs now. Raises redis.RedisError when Redis is away."""
+    """Asks a worker to run each of these jobs now. Raises redis.RedisError when Redis is away.
+
+    A job that still waits on the queue will look after this commit anyway: one bell is enough.
+    """
+    critical = queue("critical")
+    waiting = critical.get_job_ids()
     for name in bells:
-        queue("critical").enqueue_call(ENTRY, args=(name,), result_ttl=60, failure_ttl=86400)
+        if not any(job_id.startswith(f"{name}-") for job_id in waiting):
+            critical.enqueue_call(
+                ENTRY, args=(name,), job_id=f"{name}-{uuid4()}", result_ttl=60, failure_ttl=86400
+            )

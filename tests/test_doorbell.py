@@ -1,0 +1,53 @@
+"""The doorbell: a commit wakes a worker, once, and never fails because Redis is away."""
+
+from flask import Flask
+from redis import Redis
+
+from console import doorbell
+from console.db import db, ring, transaction
+from console.models import User
+from tests import make
+
+
+def waiting(name: str = "critical") -> list[str]:
+    return [job.args[0] for job in doorbell.queue(name).get_jobs()]
+
+
+def test_a_bell_rings_after_the_commit_and_not_before(real_app: Flask, redis: Redis) -> None:
+    with real_app.app_context():
+        with transaction():
+            ring("drain-outbox")
+            assert waiting() == []
+        assert waiting() == ["drain-outbox"]
+
+
+def test_a_transaction_that_is_rolled_back_rings_nothing(real_app: Flask, redis: Redis) -> None:
+    with real_app.app_context():
+        try:
+            with transaction():
+                ring("drain-outbox")
+                raise ValueError
+        except ValueError:
+            pass
+        with transaction():
+            make.user()
+        assert waiting() == []
+
+
+def test_bells_of_a_job_that_still_waits_do_not_pile_up(real_app: Flask, redis: Redis) -> None:
+    with real_app.app_context():
+        for _ in range(3):
+            with transaction():
+                ring("drain-outbox")
+                ring("process-waitlist")
+        assert sorted(waiting()) == ["drain-outbox", "process-waitlist"]
+
+
+def test_work_is_committed_when_redis_is_away(real_app: Flask) -> None:
+    with real_app.app_context():
+        real_app.extensions["redis"] = Redis(unix_socket_path="/nonexistent/redis.sock")
+        with transaction():
+            username = make.user().username
+            ring("drain-outbox")
+        db.session.remove()
+        assert db.session.query(User).filter_by(username=username).count() == 1
