@@ -54,10 +54,10 @@ def get(key: str) -> bytes:
 
 
 def size(key: str) -> int | None:
-    """The bytes of a file, None when it is not there."""
+    """The bytes of a file; None when it is not there, or when this is no key of ours."""
     try:
         return _path(key).stat().st_size
-    except OSError:
+    except (OSError, StorageError):
         return None
 
 
