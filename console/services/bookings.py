@@ -5,13 +5,14 @@ tells the person. `actor` None is the system.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from console import config, errors
-from console.db import db, lock, now, ring
+from console.db import db, lock, now, read_by_index, ring
 from console.errors import N_
 from console.models import Booking, Event, Payment, User, WaitlistEntry
 from console.services import audit, outbox, seats, waitlist
@@ -36,37 +37,48 @@ def locked_booking(booking_id: UUID) -> tuple[Event, Booking]:
     return event, lock(Booking, booking_id)
 
 
-def create_booking(event_id: UUID, *, user_id: UUID, actor: User | None) -> Booking:
+def create_booking(
+    event_id: UUID, *, user_id: UUID, actor: User | None, over_capacity_reason: str = ""
+) -> Booking:
     """Books a seat: PENDING until it is paid for, CONFIRMED at once when the event is free of charge.
 
-    A person on the waitlist leaves it; a live offer of theirs gives its seat. Raises NotFound, EventNotOpen,
-    EventOver, EventFull, AlreadyBooked.
+    A person on the waitlist leaves it; a live offer of theirs gives its seat. On a full event a reason gives
+    it one seat more, by staff who may change events. Raises NotFound, EventNotOpen, EventOver, EventFull,
+    AlreadyBooked, NotAllowed.
     """
-    try:
+    event, reason = claim_seat(
+        event_id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason
+    )
+    return seats.book_taken_seat(event, user_id=user_id, actor=actor, reason=reason)
+
+
+def claim_seat(
+    event_id: UUID, *, user_id: UUID, actor: User | None, over_capacity_reason: str = ""
+) -> tuple[Event, str | None]:
+    """Takes a seat for a person, the event is locked then: a free one, their own offer's, or a new one.
+
+    A person on the waitlist leaves it. Returns the event, and the reason if it had to grow by a seat. Raises
+    NotFound, EventNotOpen, EventOver, EventFull, AlreadyBooked, NotAllowed; the event is locked then, too.
+    """
+    event, grown = None, None
+    with suppress(errors.EventFull):
         event = seats.take_seat(event_id)
-    except errors.EventFull:
-        return _book_own_offer(event_id, user_id, actor)
     if seats.has_active_booking(event_id, user_id):
-        seats.give_back(event)
-        raise errors.AlreadyBooked()
-    entry = seats.waiting_entry(event_id, user_id)
-    if entry is not None:
-        if entry.notified_at is not None:
+        if event is not None:
             seats.give_back(event)
-        _end_waiting(entry, actor)
-    return seats.book_taken_seat(event, user_id=user_id, actor=actor)
-
-
-def _book_own_offer(event_id: UUID, user_id: UUID, actor: User | None) -> Booking:
-    """Books on a full event with the seat that the person's own offer holds. The event must be locked."""
-    if seats.has_active_booking(event_id, user_id):
         raise errors.AlreadyBooked()
     entry = seats.waiting_entry(event_id, user_id)
-    if entry is None or entry.notified_at is None:
-        raise errors.EventFull()
-    event = lock(Event, event_id)
-    _end_waiting(entry, actor)
-    return seats.book_taken_seat(event, user_id=user_id, actor=actor)
+    is_offered = entry is not None and entry.notified_at is not None
+    if event is not None and is_offered:
+        seats.give_back(event)
+    elif event is None and not is_offered:
+        grown = over_capacity_reason.strip()
+        if not grown:
+            raise errors.EventFull()
+        event = seats.add_seat(event_id, user_id=user_id, actor=actor, reason=grown)
+    if entry is not None:
+        _end_waiting(entry, actor)
+    return event or lock(Event, event_id), grown
 
 
 def _end_waiting(entry: WaitlistEntry, actor: User | None) -> None:
@@ -82,13 +94,17 @@ def _end_waiting(entry: WaitlistEntry, actor: User | None) -> None:
     db.session.flush()
 
 
-def book_or_wait(event_id: UUID, *, user_id: UUID, actor: User | None) -> Booking | WaitlistEntry:
+def book_or_wait(
+    event_id: UUID, *, user_id: UUID, actor: User | None, over_capacity_reason: str = ""
+) -> Booking | WaitlistEntry:
     """Books a seat, or, when the event is full, puts the person at the end of its waitlist.
 
     Raises what `create_booking` and `waitlist.join` raise, except EventFull.
     """
     try:
-        return create_booking(event_id, user_id=user_id, actor=actor)
+        return create_booking(
+            event_id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason
+        )
     except errors.EventFull:
         return waitlist.join(event_id, user_id=user_id, actor=actor)
 

@@ -16,6 +16,20 @@ class Text:
     body: str
 
 
+#: A booking that goes to another event: confirmed there, or with a new deadline to pay.
+MOVED = {
+    "ru": Text(
+        "Бронь перенесена: {title}",
+        "<b>{title}</b>\nВаша бронь перенесена сюда с «{was}».\nОплатите {money} до {until}.\n"
+        "Начало: {starts}\nМесто встречи: {place}",
+    ),
+    "en": Text(
+        "Your booking has moved: {title}",
+        "<b>{title}</b>\nYour booking has moved here from “{was}”.\nPlease pay {money} before {until}.\n"
+        "Start: {starts}\nPlace: {place}",
+    ),
+}
+
 #: (category, kind) -> language -> text.
 TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     ("BOOKING_CONFIRMED", ""): {
@@ -29,6 +43,8 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
             "<b>{title}</b>\nYour seat is confirmed.\nStart: {starts}\nPlace: {place}\nPaid: {money}",
         ),
     },
+    ("BOOKING_CONFIRMED", "moved"): MOVED,
+    ("PAYMENT_STATUS", "moved"): MOVED,
     ("BOOKING_EXPIRED", ""): {
         "ru": Text(
             "Бронь истекла: {title}",
@@ -101,6 +117,17 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     ("PAYMENT_STATUS", "refunded"): {
         "ru": Text("Возврат оплаты: {title}", "<b>{title}</b>\nМы вернули вашу оплату.\nСумма: {money}"),
         "en": Text("Refund: {title}", "<b>{title}</b>\nWe have refunded your payment.\nAmount: {money}"),
+    },
+    ("PAYMENT_STATUS", "reinstated"): {
+        "ru": Text(
+            "Место снова за вами: {title}",
+            "<b>{title}</b>\nМесто снова держим за вами.\nОплатите {money} до {until}.\nНачало: {starts}",
+        ),
+        "en": Text(
+            "The seat is yours again: {title}",
+            "<b>{title}</b>\nA seat is held for you again.\nPlease pay {money} before {until}.\n"
+            "Start: {starts}",
+        ),
     },
     ("EVENT_REMINDER", ""): {
         "ru": Text(

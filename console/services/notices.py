@@ -113,6 +113,7 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
         "money": _money(payload.get("amount"), currency, language),
         "reason": payload.get("reason"),
         "text": payload.get("text"),
+        "was": payload.get("was"),
         "until": format_datetime(until, DEADLINE_FORMATS[language], zone, language) if until else None,
         "minutes": _counted("minutes", left, language),
         "hours": _counted("hours", payload.get("hours"), language),

@@ -36,12 +36,16 @@ PAID = N_("The payment is received")
 
 
 def locked_payment(payment_id: UUID) -> tuple[Event, Booking, Payment]:
-    """The payment with its booking and event, all locked. Raises NotFound."""
+    """The payment with its booking and event, all locked. Raises NotFound, Busy when it moves just now."""
     booking_id = db.session.scalar(sa.select(Payment.booking_id).where(Payment.id == payment_id))
     if booking_id is None:
         raise errors.NotFound()
     event, booking = bookings.locked_booking(booking_id)
-    return event, booking, lock(Payment, payment_id)
+    payment = lock(Payment, payment_id)
+    if payment.booking_id != booking_id:
+        # It went to another event with its booking, whose rows are not the ones that are locked.
+        raise errors.Busy()
+    return event, booking, payment
 
 
 def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None) -> Payment:

@@ -4,15 +4,17 @@ Whoever moves a seat has locked the event first, or moves it by the one conditio
 """
 
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from console import config, errors
+from console import config, errors, policy
 from console.db import db, lock, now, ring
 from console.models import Booking, Event, User, WaitlistEntry
-from console.services import outbox
+from console.services import audit, outbox
 from console.services.history import log_booking
 from console.states import (
     ACTIVE_BOOKING,
@@ -100,21 +102,55 @@ def hold_window() -> timedelta:
     return timedelta(minutes=config.current().booking_hold_minutes)
 
 
-def book_taken_seat(event: Event, *, user_id: UUID, actor: User | None, action: str = "create") -> Booking:
-    """Writes the booking of a seat that was taken already. The event must be locked.
+def add_seat(event_id: UUID, *, user_id: UUID, actor: User | None, reason: str) -> Event:
+    """Raises the capacity by one seat, taken at once for this person; the reason stays in the audit log.
 
-    Raises AlreadyBooked; then the seat is still taken, and the caller rolls back.
+    Raises NotFound, NotAllowed unless `actor` is staff who may change events.
     """
-    free = event.price == 0
+    if not policy.may(actor, "events"):
+        raise errors.NotAllowed()
+    event = lock(Event, event_id)
+    old = audit.snapshot(event, ["capacity"])
+    event.capacity += 1
+    db.session.flush()
+    new = audit.snapshot(event, ["capacity"])
+    audit.record(actor, "event.add_seat", event, before=old, after=new, reason=reason, user_id=user_id)
+    db.session.flush()
+    return event
+
+
+def book_taken_seat(
+    event: Event, *, user_id: UUID, actor: User | None, action: str = "create", **facts: Any
+) -> Booking:
+    """Books a seat that was taken already, at the event's price; `facts` go into the log.
+
+    The event must be locked. Raises AlreadyBooked; then the seat is still taken, and the caller rolls back.
+    """
+    booking = insert_booking(event, user_id=user_id, actor=actor, amount=event.price)
+    log_booking(booking, action, None, actor=actor, amount=booking.amount, **facts)
+    if booking.status is BookingStatus.CONFIRMED:
+        outbox.tell(booking, NotificationCategory.BOOKING_CONFIRMED)
+    return booking
+
+
+def insert_booking(
+    event: Event, *, user_id: UUID, actor: User | None, amount: Decimal, is_confirmed: bool = False
+) -> Booking:
+    """The row of a seat that was taken: PENDING with a new hold, or CONFIRMED, as what costs nothing is.
+
+    The event must be locked; the caller writes the log and the notice. Raises AlreadyBooked.
+    """
+    is_free = amount == 0
+    confirmed = is_free or is_confirmed
     booking = db.session.scalar(
         insert(Booking)
         .values(
             event_id=event.id,
             user_id=user_id,
-            status=BookingStatus.CONFIRMED if free else BookingStatus.PENDING,
-            amount=event.price,
-            payment_status=BookingPaymentStatus.NOT_REQUIRED if free else BookingPaymentStatus.PENDING,
-            expires_at=None if free else sa.func.now() + hold_window(),
+            status=BookingStatus.CONFIRMED if confirmed else BookingStatus.PENDING,
+            amount=amount,
+            payment_status=BookingPaymentStatus.NOT_REQUIRED if is_free else BookingPaymentStatus.PENDING,
+            expires_at=None if confirmed else sa.func.now() + hold_window(),
             created_by=actor.id if actor else None,
         )
         .on_conflict_do_nothing(
@@ -125,9 +161,6 @@ def book_taken_seat(event: Event, *, user_id: UUID, actor: User | None, action: 
     )
     if booking is None:
         raise errors.AlreadyBooked()
-    log_booking(booking, action, None, actor=actor, amount=booking.amount)
-    if free:
-        outbox.tell(booking, NotificationCategory.BOOKING_CONFIRMED)
     return booking
 
 

@@ -19,7 +19,7 @@ from console.db import db, lock, now, retrying, ring, transaction
 from console.errors import N_
 from console.gateways.providers import Notice, Outcome, cloudpayments, stripe, tbank, yookassa
 from console.models import Booking, Event, Payment, User, WebhookEvent
-from console.services import audit, payments
+from console.services import audit, payments, rebooking
 from console.services.history import before, log_booking
 from console.states import PaymentMethod, PaymentStatus, WebhookStatus, move
 
@@ -258,7 +258,7 @@ def _check(provider: str, told: Notice, payment: Payment) -> None:
         raise Unfit(FOREIGN_PAYMENT, payment)
     if payment.provider_payment_id not in (None, told.provider_payment_id):
         raise Unfit(FOREIGN_PAYMENT, payment)
-    if told.booking_id and told.booking_id.lower() != str(payment.booking_id):
+    if told.booking_id and not rebooking.is_of(payment, told.booking_id.lower()):
         raise Unfit(OTHER_BOOKING, payment)
     if told.currency and told.currency != payment.currency:
         raise Unfit(OTHER_CURRENCY, payment)
