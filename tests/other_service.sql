@@ -139,5 +139,7 @@ INSERT INTO notification.telegram_subscriptions (user_id, telegram_chat_id)
     SELECT id, row_number() OVER () FROM "user".users;
 INSERT INTO notification.outbox (user_id, category, status, sent_at)
     SELECT id, 'BOOKING_CONFIRMED', 'SENT', now() FROM "user".users;
+INSERT INTO notification.outbox (user_id, category, status)
+    SELECT id, 'EVENT_NEWS', s FROM "user".users, unnest(ARRAY['SENDING', 'FAILED', 'SKIPPED', 'PENDING']) s LIMIT 20;
 INSERT INTO media.files (owner_type, owner_id, file_key, content_type, size_bytes)
     SELECT 'ORGANIZER', id, 'logos/' || slug || '.png', 'image/png', 10 FROM event.organizers;

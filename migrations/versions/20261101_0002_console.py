@@ -120,6 +120,11 @@ REPAIRS = (
     " WHERE status = 'PENDING' AND expires_at IS NULL",
     "UPDATE crew.crew_assignments a SET crew_type = c.type FROM crew.crews c"
     " WHERE c.id = a.crew_id AND a.crew_type IS NULL",
+    # A notice that is being sent without a lease would never be taken over from a worker that died.
+    "UPDATE notification.outbox SET leased_until = now() + interval '1 minute', lease_token = gen_random_uuid()"
+    " WHERE status = 'SENDING' AND (leased_until IS NULL OR lease_token IS NULL)",
+    "UPDATE notification.outbox SET reason = 'It ended before the console came'"
+    " WHERE status IN ('FAILED', 'SKIPPED') AND reason IS NULL",
     # Rows of before keep their time; new ones of one transaction must keep their order.
     'ALTER TABLE "user".audit_log ALTER created_at SET DEFAULT clock_timestamp()',
     "ALTER TABLE event.booking_logs ALTER created_at SET DEFAULT clock_timestamp()",
