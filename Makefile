@@ -24,9 +24,7 @@ test: $(NAMED) $(VENV)/.tests chromium
 	$(BIN)/python -m pytest $(WORKERS) $(PYTEST)
 
 bench: $(VENV)/.tests
-	@if ls bench/*.py >/dev/null 2>&1; then \
-		for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done; \
-	else echo "There are no benchmarks yet."; fi
+	@$(BIN)/python -m bench
 
 setup: $(VENV)/.tests
 

@@ -6,7 +6,6 @@ same time, and may be killed anywhere.
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ import sqlalchemy as sa
 
 from console.db import db, retrying, transaction
 from console.models import JobState
-from console.services import bookings, delivery, events, files, outbox, retention, waitlist, webhooks
+from console.services import bookings, delivery, events, files, retention, waitlist, webhooks
 
 log = logging.getLogger(__name__)
 
@@ -71,16 +70,8 @@ def process_waitlist() -> Result:
 
 
 def drain_outbox() -> Result:
-    """Sends what is due, a leased batch at a time."""
-
-    def lease() -> list[outbox.Lease]:
-        with transaction():
-            return outbox.lease(delivery.BATCH)
-
-    until, ended = budget(), Counter[str]()
-    while time.monotonic() < until and (leases := retrying(lease)):
-        ended.update(delivery.deliver(leases))
-    return dict(ended)
+    """Sends what is due, many notices at a time."""
+    return dict(delivery.drain(budget()))
 
 
 def process_webhooks() -> Result:
@@ -111,7 +102,8 @@ def purge_expired() -> Result:
 SCHEDULE = (
     ScheduledJob("expire-bookings", expire_bookings),
     ScheduledJob("process-waitlist", process_waitlist),
-    ScheduledJob("drain-outbox", drain_outbox),
+    # With the lease of a worker that died, it is 15 s until its notices are sent by another one.
+    ScheduledJob("drain-outbox", drain_outbox, every_seconds=5),
     ScheduledJob("process-webhooks", process_webhooks),
     ScheduledJob("complete-events", complete_events, every_seconds=3600),
     ScheduledJob("send-reminders", send_reminders, every_seconds=300),

@@ -173,12 +173,13 @@ class Scheduler:
         target = queue(job.queue)
         if any(waiting.startswith(f"{job.name}-") for waiting in target.get_job_ids()):
             return False
+        window = min(self.tick_seconds, job.every_seconds or self.tick_seconds)
         kept = math.ceil(2 * self.tick_seconds)
         try:
             target.enqueue_call(
                 ENTRY,
                 args=(job.name,),
-                job_id=f"{job.name}-{int(now / self.tick_seconds)}",
+                job_id=f"{job.name}-{int(now / window)}",
                 unique=True,
                 timeout=JOB_TIMEOUT_SECONDS,
                 result_ttl=kept,

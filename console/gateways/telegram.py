@@ -12,7 +12,7 @@ import httpx
 from console import config
 
 #: From the first byte sent to the last one read; whatever hangs in between.
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 5.0
 CONNECTIONS = 50
 MAX_ANSWER_BYTES = 64 * 1024
 #: A flood wait longer than this is a bug of the other side, or an attack through a proxy.

@@ -1,17 +1,21 @@
 """Delivery of the outbox: leased notices go out side by side, and each result is written as it comes.
 
-Telegram first, e-mail when there is no chat that can be written to. What happens outside has a deadline well
-below the lease, and holds no transaction open.
+Telegram first, e-mail when there is no chat that can be written to. What happens outside has a deadline and
+holds no transaction open; the lease is renewed meanwhile. Whoever is slow takes one place of many: the others
+pass by.
 """
 
 import asyncio
 import logging
+import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from console import config, errors
 from console.db import db, retrying, transaction
@@ -26,9 +30,16 @@ from console.states import NotificationCategory as Category
 
 log = logging.getLogger(__name__)
 
-#: Sent at the same time. Each takes at most two calls of Telegram and one of the mail server, about 40 s, so
-#: that a batch is over before its lease is.
+#: Sent at the same time.
 BATCH = 50
+#: While notices are on their way, more are looked for this often, or when half of the places are free.
+LOOK_SECONDS = 0.5
+#: Renewed this many times while a lease lasts, so that a hiccup loses none.
+RENEWALS = 4
+#: Attempts to write a result while PostgreSQL is away: for three seconds.
+RECONNECTIONS = 6
+
+T = TypeVar("T")
 
 GONE = N_("What it was about is gone")
 BLOCKED = N_("The chat with the bot cannot be written to, and there is no e-mail address")
@@ -75,30 +86,90 @@ class Plan:
 def deliver(leases: list[Lease]) -> Counter[str]:
     """Sends leased notices and settles each; returns how many ended in which state, "lost" being lost leases.
 
-    Opens a transaction of its own to read, and one for each result: call it outside of one.
+    Opens transactions of its own: call it outside of one.
     """
-    with transaction():
-        plans = [_plan(lease, _addressee(lease)) for lease in leases]
-    return asyncio.run(_deliver(plans))
+    return asyncio.run(_deliver(leases, lambda _: []))
 
 
-async def _deliver(plans: list[Plan]) -> Counter[str]:
+def drain(until: float) -> Counter[str]:
+    """Leases and sends what is due until nothing is, taking nothing new when it is `until` (monotonic).
+
+    Counts as `deliver` does. Opens transactions of its own: call it outside of one.
+    """
+
+    def more(busy: int) -> list[Lease]:
+        if time.monotonic() >= until or busy >= BATCH:
+            return []
+
+        def lease() -> list[Lease]:
+            with transaction():
+                return outbox.lease(BATCH - busy, alone=not busy)
+
+        return retrying(lease)
+
+    return asyncio.run(_deliver(more(0), more))
+
+
+async def _deliver(leases: list[Lease], more: Callable[[int], list[Lease]]) -> Counter[str]:
+    """Sends `leases`, and what `more` brings, given how many are on their way."""
     ended: Counter[str] = Counter()
-    async for outcome in _outcomes(plans):
-        settled = retrying(lambda outcome=outcome: _settle(outcome))  # type: ignore[misc]
-        ended[outcome.status.lower() if settled else "lost"] += 1
+    sends: dict[asyncio.Task[Outcome], Lease] = {}
+    looked = renewed = time.monotonic()
+    async with telegram.bot() as bot:
+        while leases or sends:
+            for plan in _plans(leases):
+                if plan.ended:
+                    _count(ended, plan.ended)
+                else:
+                    sends[asyncio.create_task(_send(bot, plan))] = plan.lease
+            if sends:
+                done, _ = await asyncio.wait(sends, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                for send in done:
+                    del sends[send]
+                    _count(ended, send.result())
+            now = time.monotonic()
+            if sends and now - renewed >= outbox.LEASE_SECONDS / RENEWALS:
+                renewed = now
+                _surely(lambda: _renew(sends.values()))
+            leases = []
+            if any(lease.is_suspect for lease in sends.values()):
+                continue
+            if len(sends) <= BATCH / 2 or now - looked >= LOOK_SECONDS:
+                looked, leases = now, more(len(sends))
     return ended
 
 
-async def _outcomes(plans: list[Plan]) -> AsyncIterator[Outcome]:
-    """The results in the order in which they come."""
-    for plan in plans:
-        if plan.ended:
-            yield plan.ended
-    async with telegram.bot() as bot:
-        sends = [asyncio.create_task(_send(bot, plan)) for plan in plans if not plan.ended]
-        for send in asyncio.as_completed(sends):
-            yield await send
+def _plans(leases: list[Lease]) -> list[Plan]:
+    if not leases:
+        return []
+    with transaction():
+        return [_plan(lease, _addressee(lease)) for lease in leases]
+
+
+def _count(ended: Counter[str], outcome: Outcome) -> None:
+    settled = _surely(lambda: _settle(outcome))
+    ended[outcome.status.lower() if settled else "lost"] += 1
+
+
+def _surely(work: Callable[[], T]) -> T:
+    """What `work` returns, over a lost connection, too: a result that is not written is sent again.
+
+    Under a lease it may be done twice: the second time finds its token gone.
+    """
+    for attempt in range(RECONNECTIONS):
+        try:
+            return retrying(work)
+        except DBAPIError as error:
+            if not error.connection_invalidated or attempt == RECONNECTIONS - 1:
+                raise
+            db.session.rollback()
+            time.sleep(0.1 * 2**attempt)
+    raise AssertionError("not reached")
+
+
+def _renew(leases: Collection[Lease]) -> None:
+    with transaction():
+        outbox.renew(leases)
 
 
 def _settle(outcome: Outcome) -> bool:

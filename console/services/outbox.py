@@ -5,7 +5,7 @@ lost the lease meanwhile changes nothing. What a lease does is done again when i
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,8 @@ from console.models import Booking, OutboxMessage, User
 from console.services import audit
 from console.states import Channel, NotificationCategory, OutboxStatus, State, move
 
-#: Longer than the slowest delivery of a whole batch: every call to the outside has a deadline below it.
-LEASE_SECONDS = 60
+#: How long the notices of a worker that died wait before another one takes them. Who lives renews in time.
+LEASE_SECONDS = 8.0
 MAX_ATTEMPTS = 8
 #: Waits 5 s, 10 s, 20 s … at most an hour, each between half and one and a half times as long, so that a
 #: server that comes back is not met by everybody at once.
@@ -36,7 +36,19 @@ OUTDATED_OFFER = N_("The offer was taken, declined or has lapsed")
 OUTDATED_BOOKING = N_("The booking has changed since")
 WITHDRAWN = N_("Withdrawn by staff")
 WORKER_LOST = N_("Workers ended again and again while sending it")
-REASONS = (NOWHERE, OPTED_OUT, OUTDATED_OFFER, OUTDATED_BOOKING, WITHDRAWN, WORKER_LOST)
+#: How often in a row: any other outcome of an attempt overwrites it.
+LOST_ONCE = N_("A worker ended while sending it")
+LOST_TWICE = N_("Two workers ended while sending it")
+REASONS = (
+    NOWHERE,
+    OPTED_OUT,
+    OUTDATED_OFFER,
+    OUTDATED_BOOKING,
+    WITHDRAWN,
+    WORKER_LOST,
+    LOST_ONCE,
+    LOST_TWICE,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,13 @@ class Lease:
     booking_id: UUID | None
     #: Attempts so far, this one included.
     attempts: int
+    #: What became of the attempt before.
+    reason: str | None = None
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether workers ended twice while sending it: it is sent with nothing beside it."""
+        return self.reason == LOST_TWICE
 
 
 def notify(
@@ -118,7 +137,12 @@ def reachable(user: str, category: NotificationCategory) -> str:
     )"""  # noqa: S608 - the names of a column and of states
 
 
-LEASE = sa.text("""
+RETURNING = """
+RETURNING o.id, o.lease_token AS token, o.user_id, o.category, o.payload, o.event_id, o.booking_id,
+    o.attempts, o.reason
+"""
+
+LEASE = sa.text(f"""
 WITH due AS MATERIALIZED (
     SELECT id FROM notification.outbox WHERE status = 'PENDING' AND next_attempt_at <= now()
     ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -126,36 +150,75 @@ WITH due AS MATERIALIZED (
 UPDATE notification.outbox o
 SET status = 'SENDING', attempts = o.attempts + 1, lease_token = gen_random_uuid(),
     leased_until = now() + :lease
-FROM due WHERE o.id = due.id
-RETURNING o.id, o.lease_token AS token, o.user_id, o.category, o.payload, o.event_id, o.booking_id, o.attempts
-""")
+FROM due WHERE o.id = due.id {RETURNING}
+""")  # noqa: S608 - constants only
 
-#: Alone: if it is this row that ends workers, its neighbours are not tried and counted with it again.
-TAKE_OVER = sa.text("""
+#: Those whose worker died: its death may have been their doing. {lost} is what their row says of it so far.
+TAKE_OVER = """
 WITH due AS MATERIALIZED (
-    SELECT id FROM notification.outbox WHERE status = 'SENDING' AND leased_until <= now()
-    ORDER BY leased_until LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM notification.outbox WHERE status = 'SENDING' AND leased_until <= now() AND {lost}
+    ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED
 )
 UPDATE notification.outbox o
-SET attempts = o.attempts + 1, lease_token = gen_random_uuid(), leased_until = now() + :lease
+SET attempts = o.attempts + 1, lease_token = gen_random_uuid(), leased_until = now() + :lease,
+    reason = :reason
+FROM due WHERE o.id = due.id {returning}
+"""
+TAKE_OVER_FIRST = sa.text(
+    TAKE_OVER.format(lost="coalesce(reason, '') NOT IN (:lost_once, :lost_twice)", returning=RETURNING)
+)
+TAKE_OVER_SECOND = sa.text(TAKE_OVER.format(lost="reason = :lost_once", returning=RETURNING))
+
+SET_ASIDE = sa.text("""
+WITH due AS MATERIALIZED (
+    SELECT id FROM notification.outbox
+    WHERE status = 'SENDING' AND leased_until <= now() AND reason = :lost_twice
+    ORDER BY leased_until LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE notification.outbox o
+SET status = 'FAILED', reason = :worker_lost, lease_token = NULL, leased_until = NULL
 FROM due WHERE o.id = due.id
-RETURNING o.id, o.lease_token AS token, o.user_id, o.category, o.payload, o.event_id, o.booking_id, o.attempts
 """)
 
 
-def lease(limit: int) -> list[Lease]:
+def lease(limit: int, *, alone: bool = True) -> list[Lease]:
     """Takes at most `limit` due notices for LEASE_SECONDS; commit before sending them.
 
-    A notice whose lease ran out, because its worker ended, comes alone and before the others; after
-    MAX_ATTEMPTS it is FAILED instead.
+    Those whose lease ran out, because their worker ended, come before the others. A notice with which two
+    workers ended comes alone, and only if `alone`, so that a third end is its own and nobody else's; after
+    that one it is FAILED.
     """
     db.session.flush()
-    parameters = {"lease": timedelta(seconds=LEASE_SECONDS)}
-    while taken_over := _leases(TAKE_OVER, parameters):
-        if taken_over[0].attempts <= MAX_ATTEMPTS:
-            return taken_over
-        settle(taken_over[0], OutboxStatus.FAILED, reason=WORKER_LOST)
-    return _leases(LEASE, {**parameters, "limit": limit})
+    values: dict[str, object] = {"lease": timedelta(seconds=LEASE_SECONDS), "limit": limit}
+    lost = {"lost_once": LOST_ONCE, "lost_twice": LOST_TWICE}
+    db.session.execute(SET_ASIDE, {"lost_twice": LOST_TWICE, "worker_lost": WORKER_LOST, "limit": limit})
+    if alone:
+        suspect = _leases(TAKE_OVER_SECOND, {**values, **lost, "limit": 1, "reason": LOST_TWICE})
+        if suspect:
+            return suspect
+    taken = _leases(TAKE_OVER_FIRST, {**values, **lost, "reason": LOST_ONCE})
+    if len(taken) < limit:
+        taken += _leases(LEASE, {**values, "limit": limit - len(taken)})
+    return taken
+
+
+RENEW = sa.text("""
+UPDATE notification.outbox o SET leased_until = now() + :lease
+FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[])) AS mine (id, token)
+WHERE o.id = mine.id AND o.lease_token = mine.token AND o.status = 'SENDING'
+""")
+
+
+def renew(leases: Collection[Lease]) -> None:
+    """Gives notices that are still on their way another LEASE_SECONDS; a lease that was lost stays lost."""
+    db.session.execute(
+        RENEW,
+        {
+            "lease": timedelta(seconds=LEASE_SECONDS),
+            "ids": [row.id for row in leases],
+            "tokens": [row.token for row in leases],
+        },
+    )
 
 
 def _leases(statement: sa.TextClause, parameters: Mapping[str, object]) -> list[Lease]:

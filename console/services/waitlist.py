@@ -11,7 +11,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from console import config, errors
-from console.db import db, lock, now, ring
+from console.db import db, lock, now, read_by_index, ring
 from console.errors import N_
 from console.models import Booking, Event, User, WaitlistEntry
 from console.services import audit, outbox, seats
@@ -218,14 +218,24 @@ def lapse_due(limit: int) -> int:
     return lapsed
 
 
+#: An event offers at most this many seats in one statement. Of the next events, so many are looked at, and
+#: only those locked that would fill it: to take all of them each time would cost more than the offers.
+PER_EVENT, EVENTS = 50, 100
+
 #: `available` is read from the locked event; the update counts what it really changed, so a seat is taken for
 #: each offer and for nothing else, whatever happened to an entry meanwhile.
 OFFER = """
-WITH free AS MATERIALIZED (
+WITH open AS MATERIALIZED (
+    SELECT id, sum(seats) OVER (ORDER BY date_start, id) - seats AS before FROM (
+        SELECT e.id, e.date_start, least(e.available, :per_event) AS seats FROM event.events e
+        WHERE e.status = 'PUBLISHED' AND e.available > 0 AND {events}
+            AND EXISTS (SELECT FROM event.waitlist w WHERE w.event_id = e.id AND {next_in_line})
+        ORDER BY e.date_start, e.id LIMIT :events
+    ) e
+), free AS MATERIALIZED (
     SELECT e.id, e.available FROM event.events e
-    WHERE e.status = 'PUBLISHED' AND e.available > 0 AND {events}
-        AND EXISTS (SELECT FROM event.waitlist w WHERE w.event_id = e.id AND {next_in_line})
-    ORDER BY e.date_start, e.id LIMIT :limit
+    WHERE e.id IN (SELECT id FROM open WHERE before < :limit)
+        AND e.status = 'PUBLISHED' AND e.available > 0 AND {events}
     FOR NO KEY UPDATE OF e {wait}
 ), next AS MATERIALIZED (
     SELECT w.id FROM free CROSS JOIN LATERAL (
@@ -280,7 +290,7 @@ def offer_due(limit: int) -> int:
     Only for published events that are further away than one offer window and whose automatic offers are on.
     Whoever cannot be told is passed over.
     """
-    return _offer(OFFER_EVERYWHERE, None, limit=limit, per_event=limit)
+    return _offer(OFFER_EVERYWHERE, None, limit=limit, per_event=PER_EVENT)
 
 
 def offer_next(event_id: UUID, *, count: int, actor: User | None) -> int:
@@ -301,10 +311,12 @@ def offer_next(event_id: UUID, *, count: int, actor: User | None) -> int:
 
 def _offer(statement: sa.TextClause, actor: User | None, **values: object) -> int:
     db.session.flush()
+    read_by_index()
     offered = db.session.scalars(
         statement,
         {
             "offer_window": offer_window(),
+            "events": EVENTS,
             "actor_id": actor.id if actor else None,
             **outbox.channels(),
             **values,

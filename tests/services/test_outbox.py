@@ -85,22 +85,67 @@ def test_who_lost_the_lease_changes_nothing() -> None:
     assert row.status is OutboxStatus.SKIPPED
 
 
-def test_lost_leases_are_taken_over_one_by_one_before_anything_else() -> None:
-    lost = [
-        queued(status="SENDING", leased_until=now() - timedelta(seconds=s), lease_token=uuid4(), attempts=1)
-        for s in (1, 2)
-    ]
+def lost(seconds_ago: float = 1, **values: object) -> OutboxMessage:
+    """A notice whose worker ended while sending it."""
+    since = now() - timedelta(seconds=seconds_ago)
+    return queued(status="SENDING", leased_until=since, lease_token=uuid4(), attempts=1, **values)
+
+
+def test_lost_leases_are_taken_over_before_anything_else() -> None:
+    rows = [lost(1), lost(2)]
     fresh = queued()
-    taken = [outbox.lease(10) for _ in range(3)]
-    assert [[lease.id for lease in batch] for batch in taken] == [[lost[1].id], [lost[0].id], [fresh.id]]
+    assert {lease.id for lease in outbox.lease(2)} == {row.id for row in rows}
+    assert [lease.id for lease in outbox.lease(2)] == [fresh.id]
+    db.session.expire_all()
+    assert {row.reason for row in rows} == {outbox.LOST_ONCE}
 
 
-def test_notice_that_ends_every_worker_is_set_aside() -> None:
-    row = queued(status="SENDING", leased_until=now(), lease_token=uuid4(), attempts=outbox.MAX_ATTEMPTS)
+def test_notice_that_ended_two_workers_is_tried_alone() -> None:
+    suspect, other = lost(1, reason=outbox.LOST_ONCE), lost(2)
+    fresh = queued()
+    assert suspect.id not in {lease.id for lease in outbox.lease(0, alone=False)}
+    (taken,) = outbox.lease(10)
+    assert (taken.id, taken.is_suspect) == (suspect.id, True)
+    assert {lease.id for lease in outbox.lease(10)} == {other.id, fresh.id}
+
+
+def test_notice_that_ends_every_worker_is_set_aside_after_three_attempts() -> None:
+    row = queued()
+    for attempt in (1, 2, 3):
+        (lease,) = outbox.lease(10)
+        assert lease.attempts == attempt
+        db.session.expire_all()
+        row.leased_until = now()
     assert outbox.lease(10) == []
     db.session.expire_all()
-    assert row.status is OutboxStatus.FAILED
-    assert row.reason == outbox.WORKER_LOST
+    assert (row.status, row.reason, row.attempts) == (OutboxStatus.FAILED, outbox.WORKER_LOST, 3)
+
+
+def test_worker_that_died_by_chance_does_not_count_after_another_outcome() -> None:
+    row = lost(reason=outbox.LOST_ONCE)
+    (lease,) = outbox.lease(1)
+    outbox.retry(lease, reason="no answer", after_seconds=0)
+    outbox.lease(1)
+    db.session.expire_all()
+    row.leased_until = now()
+    (again,) = outbox.lease(1)
+    assert again.reason == outbox.LOST_ONCE
+
+
+def test_renewed_lease_lasts_and_a_lost_one_stays_lost() -> None:
+    rows = [queued(), queued()]
+    old = outbox.lease(2)
+    db.session.expire_all()
+    for row in rows:
+        row.leased_until = now()
+    (new,) = outbox.lease(1)
+    outbox.renew(old)
+    db.session.expire_all()
+    kept = [row for row in rows if row.leased_until > now()]
+    # One is the old worker's again, for it had not been taken; the other one is the new worker's.
+    assert {row.id for row in kept} == {row.id for row in rows}
+    assert [outbox.settle(lease, OutboxStatus.SENT) for lease in old].count(True) == 1
+    assert outbox.settle(new, OutboxStatus.SENT)
 
 
 def test_failed_attempt_waits_longer_each_time_and_ends_after_eight() -> None:
