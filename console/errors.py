@@ -24,7 +24,9 @@ class ConsoleError(Exception):
         return " ".join((cls.__doc__ or "").split())
 
     def message(self, sentence: str | None = None, facts: dict[str, Any] | None = None) -> str:
-        return (sentence or self.sentence()).format(**(self.facts if facts is None else facts))
+        given = self.facts if facts is None else facts
+        said = {name: ", ".join(fact) if isinstance(fact, list) else fact for name, fact in given.items()}
+        return (sentence or self.sentence()).format(**said)
 
 
 class NotFound(ConsoleError):

@@ -47,6 +47,38 @@ RULES: dict[str, tuple[str, str]] = {
 }
 
 
+#: Tables as a sentence names them.
+TABLES = {
+    "audit_log": N_("entries of the audit log"),
+    "booking_logs": N_("entries of the booking log"),
+    "bookings": N_("bookings"),
+    "crew_assignments": N_("places"),
+    "crews": N_("crews"),
+    "events": N_("events"),
+    "faq_items": N_("questions"),
+    "favorites": N_("favourites"),
+    "files": N_("files"),
+    "notification_prefs": N_("notice choices"),
+    "organizer_staff": N_("staff of organizers"),
+    "outbox": N_("notices"),
+    "payment_receipts": N_("receipts"),
+    "payments": N_("payments"),
+    "profiles": N_("profiles"),
+    "recovery_codes": N_("recovery codes"),
+    "refresh_sessions": N_("sessions"),
+    "team_members": N_("team members"),
+    "team_preferences": N_("seating wishes"),
+    "telegram_subscriptions": N_("Telegram chats"),
+    "waitlist": N_("waitlist entries"),
+    "webhook_events": N_("webhooks"),
+}
+
+
+def word(table: str) -> str:
+    """A table as a sentence names it, in English."""
+    return TABLES.get(table, table)
+
+
 def translate(error: IntegrityError) -> errors.ConsoleError:
     """The refusal that a violated constraint means; `column_of` tells which column it is about."""
     diagnosis: Any = getattr(error.orig, "diag", None)
@@ -59,7 +91,7 @@ def translate(error: IntegrityError) -> errors.ConsoleError:
         return _foreign_key(diagnosis, name)
     if state == UNIQUE_VIOLATION:
         columns = _columns_of(diagnosis, name)
-        return _about(errors.DuplicateValue(fields=", ".join(columns)), columns[-1] if columns else "")
+        return _about(errors.DuplicateValue(fields=columns), columns[-1] if columns else "")
     if state == NOT_NULL_VIOLATION:
         column = getattr(diagnosis, "column_name", "") or ""
         return _about(errors.ValueRefused(rule=N_("a value is needed")), column)
@@ -86,7 +118,7 @@ def _foreign_key(diagnosis: Any, name: str) -> errors.ConsoleError:
     if message.startswith("insert or update"):
         column = name.removeprefix(f"fk_{table}_")
         return _about(errors.InvalidInput(field=column, problem=N_("there is no such record.")), column)
-    return errors.StillUsed(tables=table)
+    return errors.StillUsed(tables=[word(table)])
 
 
 def _columns_of(diagnosis: Any, name: str) -> list[str]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from console.db import Base, db
-from console.errors import N_, StillUsed
+from console.errors import StillUsed
 from console.models import User
 from console.services import audit, integrity
 
@@ -20,32 +20,6 @@ Row = TypeVar("Row", bound=Base)
 
 #: Counting what depends on a record stops here.
 COUNT_MAX = 1000
-
-#: Tables as a sentence names them.
-WORDS = {
-    "audit_log": N_("entries of the audit log"),
-    "booking_logs": N_("entries of the booking log"),
-    "bookings": N_("bookings"),
-    "crew_assignments": N_("places"),
-    "crews": N_("crews"),
-    "events": N_("events"),
-    "faq_items": N_("questions"),
-    "favorites": N_("favourites"),
-    "files": N_("files"),
-    "notification_prefs": N_("notice choices"),
-    "organizer_staff": N_("staff of organizers"),
-    "outbox": N_("notices"),
-    "payment_receipts": N_("receipts"),
-    "payments": N_("payments"),
-    "profiles": N_("profiles"),
-    "recovery_codes": N_("recovery codes"),
-    "refresh_sessions": N_("sessions"),
-    "team_members": N_("team members"),
-    "team_preferences": N_("seating wishes"),
-    "telegram_subscriptions": N_("Telegram chats"),
-    "waitlist": N_("waitlist entries"),
-    "webhook_events": N_("webhooks"),
-}
 
 
 @dataclass(frozen=True)
@@ -60,7 +34,7 @@ class Dependents:
     @property
     def word(self) -> str:
         """The table as a sentence names it, in English."""
-        return WORDS.get(self.table, self.table)
+        return integrity.word(self.table)
 
 
 def create_record(model: type[Row], values: Mapping[str, Any], *, actor: User | None) -> Row:
@@ -97,7 +71,7 @@ def delete_record(row: Base, *, actor: User | None) -> None:
     """
     in_the_way = [found.word for found in dependents(row) if found.effect == "RESTRICT"]
     if in_the_way:
-        raise StillUsed(tables=", ".join(in_the_way))
+        raise StillUsed(tables=in_the_way)
     audit.record(actor, "delete", row, before=audit.snapshot(row))
     db.session.delete(row)
     _flush()

@@ -13,6 +13,7 @@ from flask_babel import get_locale, gettext, pgettext
 from console.errors import ConsoleError
 from console.models import User
 from console.states import State
+from console.views.columns import LABELS
 
 #: The facts of a refusal that are words of ours. The others are somebody's: a crew's name is not translated.
 WORDS = frozenset({"field", "fields", "problem", "rule", "tables", "what"})
@@ -118,9 +119,14 @@ def sentence(error: ConsoleError) -> str:
 def _fact(name: str, value: Any) -> Any:
     if isinstance(value, State):
         return state_label(value)
-    if name in WORDS and isinstance(value, str) and value:
-        return gettext(value)
-    return value
+    if name in WORDS and isinstance(value, list):
+        return [_word(part) for part in value]
+    return _word(value) if name in WORDS and isinstance(value, str) and value else value
+
+
+def _word(word: str) -> str:
+    """A column by its label, any other word by its translation."""
+    return str(LABELS[word]) if word in LABELS else gettext(word)
 
 
 def _locale() -> Locale:

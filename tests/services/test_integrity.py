@@ -46,7 +46,7 @@ def test_the_same_place_in_line(session):
         insert(WaitlistEntry, event_id=entry.event_id, user_id=make.user().id, priority=entry.priority),
     )
     assert isinstance(error, errors.DuplicateValue)
-    assert error.facts == {"fields": "event_id, priority"}
+    assert error.facts == {"fields": ["event_id", "priority"]}
 
 
 def test_a_second_place_of_one_type(session):
@@ -76,7 +76,7 @@ def test_a_row_that_points_nowhere_and_one_that_is_pointed_at(session):
     event = make.booking().event_id
     used = refusal(session, sa.delete(Event).where(Event.id == event))
     assert isinstance(used, errors.StillUsed)
-    assert used.facts == {"tables": "bookings"}
+    assert used.facts == {"tables": ["bookings"]}
 
 
 def test_a_value_that_is_missing(session):
@@ -98,7 +98,7 @@ def test_no_value_and_no_sql_is_in_any_sentence(session):
     error = refusal(session, insert(User, username="somebody-private"))
     assert "somebody-private" not in str(error)
     assert "INSERT" not in str(error)
-    assert error.facts == {"fields": "username"}
+    assert error.facts == {"fields": ["username"]}
     text = sa.text("UPDATE event.events SET title = title, price = -1 WHERE id = :id").bindparams(
         id=make.event().id
     )

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from flask_babel import force_locale
 
-from console.errors import CrewFull, InvalidInput, TransitionRefused
+from console.errors import CrewFull, DuplicateValue, InvalidInput, StillUsed, TransitionRefused
 from console.states import BookingStatus, PaymentStatus, UserRole
 from console.views import formats
 from tests import make
@@ -116,3 +116,10 @@ def test_names_in_a_refusal_are_not_translated():
     assert "«Boat»" in said("ru", formats.sentence, CrewFull(crew="«Boat»", capacity=4))
     assert "Cancel" in said("ru", formats.sentence, CrewFull(crew="Cancel", capacity=4))
     assert said("en", formats.sentence, InvalidInput(field="Phone", problem="")) == "Phone: "
+
+
+def test_a_refusal_names_columns_and_tables_by_their_words():
+    taken = said("ru", formats.sentence, DuplicateValue(fields=["booking_id", "crew_type"]))
+    used = said("ru", formats.sentence, StillUsed(tables=["bookings", "crews"]))
+    assert "Бронь" in taken and "booking_id" not in taken
+    assert "брони, экипажи" in used
