@@ -141,9 +141,7 @@ class BookingView(TableView):
         BulkAction(
             "cancel",
             _l("Cancel bookings"),
-            lambda row, actor: bookings.cancel_booking(
-                row.id, actor=actor, reason=gettext("by the organizer")
-            ),
+            lambda row, actor: bookings.cancel_booking(row.id, actor=actor, reason=""),
             work="bookings",
             confirm=_l("Their seats become free, their places in crews too. Each person is told."),
             icon="circle-x",
