@@ -1,7 +1,6 @@
 """The invariants of the domain as SQL: each check selects a line for every row that breaks it.
 
-A check is one statement, so it sees one moment: whatever commits meanwhile is there with all of it or not at
-all. What a job does a little later (a hold that is over, an event that has ended) is no violation.
+A check is one statement, so it sees one moment. What a job does a little later is no violation.
 """
 
 # ruff: noqa: S608 - what is put into these statements are constants of ours
