@@ -162,7 +162,6 @@ def _surely(work: Callable[[], T]) -> T:
         except DBAPIError as error:
             if not error.connection_invalidated or attempt == RECONNECTIONS - 1:
                 raise
-            db.session.rollback()
             time.sleep(0.1 * 2**attempt)
     raise AssertionError("not reached")
 
