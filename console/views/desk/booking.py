@@ -1,6 +1,6 @@
 """One booking of an event: making it, what stands about it, and every step staff can take with it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from console import config, policy
 from console.db import db, transaction
-from console.errors import ConsoleError, InvalidInput
+from console.errors import ConsoleError, EventFull, InvalidInput
 from console.models import (
     Booking,
     BookingLog,
@@ -25,7 +25,8 @@ from console.models import (
     User,
     WaitlistEntry,
 )
-from console.services import accounts, bookings, payments, receipts
+from console.services import accounts, bookings, payments, previews, rebooking, receipts
+from console.services.previews import Preview
 from console.states import (
     ACTIVE_BOOKING,
     BookingPaymentStatus,
@@ -35,13 +36,15 @@ from console.states import (
 )
 from console.views import search
 from console.views.base import Answer
+from console.views.desk import consequences
 from console.views.desk.activity import in_words
-from console.views.desk.base import DeskView, done, typed, typed_id, typed_money, typed_number
+from console.views.desk.base import DeskView, asked_id, done, typed, typed_id, typed_money, typed_number
 from console.views.desk.event import event_tabs
-from console.views.desk.queries import seats_of, with_person
+from console.views.desk.queries import seats_of
 from console.views.formats import money, person, sentence
 
 PEOPLE_OFFERED = 20
+EVENTS_OFFERED = 100
 
 
 class BookingView(DeskView):
@@ -53,6 +56,8 @@ class BookingView(DeskView):
     @expose("/<uuid:booking_id>")
     def index(self, event_id: UUID, booking_id: UUID) -> str:
         booking = self._booking(event_id, booking_id)
+        may = self._choices(booking)
+        looks = _previews(booking, may)
         return self.render(
             "desk/booking.html",
             booking=booking,
@@ -60,9 +65,10 @@ class BookingView(DeskView):
             payments=_payments(booking),
             places=_places(booking),
             logs=_logs(booking) if policy.allowed(self.user, "event.booking_logs", "r") else [],
-            next_in_line=_next_in_line(booking.event),
             in_words=in_words,
-            may=self._choices(booking),
+            may=may,
+            says={step: _said(look, booking, booking.event) for step, look in looks.items()},
+            refused={step for step, look in looks.items() if look.refusal is not None},
             hold_minutes=config.current().booking_hold_minutes,
         )
 
@@ -76,6 +82,8 @@ class BookingView(DeskView):
             "extend": organizes and booking.status is BookingStatus.PENDING,
             "cancel": organizes and may_move(booking.status, BookingStatus.CANCELLED),
             "no_show": organizes and may_move(booking.status, BookingStatus.NO_SHOW),
+            "move": organizes and active,
+            "reinstate": organizes and booking.status is BookingStatus.EXPIRED,
             "proof": policy.may(self.user, "proofs") and active and unpaid,
             "cash": policy.may(self.user, "money")
             and active
@@ -103,6 +111,7 @@ class BookingView(DeskView):
             waiting=_waiting(event),
             tabs=event_tabs(event, actor, "event"),
             is_open=event.status is EventStatus.PUBLISHED,
+            may_grow=policy.may(actor, "events"),
             hold_minutes=config.current().booking_hold_minutes,
             refusal=refusal,
             chosen=chosen,
@@ -113,7 +122,12 @@ class BookingView(DeskView):
         event_id = event.id
         with transaction():
             someone = self._someone(actor)
-            made = bookings.book_or_wait(event_id, user_id=someone.id, actor=actor)
+            made = bookings.book_or_wait(
+                event_id,
+                user_id=someone.id,
+                actor=actor,
+                over_capacity_reason=typed("reason", _("Reason"), required=False),
+            )
             name = person(someone)
             place = _place_in_line(made) if isinstance(made, WaitlistEntry) else 0
         if place:
@@ -203,6 +217,64 @@ class BookingView(DeskView):
             bookings.mark_no_show(booking.id, actor=actor)
         return done(_("Noted as a no-show."), self.back())
 
+    @expose("/<uuid:booking_id>/reinstate", methods=("POST",))
+    def reinstate(self, event_id: UUID, booking_id: UUID) -> Response:
+        actor = self.need("bookings")
+        booking = self._booking(event_id, booking_id)
+        with transaction():
+            made = rebooking.reinstate_booking(booking.id, actor=actor)
+            address = self.get_url(".index", event_id=event_id, booking_id=made.id)
+        return done(_("The booking is back; the person is being told."), address)
+
+    @expose("/<uuid:booking_id>/move", methods=("GET", "POST"))
+    def move(self, event_id: UUID, booking_id: UUID) -> Answer:
+        """Choosing the event, then seeing what would happen, then doing it."""
+        actor = self.need("bookings")
+        booking = self._booking(event_id, booking_id)
+        if request.method == "POST":
+            return self._move(booking, actor)
+        to_event_id = asked_id("to")
+        target = self.found(Event, to_event_id) if to_event_id else None
+        if target is not None and target.organizer_id != booking.event.organizer_id:
+            abort(404)
+        preview = previews.move_booking(booking, target) if target is not None else None
+        grows = preview is not None and isinstance(preview.refusal, EventFull) and policy.may(actor, "events")
+        if grows and target is not None:
+            preview = previews.move_booking(booking, target, over_capacity=True)
+        return self.render(
+            "desk/move.html",
+            booking=booking,
+            event=booking.event,
+            events=self._other_events(booking.event),
+            target=target,
+            grows=grows,
+            is_possible=preview is not None and preview.refusal is None,
+            says=_said(preview, booking, target) if preview is not None and target is not None else [],
+        )
+
+    def _move(self, booking: Booking, actor: User) -> Response:
+        target = policy.find(self.user, Event, typed_id("to"))
+        if target is None:
+            raise InvalidInput(field=_("Event"), problem=_("choose one from the list."))
+        reason = typed("reason", _("Reason"), required=False)
+        title = target.title
+        with transaction():
+            made = rebooking.move_booking(
+                booking.id, to_event_id=target.id, actor=actor, over_capacity_reason=reason
+            )
+            address = self.get_url(".index", event_id=target.id, booking_id=made.id)
+        return done(_("The booking has moved to “%(title)s”.", title=title), address)
+
+    def _other_events(self, event: Event) -> Sequence[Event]:
+        """Where a booking of this event can go."""
+        query = policy.visible(self.user, Event).where(
+            Event.organizer_id == event.organizer_id,
+            Event.id != event.id,
+            Event.status == EventStatus.PUBLISHED,
+            Event.date_start > sa.func.now(),
+        )
+        return db.session.scalars(query.order_by(Event.date_start, Event.id).limit(EVENTS_OFFERED)).all()
+
     @expose("/<uuid:booking_id>/proof", methods=("POST",))
     def proof(self, event_id: UUID, booking_id: UUID) -> Response:
         actor = self.need("proofs")
@@ -273,15 +345,21 @@ def _logs(booking: Booking) -> Any:
     ).all()
 
 
-def _next_in_line(event: Event) -> WaitlistEntry | None:
-    """Who stands first on the waitlist without an offer: the seat of a cancellation is likely theirs."""
-    return db.session.scalar(
-        sa.select(WaitlistEntry)
-        .where(WaitlistEntry.event_id == event.id, WaitlistEntry.notified_at.is_(None))
-        .options(with_person(WaitlistEntry.user))
-        .order_by(WaitlistEntry.priority)
-        .limit(1)
-    )
+def _previews(booking: Booking, may: dict[str, bool]) -> dict[str, Preview]:
+    """What each step of `may` would do."""
+    minutes = max(round(config.current().booking_hold_minutes), 1)
+    ways: dict[str, Callable[[], Preview]] = {
+        "confirm": lambda: previews.confirm_booking(booking),
+        "extend": lambda: previews.extend_hold(booking, minutes=minutes),
+        "cancel": lambda: previews.cancel_booking(booking),
+        "no_show": lambda: previews.mark_no_show(booking),
+        "reinstate": lambda: previews.reinstate_booking(booking),
+    }
+    return {step: look() for step, look in ways.items() if may[step]}
+
+
+def _said(preview: Preview, booking: Booking, event: Event) -> list[str]:
+    return consequences.in_words(preview, name=person(booking.user), zone=event.timezone)
 
 
 def _waiting(event: Event) -> int:

@@ -15,15 +15,17 @@ from werkzeug.wrappers import Response
 from console import policy
 from console.db import db, transaction
 from console.models import Booking, Crew, CrewAssignment, Event, Organizer, User, WaitlistEntry
-from console.services import events
+from console.services import events, previews
 from console.states import (
     ACTIVE_BOOKING,
     BookingPaymentStatus,
     BookingStatus,
     EventStatus,
     State,
+    may_move,
 )
 from console.views import search
+from console.views.desk import consequences
 from console.views.desk.activity import steps_of_event
 from console.views.desk.base import DeskView, done, typed, typed_number
 from console.views.desk.queries import page, seats_of, with_person
@@ -113,6 +115,7 @@ class EventView(DeskView):
             waitlist=_waitlist_head(event) if is_organizer else [],
             crews=_crews(event) if is_organizer else [],
             steps=steps_of_event(self.user, event),
+            says=_consequences(event) if is_organizer else {},
             may_edit=policy.allowed(self.user, "event.events", policy.Action.UPDATE),
         )
 
@@ -178,6 +181,17 @@ def event_tabs(event: Event, user: User, active: str) -> list[dict[str, Any]]:
         }
         for name, label, endpoint, count in pages
     ]
+
+
+def _consequences(event: Event) -> dict[str, list[str]]:
+    """What each step with the event would do, in sentences."""
+    more = previews.change_capacity(event, capacity=event.capacity + 1)
+    said = {"capacity": consequences.of_capacity(more)}
+    if may_move(event.status, EventStatus.PUBLISHED):
+        said["publish"] = consequences.of_publishing(previews.publish_event(event))
+    if may_move(event.status, EventStatus.CANCELLED):
+        said["cancel"] = consequences.of_cancelled_event(previews.cancel_event(event))
+    return said
 
 
 def _chosen(query: sa.Select[Any], show: str, after: str) -> sa.Select[Any]:

@@ -1,0 +1,228 @@
+"""What a step would do if it were taken now: for the sentence beside its button. Only reads, without locks.
+
+The step decides anew under its locks; between the look and the step others may change what is said here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from console import errors
+from console.db import db, now
+from console.errors import ConsoleError
+from console.models import Booking, CrewAssignment, Event, User, WaitlistEntry
+from console.services import outbox, seats, waitlist
+from console.services.rebooking import GOES_ALONG
+from console.states import (
+    ACTIVE_BOOKING,
+    BookingPaymentStatus,
+    BookingStatus,
+    EventStatus,
+    State,
+    may_move,
+)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The consequences of a step, in numbers. Money is in the currency of the bookings."""
+
+    #: Why the step cannot be taken; then nothing else is said.
+    refusal: ConsoleError | None = None
+    #: Seats that become free, that are taken from the free ones, and that the event has more of.
+    seats_freed: int = 0
+    seats_taken: int = 0
+    seats_added: int = 0
+    bookings_ended: int = 0
+    #: Places in crews that are lost.
+    places_lost: int = 0
+    #: How much of what was received is to be given back, and of how many bookings.
+    refund: Decimal = Decimal(0)
+    refunds: int = 0
+    #: What the person has to pay afterwards, and until when the seat is held for it.
+    due: Decimal = Decimal(0)
+    held_until: datetime | None = None
+    #: Money received, or in review, that goes along to another event.
+    carried: Decimal = Decimal(0)
+    people_told: int = 0
+    #: People who wait, who gets a seat next, and how many are offered one at the next look.
+    waiting: int = 0
+    next_in_line: User | None = None
+    offers: int = 0
+
+
+def cancel_booking(booking: Booking) -> Preview:
+    if not may_move(booking.status, BookingStatus.CANCELLED):
+        return _no_move(booking, BookingStatus.CANCELLED)
+    paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    return Preview(
+        seats_freed=1,
+        bookings_ended=1,
+        places_lost=_places(CrewAssignment.booking_id == booking.id),
+        refund=booking.amount if paid else Decimal(0),
+        refunds=int(paid),
+        people_told=1,
+        **_line(booking.event, 1),
+    )
+
+
+def confirm_booking(booking: Booking) -> Preview:
+    if booking.status is not BookingStatus.PENDING:
+        return _no_move(booking, BookingStatus.CONFIRMED)
+    paid = booking.payment_status in (BookingPaymentStatus.SUCCEEDED, BookingPaymentStatus.NOT_REQUIRED)
+    return Preview(due=Decimal(0) if paid else booking.amount, people_told=1)
+
+
+def extend_hold(booking: Booking, *, minutes: float) -> Preview:
+    if booking.status is not BookingStatus.PENDING or booking.expires_at is None:
+        over = booking.status is BookingStatus.EXPIRED
+        return Preview(refusal=errors.HoldOver()) if over else _no_move(booking, BookingStatus.PENDING)
+    return Preview(due=booking.amount, held_until=max(booking.expires_at, now()) + timedelta(minutes=minutes))
+
+
+def mark_no_show(booking: Booking) -> Preview:
+    if not may_move(booking.status, BookingStatus.NO_SHOW):
+        return _no_move(booking, BookingStatus.NO_SHOW)
+    return Preview()
+
+
+def reinstate_booking(booking: Booking) -> Preview:
+    if booking.status is not BookingStatus.EXPIRED:
+        return _no_move(booking, BookingStatus.CONFIRMED)
+    if booking.payment_status is BookingPaymentStatus.SUBMITTED:
+        refusal: ConsoleError | None = errors.TransitionRefused(
+            current=booking.payment_status, wanted=BookingPaymentStatus.PENDING
+        )
+    else:
+        refusal = _no_seat(booking.event, booking)
+    if refusal is not None:
+        return Preview(refusal=refusal)
+    paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    return Preview(
+        seats_taken=1,
+        due=Decimal(0) if paid else booking.amount,
+        held_until=None if paid or not booking.amount else now() + seats.hold_window(),
+        people_told=1,
+    )
+
+
+def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False) -> Preview:
+    """`over_capacity`: with a reason to give a full event one seat more."""
+    if booking.status not in ACTIVE_BOOKING:
+        return _no_move(booking, BookingStatus.CANCELLED)
+    refusal = _no_seat(target, booking)
+    grows = over_capacity and isinstance(refusal, errors.EventFull)
+    if refusal is not None and not grows:
+        return Preview(refusal=refusal)
+    goes_along = booking.payment_status in GOES_ALONG
+    paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    due = Decimal(0) if goes_along else target.price
+    waits = due > 0 and booking.status is BookingStatus.PENDING and booking.expires_at is not None
+    return Preview(
+        seats_freed=1,
+        seats_taken=int(not grows),
+        seats_added=int(grows),
+        places_lost=_places(CrewAssignment.booking_id == booking.id),
+        carried=booking.amount if paid or goes_along else Decimal(0),
+        due=due,
+        held_until=max(booking.expires_at or now(), now() + seats.hold_window()) if waits else None,
+        people_told=1,
+        **_line(booking.event, 1),
+    )
+
+
+def cancel_event(event: Event) -> Preview:
+    if not may_move(event.status, EventStatus.CANCELLED):
+        return _no_move(event, EventStatus.CANCELLED)
+    paid = Booking.payment_status == BookingPaymentStatus.SUCCEEDED
+    ended = db.session.execute(
+        sa.select(
+            sa.func.count().label("bookings"),
+            sa.func.count().filter(paid).label("refunds"),
+            sa.func.coalesce(sa.func.sum(Booking.amount).filter(paid), 0).label("refund"),
+        ).where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
+    ).one()
+    waiting = _waiting(event)
+    of_event = sa.select(Booking.id).where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
+    return Preview(
+        bookings_ended=ended.bookings,
+        places_lost=_places(CrewAssignment.booking_id.in_(of_event)),
+        refund=ended.refund,
+        refunds=ended.refunds,
+        people_told=ended.bookings + waiting,
+        waiting=waiting,
+    )
+
+
+def change_capacity(event: Event, *, capacity: int) -> Preview:
+    held = event.capacity - event.available
+    if capacity < held:
+        return Preview(refusal=errors.CapacityHeld(held=held))
+    more = capacity - event.capacity
+    return Preview(seats_added=more, **_line(event, more))
+
+
+def publish_event(event: Event) -> Preview:
+    if not may_move(event.status, EventStatus.PUBLISHED):
+        return _no_move(event, EventStatus.PUBLISHED)
+    return Preview(seats_added=event.available, waiting=_waiting(event))
+
+
+def _no_move(row: Any, to: State) -> Preview:
+    return Preview(refusal=errors.TransitionRefused(current=row.status, wanted=to))
+
+
+def _no_seat(event: Event, booking: Booking) -> ConsoleError | None:
+    """Why the person of a booking cannot have a seat on this event, if they cannot."""
+    try:
+        seats.check_open(event)
+    except (errors.EventNotOpen, errors.EventOver) as error:
+        return error
+    if seats.has_active_booking(event.id, booking.user_id):
+        return errors.AlreadyBooked()
+    own_offer = sa.exists().where(
+        WaitlistEntry.event_id == event.id,
+        WaitlistEntry.user_id == booking.user_id,
+        WaitlistEntry.notified_at.is_not(None),
+    )
+    if event.available < 1 and not db.session.scalar(sa.select(own_offer)):
+        return errors.EventFull()
+    return None
+
+
+def _places(which: sa.ColumnElement[bool]) -> int:
+    return db.session.scalars(sa.select(sa.func.count()).select_from(CrewAssignment).where(which)).one()
+
+
+def _waiting(event: Event) -> int:
+    query = sa.select(sa.func.count()).select_from(WaitlistEntry).where(WaitlistEntry.event_id == event.id)
+    return db.session.scalars(query).one()
+
+
+def _line(event: Event, more_seats: int) -> dict[str, Any]:
+    """What the waitlist makes of this many seats more: who is next, and how many are offered one."""
+    waiting = _waiting(event)
+    free = event.available + more_seats
+    if not waiting or free < 1 or not _offers_by_itself(event):
+        return {"waiting": waiting}
+    in_line = db.session.execute(NEXT, {"event_id": event.id, "seats": free, **outbox.channels()}).scalars()
+    users = list(in_line)
+    first = db.session.get(User, users[0]) if users else None
+    return {"waiting": waiting, "next_in_line": first, "offers": len(users)}
+
+
+def _offers_by_itself(event: Event) -> bool:
+    """Whether the job offers the free seats of an event, or leaves it to staff."""
+    in_time = event.date_start > now() + waitlist.offer_window()
+    return event.status is EventStatus.PUBLISHED and event.auto_offers and in_time
+
+
+#: Whom the next look at the waitlist would offer seats, in order.
+NEXT = sa.text(
+    "SELECT w.user_id FROM event.waitlist w WHERE w.event_id = :event_id AND "  # noqa: S608 - a constant
+    + waitlist.NEXT_IN_LINE
+    + " ORDER BY w.priority LIMIT :seats"
+)
