@@ -252,6 +252,33 @@ def test_holds_and_offers_end_in_the_future(demo_data):
     assert (going > 10, over) == (True, 0)
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("event.bookings", "updated_at"),
+        ("event.booking_logs", "created_at"),
+        ("payment.payments", "updated_at"),
+        ("payment.payment_receipts", "updated_at"),
+        ("payment.webhook_events", "created_at"),
+        ("notification.outbox", "created_at"),
+        ('"user".audit_log', "created_at"),
+        ('"user".refresh_sessions', "last_seen_at"),
+    ],
+)
+def test_nothing_has_happened_that_is_still_to_come(demo_data, table, column):
+    assert db.session.scalar(sa.text(f"SELECT count(*) FROM {table} WHERE {column} > now()")) == 0
+
+
+def test_what_was_paid_is_given_back_within_days_or_waits_no_longer(demo_data):
+    owed = sa.text(
+        "SELECT count(*), max(now() - updated_at) < interval '10 days' FROM event.bookings"
+        " WHERE status IN ('CANCELLED', 'EXPIRED') AND payment_status = 'SUCCEEDED'"
+    )
+    count, is_recent = db.session.execute(owed).one()
+    assert 1 <= count <= 12
+    assert is_recent
+
+
 def test_something_happens_today_and_a_full_event_has_a_queue_with_an_offer(demo_data):
     today = sa.select(sa.func.count()).where(
         Event.status == EventStatus.PUBLISHED,

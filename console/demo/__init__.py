@@ -70,6 +70,8 @@ def load(
         for connection in connections:
             connection.execute("SET statement_timeout = 0")
             connection.execute("SET timezone = 'UTC'")
+            # Triggers see a whole batch at once: it should not go over the disk.
+            connection.execute("SET work_mem = '64MB'")
             connection.commit()
         told = _write(connections, bookings, seed, base=base, now=max(at, base), report=report)
         connections[0].execute("ANALYZE")

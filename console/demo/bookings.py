@@ -7,7 +7,7 @@ from uuid import UUID
 
 from console.demo.people import People
 from console.demo.rows import DAY, HOUR, MINUTE, NULL, Sink, stamp, uuid_hex
-from console.demo.stories import CALLED_OFF, ENDED, KEEP, LEFT, STARTED, Story
+from console.demo.stories import CALLED_OFF, ENDED, KEEP, LEFT, LEFT_LATELY, STARTED, Story
 from console.demo.trips import Trip
 from console.services.outbox import NOWHERE
 
@@ -134,6 +134,8 @@ class Teller:
             return trip.start + 2 * HOUR + int(HOUR * self.rng.random())
         if after is CALLED_OFF:
             return trip.called_off + int(5 * MINUTE * self.rng.random())
+        if after is LEFT_LATELY:
+            return max(last + MINUTE, self.base - int(3 * DAY * self.rng.random()))
         assert after is LEFT
         latest = min(trip.start - 6 * HOUR, self.base - 3 * DAY)
         return last + max(MINUTE, int((latest - last) * self.rng.random()))

@@ -21,6 +21,10 @@ from console.demo.trips import Trip
 
 #: Proofs waiting for a review are this old, in minutes.
 WAITING_MINUTES = (4, 13, 26, 48, 85, 140, 230, 330, 465, 640, 905, 1190, 1500, 1800)
+#: Ways to a confirmed booking that take less than two hours.
+QUICK_ENOUGH = (*QUICK_WAYS, "free")
+#: The share of the bookings of coming events that were made within the last day.
+FRESH = 0.05
 FACE_COLORS = ("#0f766e", "#1d4ed8", "#7c3aed", "#b45309", "#be123c", "#475569")
 #: Beyond this many events of the pattern, none whose proofs would still be kept takes transfers: a file each.
 TRIPS_WITH_FILES = 12
@@ -142,7 +146,7 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
         seated = []
         for kind in Trip.KINDS:
             for _ in range(getattr(trip, kind)):
-                fresh = kind == "stays" and trip.start > now and rng.random() < 0.3
+                fresh = kind == "stays" and trip.start > now and rng.random() < FRESH
                 way = rng.choices(ways, weights)[0] if not fresh else rng.choice(QUICK_WAYS[:2])
                 story, made = clock.begin(trip, kind, way if trip.price else "free", fresh)
                 person = next(crowd)
@@ -183,42 +187,43 @@ class Clock:
 
     def begin(self, trip: Trip, kind: str, way: str, fresh: bool) -> tuple[Story, int]:
         """The story of a booking of this kind, and its first moment. `fresh`: made within the last day."""
-        rng, minutes_ago = self.rng, 0
+        rng = self.rng
         if kind == "review":
             age = next(self.ages)
             story = stories.IN_REVIEW if age < 24 * 60 else stories.IN_LONG_REVIEW
             return story, self.now - age * MINUTE - stories.SENT_AFTER
         if kind == "rejected":
-            minutes_ago = rng.randrange(29, 44)
-            return stories.REFUSED, self.now - minutes_ago * MINUTE
+            return stories.REFUSED, self.now - rng.randrange(29, 44) * MINUTE
         if kind == "pending":
             story = rng.choice((stories.HELD, stories.HELD_CARD, stories.HELD_LONGER))
             minutes_ago = rng.randrange(1, 18) if story is not stories.HELD_LONGER else rng.randrange(20, 600)
             return story, self.now - minutes_ago * MINUTE
+        if kind == "no_seat":
+            return stories.NO_SEAT, self.base - rng.randrange(2, 140) * HOUR
         story = self._ending(trip, kind, way)
         if fresh:
             return story, self.now - rng.randrange(20, 20 * 60) * MINUTE
         limit = trip.called_off or min(trip.start, self.base)
         # The slowest story of a booking that stays takes two days, of one that leaves nearly five.
-        limit -= 5 * DAY if kind == "cancelled" and not trip.called_off else 2 * DAY
-        return story, trip.opened + int((limit - trip.opened) * rng.random() ** 0.8)
+        if kind == "cancelled" and not trip.called_off:
+            limit -= 5 * DAY
+        else:
+            limit -= 2 * HOUR if way in QUICK_ENOUGH else 2 * DAY
+        return story, trip.opened + int((limit - trip.opened) * rng.random() ** 0.7)
 
     def _ending(self, trip: Trip, kind: str, way: str) -> Story:
         endings, dice = ENDINGS[way], self.rng.random()
-        # What was paid is given back sooner or later.
-        is_recent = trip.end > self.base - 20 * DAY
+        # What was paid for an event that is over has been given back.
         if kind == "expired":
             return (stories.LAPSED, stories.LAPSED_CARD, stories.DECLINED)[int(dice * 2.5)]
-        if kind == "no_seat":
-            return stories.NO_SEAT
         if kind == "stays" and trip.status == "COMPLETED":
             kind = "completed"
         elif kind == "cancelled" and trip.called_off:
-            kind = "called_off_owed" if dice < 0.3 and is_recent else "called_off"
+            kind = "called_off_owed" if dice < 0.3 and trip.end > self.base else "called_off"
         elif kind == "cancelled":
             if way != "free" and dice < 0.4:
                 return stories.UNPAID
-            kind = "owed" if dice > 0.85 and is_recent else "refunded"
+            kind = "owed" if dice > 0.85 and trip.start > self.base else "refunded"
         return endings[kind]
 
 

@@ -24,6 +24,8 @@ BANKS = (
     ("Aurora Bank", "#5b2a86"),
 )
 MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря".split()
+#: Which of the proofs in review is over another amount, and which is the picture of the one before it.
+OTHER_AMOUNT, SAME_PICTURE = 4, 9
 MOSCOW_SECONDS = 3 * 3600
 #: Colour, pixels high, weight.
 Ink = tuple[str, int, int]
@@ -62,12 +64,13 @@ class Pictures:
         """Draws the slip of every proof and adds the receipt. A few do not fit, for the reviewers to find."""
         receipts = self.sink.lines["payment.payment_receipts"]
         last: Picture | None = None
-        for number, proof in enumerate(proofs):
-            # Of those in review, one asks for another amount and one is a picture already used.
-            waits = proof.decision is None
-            amount = proof.amount - 1000 if waits and number % 9 == 4 else proof.amount
-            again = last if waits and number % 13 == 6 else None
-            last = again or self._slip(proof, amount)
+        waiting = 0
+        for proof in proofs:
+            place = 0
+            if proof.decision is None:
+                place = waiting = waiting + 1
+            if last is None or place != SAME_PICTURE:
+                last = self._slip(proof, proof.amount - 1000 if place == OTHER_AMOUNT else proof.amount)
             expires = stamp(proof.trip.end + PROOF_DAYS * DAY)
             self.store(
                 "PAYMENT_RECEIPT",

@@ -7,8 +7,9 @@ from console.demo.rows import DAY, HOUR, MINUTE
 
 Who = Literal["person", "staff", "finance"] | None
 
-#: Instead of a gap in seconds: after the event's end, after its start, some time before it, with its cancellation.
-ENDED, STARTED, LEFT, CALLED_OFF = (-1, 0), (-2, 0), (-3, 0), (-4, 0)
+#: Instead of a gap in seconds: after the event's end, after its start, some time before it, in the last days,
+#: with its cancellation.
+ENDED, STARTED, LEFT, LEFT_LATELY, CALLED_OFF = (-1, 0), (-2, 0), (-3, 0), (-4, 0), (-5, 0)
 #: What a step does to the hold: leaves it, ends it, or sets it to as many seconds from then.
 KEEP, NONE, WINDOW, REVIEW_WINDOW = -1, 0, 30 * MINUTE, DAY
 
@@ -100,7 +101,7 @@ def _endings(way: str) -> dict[str, Story]:
         "completed": Story(*confirmed, COMPLETE, method=method, payment=paid),
         "no_show": Story(*confirmed, MISS, method=method, payment=paid),
         "refunded": Story(*confirmed, LEAVE, *refund, method=method, payment=given_back),
-        "owed": Story(*confirmed, LEAVE, method=method, payment=paid),
+        "owed": Story(*confirmed, replace(LEAVE, after=LEFT_LATELY), method=method, payment=paid),
         "called_off": Story(*confirmed, CALL_OFF, *refund, method=method, payment=given_back),
         "called_off_owed": Story(*confirmed, CALL_OFF, method=method, payment=paid),
     }

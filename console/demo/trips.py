@@ -124,7 +124,7 @@ def curated() -> list[Trip]:
         Trip("altai-raft", "rafting", "Сплав по Катуни: Аргутское кольцо", "chemal", -45, 9, 80, 28500, 18,
              stays=14, no_show=1, expired=2, cancelled=2, status="COMPLETED"),
         Trip("karelia-paddles", "kayak", "Шхеры Ладоги на каяках", "ladoga", -30, 10, 32, 9800, 16,
-             stays=11, no_show=1, expired=2, cancelled=1, no_seat=1, status="COMPLETED"),
+             stays=11, no_show=1, expired=3, cancelled=1, status="COMPLETED"),
         Trip("kayak-north", "kayak", "White Sea: belugas and silence", "kandalaksha", -12, 9, 56, 34000, 8,
              stays=7, expired=1, cancelled=1, status="COMPLETED"),
         Trip("baikal-trails", "hike", "Большая Байкальская тропа: Листвянка — Большие Коты", "listvyanka", -8, 8, 10, 0, 24,
