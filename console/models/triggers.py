@@ -1,4 +1,5 @@
-"""What the database enforces by trigger: logs that only grow, seats that exist, places that end in time.
+"""What the database does by trigger: logs that only grow, seats that exist, places that end in time, and
+the word that an event has changed, for the pages that show it.
 
 Each entry is plain SQL with schema-qualified names. A refusal carries a constraint name, so that it is
 translated like any other violated constraint.
@@ -113,7 +114,62 @@ END $$
 """,
 )
 
-FUNCTIONS = (APPEND_ONLY, PLACE_CHECK, CREW_CHANGE, FREE_PLACES)
+#: Tells `console/changes.py`, and through it the pages, which events a statement changed.
+_TELL = """
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    told text[];
+BEGIN
+    -- Once per event, however many rows; a change of very many events is told as one of any.
+    SELECT array_agg(c.told) INTO told FROM (SELECT DISTINCT {told} LIMIT 101) c;
+    IF cardinality(told) > 100 THEN
+        told := ARRAY['*'];
+    END IF;
+    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' ' || t) FROM unnest(told) t;
+    RETURN NULL;
+END $$
+"""
+
+TELL_EVENT = Function(
+    "event.tell_event", _TELL.format(name="event.tell_event", told="id::text AS told FROM changed")
+)
+TELL_OF_EVENT = Function(
+    "event.tell_of_event",
+    _TELL.format(name="event.tell_of_event", told="event_id::text AS told FROM changed"),
+)
+TELL_OF_CREW = Function(
+    "crew.tell_of_crew",
+    _TELL.format(
+        name="crew.tell_of_crew",
+        told="w.event_id::text AS told FROM changed a JOIN crew.crews w ON w.id = a.crew_id",
+    ),
+)
+
+FUNCTIONS = (APPEND_ONLY, PLACE_CHECK, CREW_CHANGE, FREE_PLACES, TELL_EVENT, TELL_OF_EVENT, TELL_OF_CREW)
+
+#: The tables whose changes pages see by themselves, and who tells of them.
+_TOLD = (
+    ("event.events", "event.tell_event"),
+    ("event.bookings", "event.tell_of_event"),
+    ("event.waitlist", "event.tell_of_event"),
+    ("crew.crews", "event.tell_of_event"),
+    ("crew.crew_assignments", "crew.tell_of_crew"),
+)
+
+
+def _telling(table: str, function: str) -> tuple[Trigger, ...]:
+    """A trigger for each kind of change: PostgreSQL gives the changed rows to triggers of one kind only."""
+    name = table.partition(".")[2]
+    return tuple(
+        Trigger(
+            f"{name}_tell_{change.lower()}",
+            table,
+            f"CREATE TRIGGER {name}_tell_{change.lower()} AFTER {change} ON {table}"
+            f" REFERENCING {rows} TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+        )
+        for change, rows in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD"))
+    )
+
 
 TRIGGERS = (
     Trigger(
@@ -148,4 +204,5 @@ TRIGGERS = (
         "CREATE TRIGGER bookings_free_places AFTER UPDATE ON event.bookings"
         " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION event.free_places()",
     ),
+    *(trigger for table, function in _TOLD for trigger in _telling(table, function)),
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import sqlalchemy as sa
 
 from console.db import SCHEMAS, Base, db
-from console.models.triggers import FUNCTIONS, TRIGGERS
+from console.models.triggers import FUNCTIONS, TRIGGERS, Function, Trigger
 
 #: Our schemas, as they are called while they are only expected.
 SHADOW = {schema: f"crewdeck_expected_{schema}" for schema in SCHEMAS}
@@ -112,7 +112,8 @@ def _build_expected(connection: sa.Connection) -> None:
         connection.execute(sa.schema.CreateSchema(shadow))
     translated = connection.execution_options(schema_translate_map=dict(SHADOW))
     Base.metadata.create_all(translated, checkfirst=False)
-    for definition in (*FUNCTIONS, *TRIGGERS):
+    definitions: tuple[Function | Trigger, ...] = (*FUNCTIONS, *TRIGGERS)
+    for definition in definitions:
         connection.exec_driver_sql(_in_shadow(definition.sql).replace("%", "%%"))
 
 

@@ -61,7 +61,7 @@ def load_staff() -> None:
     if jti is None:
         return
     visit = accounts.session_user(jti)
-    if visit is not None and visit.is_due:
+    if visit is not None and visit.is_due and not _by_itself():
         with transaction():
             accounts.mark_seen(visit.session.id)
         # The commit forgot what was read.
@@ -70,6 +70,12 @@ def load_staff() -> None:
         g.staff, g.session_row = visit.user, visit.session
         # Kept apart: an error page must know it without asking the database.
         g.language = visit.user.profile.language if visit.user.profile else None
+
+
+def _by_itself() -> bool:
+    """Whether the page asks, and not a person: a page left open must not keep its session alive."""
+    asks = request.headers
+    return asks.get("X-Requested-With") == "live" or "text/event-stream" in asks.get("Accept", "")
 
 
 def require_staff() -> None:

@@ -8,6 +8,7 @@ export function initLists(enhance) {
   initPanel(enhance);
   if (!table) return;
   const rows = [...table.tBodies[0].rows];
+  document.addEventListener("live", () => rows.splice(0, rows.length, ...table.tBodies[0].rows));
   initTicks(table, rows);
   initRows(table, rows);
 }

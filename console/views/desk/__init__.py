@@ -7,6 +7,7 @@ from flask import Flask
 from flask_admin import Admin
 
 from console import policy
+from console.views.desk import live
 from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
 from console.views.desk.jobs import JobsView, scheduler_silence
@@ -29,7 +30,9 @@ def init_app(admin: Admin) -> None:
     admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))
     admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
     admin.add_view(JobsView("Jobs", "desk_jobs", "/desk/jobs"))
+    admin.add_view(live.ChangesView("Changes", "desk_changes", f"{event}/changes"))
     app: Flask = admin.app
+    live.init_app(app)
     app.context_processor(_scheduler)
 
 

@@ -57,6 +57,7 @@ class SeatingView(DeskView):
         unplaced = _unplaced(event, kind)
         return self.render(
             "desk/seating.html",
+            live=True,
             event=event,
             tabs=event_tabs(event, self.user, "seating"),
             kind=kind,

@@ -42,6 +42,7 @@ class WaitlistView(DeskView):
         offers = [entry for entry in entries if entry.notified_at is not None]
         return self.render(
             "desk/waitlist.html",
+            live=True,
             event=event,
             seats=seats_of([event])[event.id],
             tabs=event_tabs(event, self.user, "waitlist"),

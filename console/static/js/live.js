@@ -1,0 +1,146 @@
+// A page that follows: when others change its event it fetches itself and takes over what is new, around what
+// the reader is doing. Without a stream (too many, or a proxy that cuts them) it looks every few seconds.
+import { initTimes } from "./times.js";
+
+const POLL_MS = 15_000;
+const GATHER_MS = 150; // a step changes several tables: one look for all of them
+const body = document.body;
+const source = body.dataset.live;
+const words = JSON.parse(body.dataset.liveWords ?? "{}");
+const news = document.createElement("p");
+
+let changed = new Set();
+let gathering = 0;
+let looking = false;
+let leaving = false;
+let holds = 0;
+
+// While somebody drags, the page stays as it is: call the answer when it is over.
+export function hold() {
+  holds += 1;
+  let over = false;
+  return () => {
+    if (over) return;
+    over = true;
+    holds -= 1;
+    if (changed.size) gather();
+  };
+}
+
+function gather(tables = []) {
+  tables.forEach((table) => changed.add(table));
+  clearTimeout(gathering);
+  gathering = setTimeout(look, GATHER_MS);
+}
+
+async function look() {
+  if (leaving || holds || looking || document.hidden || document.querySelector("dialog[open]:not([data-keys])")) return;
+  const tables = changed;
+  changed = new Set();
+  looking = true;
+  try {
+    const answer = await fetch(location.href, { headers: { "X-Requested-With": "live" }, redirect: "manual" });
+    if (leaving) return;
+    if (answer.status === 0 || answer.status === 401 || answer.status === 404) { stop(); return; }
+    if (!answer.ok) return;
+    const text = await answer.text();
+    if (leaving) return;
+    if (holds) { tables.forEach((table) => changed.add(table)); return; }
+    takeOver(new DOMParser().parseFromString(text, "text/html"), tables);
+  } catch { /* away for a moment: the next change or look brings it */
+  } finally {
+    looking = false;
+    if (changed.size && !holds) gather();
+  }
+}
+
+const seen = (node) => node.textContent.replace(/\s+/g, " ");
+
+function takeOver(page, tables) {
+  const here = document.getElementById("content");
+  const there = page.getElementById("content");
+  if (!there) return;
+  // Relative times and countdowns are the script's own, and no news.
+  const without = (root) => { const copy = root.cloneNode(true); copy.querySelectorAll("time, script").forEach((node) => node.remove()); return seen(copy); };
+  const before = without(here);
+  const focused = document.activeElement;
+  const place = [scrollX, scrollY];
+  window.Idiomorph.morph(here, there.innerHTML, { morphStyle: "innerHTML", ignoreActiveValue: true, restoreFocus: true, callbacks: { beforeNodeMorphed: keepsWorkedOn, beforeAttributeUpdated: keepsState, beforeNodeRemoved: keepsOpen } });
+  if (focused?.isConnected && document.activeElement !== focused && focused !== document.body) focused.focus({ preventScroll: true });
+  scrollTo(...place);
+  initTimes(here);
+  if (before !== without(here)) news.textContent = [...tables].map((table) => words[table]).filter(Boolean).join(" ");
+  document.dispatchEvent(new CustomEvent("live"));
+}
+
+// What somebody is typing, has chosen or has open stays theirs, unless the place now belongs to somebody else:
+// rows carry ids, so that this is rare.
+function keepsWorkedOn(old, fresh) {
+  if (!(old instanceof Element)) return true;
+  if (old.matches("form") && old.getAttribute("action") !== fresh.getAttribute("action")) old.reset();
+  if (old.matches("input[type=radio], input[type=checkbox]") && old.value !== fresh.value) return true;
+  if (old.matches("input:not([type=hidden]), textarea, select")) return !(old === document.activeElement || isTouched(old));
+  if (old.matches(".dropdown-menu.show, [data-bs-toggle][aria-expanded=true], .ts-wrapper")) return false;
+  return true;
+}
+
+function isTouched(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.tagName === "SELECT") return [...field.options].some((option) => option.selected !== option.defaultSelected);
+  return field.value !== field.defaultValue;
+}
+
+function keepsState(name, node) {
+  if (name === "open" && node.matches("details")) return false;
+  if (name === "hidden" && node.matches("li, tr")) return false; // filtered away by what was typed
+  return !(name === "tabindex" && node.matches("tr, li"));
+}
+
+// A form that is being filled in does not vanish under the hands, unless its row is gone as well.
+function keepsOpen(node) {
+  return !(node instanceof Element && node.matches("details.fold[open]") && [...node.querySelectorAll("textarea, input:not([type=hidden])")].some(isTouched));
+}
+
+let stream = null;
+let polling = 0;
+
+function listen() {
+  stream?.close();
+  stream = new EventSource(source);
+  stream.addEventListener("message", (event) => gather(event.data.split(" ")));
+  stream.addEventListener("open", () => {
+    clearInterval(polling);
+    polling = 0;
+    body.dataset.following = "stream";
+    gather(); // what changed since the page was made, or while the stream was away
+  });
+  stream.addEventListener("error", () => {
+    body.dataset.following = "";
+    if (stream.readyState !== EventSource.CLOSED || polling) return;
+    polling = setInterval(() => { gather(); listen(); }, POLL_MS);
+  });
+}
+
+function stop() {
+  stream?.close();
+  clearInterval(polling);
+  polling = 0;
+  body.dataset.following = "";
+}
+
+if (source) {
+  news.className = "sr-only";
+  news.setAttribute("role", "status");
+  news.dataset.news = "";
+  body.append(news);
+  document.addEventListener("submit", (event) => { setTimeout(() => { if (!event.defaultPrevented) leaving = true; }); });
+  addEventListener("pagehide", () => { leaving = true; stop(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) { leaving = false; listen(); gather(); } });
+  document.addEventListener("close", () => gather(), { capture: true }); // a dialog that held it up
+  // A page that nobody sees holds no stream; seen again, it looks at once.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stop();
+    else { listen(); gather(); }
+  });
+  if (!document.hidden) listen();
+}

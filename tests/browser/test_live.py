@@ -1,0 +1,111 @@
+"""Two people at one desk: what one does, the other sees, without reloading and without losing their place."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import expect
+from redis import Redis
+
+from console.db import db, transaction
+from console.models import Event
+from console.services import accounts, bookings, doctor
+from console.states import UserRole
+from tests import make
+from tests.browser import live
+from tests.browser.conftest import Visitor
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "rivers run downhill"
+#: "Within a second or two."
+SOON_MS = 2000
+NAMES = ("Anna Smirnova", "Boris Volkov", "Clara Orlova", "Dmitri Zaitsev")
+
+
+@pytest.fixture
+def console(
+    real_db: str, redis: Redis, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[live.Console]:
+    with live.running(real_db, redis_url, tmp_path_factory.mktemp("console"), jobs=False) as console:
+        yield console
+
+
+@dataclass(frozen=True)
+class Desk:
+    event: UUID
+    olga: Visitor
+    oleg: Visitor
+
+    @property
+    def both(self) -> tuple[Visitor, Visitor]:
+        return self.olga, self.oleg
+
+
+def names(visitor: Visitor) -> list[str]:
+    """Who waits, in order."""
+    return [
+        name.strip() for name in visitor.page.locator(".line .who .person > :first-child").all_inner_texts()
+    ]
+
+
+@pytest.fixture
+def desk(console: live.Console, visit: Callable[..., Visitor]) -> Desk:
+    """Two organizers at the waitlist of one event: two seats are free, four people wait."""
+    with console.app.app_context(), transaction():
+        event = make.event(capacity=2, auto_offers=False, organizer_id=make.organizer(slug="altai").id)
+        for place, name in enumerate(NAMES, 1):
+            person = make.person()
+            person.profile.full_name = name
+            make.waitlist_entry(event_id=event.id, user_id=person.id, priority=place)
+        for username in ("olga", "oleg"):
+            accounts.create_staff(
+                username, UserRole.ORGANIZER, organizer_slugs=["altai"], password=PASSWORD, actor=None
+            )
+        event_id = event.id
+    desk = Desk(event_id, *(visit(console.url).sign_in(name, PASSWORD) for name in ("olga", "oleg")))
+    for person in desk.both:
+        person.open(f"/desk/events/{event_id}/waitlist")
+        person.page.locator("body[data-following=stream]").wait_for()
+        assert names(person) == list(NAMES)
+    return desk
+
+
+def test_an_offer_by_one_is_seen_by_the_other_who_keeps_typing(console: live.Console, desk: Desk) -> None:
+    olga, oleg = desk.olga.page, desk.oleg.page
+    last = oleg.locator(".line > li", has_text=NAMES[3])
+    last.locator(".offer-now summary").click()
+    reason = last.locator("textarea")
+    reason.press_sequentially("Came from")
+    olga.locator("form[action$=offer-next] button").click()
+    expect(oleg.locator(".offers li")).to_have_count(1, timeout=SOON_MS)
+    expect(oleg.locator(".offers li")).to_contain_text(NAMES[0])
+    assert names(desk.oleg) == list(NAMES[1:])
+    expect(oleg.locator("[data-news]")).to_contain_text("The waitlist has changed.")
+    # The cursor stayed where it was.
+    oleg.keyboard.type(" far away")
+    expect(reason).to_have_value("Came from far away")
+    last.locator("button", has_text="Offer a seat").click()
+    expect(olga.locator(".offers li")).to_have_count(2, timeout=SOON_MS)
+    desk.oleg.said("A seat is offered")
+    assert [person.complaints for person in desk.both] == [[], []]
+    with console.app.app_context():
+        assert doctor.violations() == []
+
+
+def test_a_step_of_a_job_or_another_service_is_seen_too(console: live.Console, desk: Desk) -> None:
+    page = desk.olga.page
+    page.goto(f"{console.url}/desk/events/{desk.event}")
+    page.locator("body[data-following=stream]").wait_for()
+    with console.app.app_context(), transaction():
+        person = make.person()
+        person.profile.full_name = "Elena Frolova"
+        bookings.create_booking(desk.event, user_id=person.id, actor=None)
+    expect(page.locator("table.list tbody tr")).to_have_count(1, timeout=SOON_MS)
+    expect(page.locator("table.list")).to_contain_text("Elena Frolova")
+    expect(page.locator("[data-news]")).to_contain_text("The bookings have changed.")
+    with console.app.app_context(), transaction():
+        db.session.get_one(Event, desk.event).title = "Renamed"
+    expect(page.locator("h1")).to_have_text("Renamed", timeout=SOON_MS)
+    assert desk.olga.complaints == []
