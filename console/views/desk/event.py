@@ -101,6 +101,7 @@ class EventView(DeskView):
         is_organizer = policy.may(self.user, "bookings")
         return self.render(
             "desk/event.html",
+            live=True,
             event=event,
             organizer=db.session.get(Organizer, event.organizer_id),
             seats=seats_of([event])[event.id],
