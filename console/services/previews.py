@@ -48,7 +48,8 @@ class Preview:
     #: Money received, or in review, that goes along to another event.
     carried: Decimal = Decimal(0)
     people_told: int = 0
-    #: People who wait, who gets a seat next, and how many are offered one at the next look.
+    #: People on the waitlist, or, where a seat becomes free, those of them without an offer; who of them
+    #: gets a seat next, and how many are offered one at the next look.
     waiting: int = 0
     next_in_line: User | None = None
     offers: int = 0
@@ -197,14 +198,16 @@ def _places(which: sa.ColumnElement[bool]) -> int:
     return db.session.scalars(sa.select(sa.func.count()).select_from(CrewAssignment).where(which)).one()
 
 
-def _waiting(event: Event) -> int:
-    query = sa.select(sa.func.count()).select_from(WaitlistEntry).where(WaitlistEntry.event_id == event.id)
-    return db.session.scalars(query).one()
+def _waiting(event: Event, *which: sa.ColumnElement[bool]) -> int:
+    on_event = WaitlistEntry.event_id == event.id
+    return db.session.scalars(
+        sa.select(sa.func.count()).select_from(WaitlistEntry).where(on_event, *which)
+    ).one()
 
 
 def _line(event: Event, more_seats: int) -> dict[str, Any]:
     """What the waitlist makes of this many seats more: who is next, and how many are offered one."""
-    waiting = _waiting(event)
+    waiting = _waiting(event, WaitlistEntry.notified_at.is_(None))
     free = event.available + more_seats
     if not waiting or free < 1 or not _offers_by_itself(event):
         return {"waiting": waiting}

@@ -72,7 +72,9 @@ def _seats(preview: Preview) -> list[str]:
     if preview.seats_added:
         said.append(_("The event is full: it gets one seat more."))
     if preview.seats_freed:
-        said += [_("The seat is free at once."), *_line(preview)]
+        moves = preview.seats_taken or preview.seats_added
+        said.append(_("The old seat is free at once.") if moves else _("The seat is free at once."))
+        said += _line(preview)
     return said
 
 
