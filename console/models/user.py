@@ -58,6 +58,11 @@ class Profile(Base):
     __table_args__ = (
         sa.CheckConstraint("language IN ('ru', 'en')", name="language"),
         sa.Index("ix_profiles_full_name_prefix", sa.text("lower(full_name) text_pattern_ops")),
+        sa.Index(
+            "ix_profiles_full_name_words",
+            sa.text("to_tsvector('simple', full_name)"),
+            postgresql_using="gin",
+        ),
         sa.Index("ix_profiles_telegram_prefix", sa.text("lower(telegram) text_pattern_ops")),
         sa.Index("ix_profiles_phone_prefix", sa.text("phone text_pattern_ops")),
         sa.Index("ix_profiles_email", sa.text("lower(email)")),

@@ -89,7 +89,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "keep_filters": [pair for pair in _pairs(listing) if pair[0] in ("search", "sort", "size")],
         "placeholder": gettext(
             "Search: %(what)s",
-            what=", ".join(str(view.columns[name].label).lower() for name in view.search_by),
+            what=", ".join(str(view.columns[name].label) for name in view.search_by),
         ),
         "clear_url": listing.address(drop=[item.parameter for item in listing.filters]),
         "pencil": cells.icon("pencil"),

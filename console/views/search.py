@@ -1,4 +1,4 @@
-"""What the search box finds: ids exactly, names by prefix, through an index, whatever table they stand in."""
+"""What the search box finds: ids exactly, names by word or prefix, through an index, in whatever table."""
 
 import re
 from typing import Any
@@ -41,6 +41,16 @@ def starts_with(column: Any, text: str) -> sa.ColumnElement[bool]:
     return sa.func.lower(column).like(escape_like(text.lower()) + "%", escape="\\")
 
 
+def has_words(column: Any, text: str) -> sa.ColumnElement[bool]:
+    """Each word of `text` begins a word of `column`; uses a GIN index on to_tsvector('simple', column)."""
+    words = re.findall(r"[^\W_]+", text.lower())
+    if not words:
+        return sa.false()
+    simple: sa.ColumnClause[str] = sa.literal_column("'simple'")
+    query = sa.func.to_tsquery(simple, " & ".join(f"{word}:*" for word in words))
+    return sa.func.to_tsvector(simple, column).bool_op("@@")(query)
+
+
 def as_uuid(term: str) -> UUID | None:
     try:
         return parse_uuid(term)
@@ -56,24 +66,30 @@ def matches(user: User, model: type[Base], columns: tuple[Column, ...], term: st
         points = [*key_columns(model), *(c for c in columns if c.kind == Kind.REF)]
         return sa.or_(sa.false(), *(c.attribute == wanted for c in points if c.kind in (Kind.ID, Kind.REF)))
     for column in columns:
-        if column.kind == Kind.REF and column.target is not None:
-            ids = named(user, column.target, term)
+        # A table's own key stands for the name of its row.
+        target = model if column.kind == Kind.ID else column.target
+        if column.kind in (Kind.ID, Kind.REF) and target is not None:
+            ids = named(user, target, term)
             if ids is not None:
                 found.append(column.attribute.in_(ids))
         elif column.name == "phone":
             found.append(_phone(column.attribute, term))
         elif column.name in ("telegram", "telegram_username"):
             found.append(_telegram(column.attribute, term))
+        elif (model, column.name) in BY_WORD:
+            found.append(has_words(column.attribute, term))
         else:
             found.append(starts_with(column.attribute, term))
     return sa.or_(sa.false(), *found)
 
 
 def named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
-    """The keys of the rows of `model` whose name begins with `term`; None where rows have no name."""
+    """The keys of the rows of `model` whose name `term` finds; None where rows have no name."""
     if model in NAMED_BY:
-        table = aliased(model)
-        return sa.select(table.id).where(starts_with(getattr(table, NAMED_BY[model]), term))  # type: ignore[attr-defined]
+        table: Any = aliased(model)
+        name = NAMED_BY[model]
+        finds = has_words if (model, name) in BY_WORD else starts_with
+        return sa.select(table.id).where(finds(getattr(table, name), term))
     if model in (User, Profile):
         return people(user, term)
     if model in (Payment, PaymentReceipt):
@@ -81,6 +97,8 @@ def named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
     return _of_people(user, model, term) if hasattr(model, "user_id") else None
 
 
+#: Names that people know by any of their words; others by their beginning.
+BY_WORD = frozenset({(Profile, "full_name"), (Event, "title")})
 #: Models whose rows carry their own name.
 NAMED_BY: dict[type[Base], str] = {Organizer: "name", Event: "title", Crew: "name", TeamMember: "name"}
 
@@ -103,12 +121,12 @@ def _receipts(user: User, term: str) -> sa.Select[Any]:
 
 
 def people(user: User, term: str) -> sa.Select[Any]:
-    """The ids of the people whose name, username, phone or Telegram name begins with `term`.
+    """The ids of the people whose name has these words, or whose username, phone or Telegram name begins so.
 
     Phone and Telegram only for those who may read profiles.
     """
     account, profile = aliased(User), aliased(Profile)
-    known = [starts_with(profile.full_name, term)]
+    known = [has_words(profile.full_name, term)]
     if policy.allowed(user, "user.profiles", policy.Action.READ):
         known += [_phone(profile.phone, term), _telegram(profile.telegram, term)]
     by_account = sa.select(account.id).where(starts_with(account.username, term))

@@ -233,6 +233,12 @@ INDEXES = (
     ("event", "ix_events_date_start_id", "CREATE INDEX IF NOT EXISTS ix_events_date_start_id ON event.events (date_start, id)"),
     ("event", "ix_events_organizer_id_date_start", "CREATE INDEX IF NOT EXISTS ix_events_organizer_id_date_start ON event.events (organizer_id, date_start, id)"),
     ("event", "ix_events_status_date_start", "CREATE INDEX IF NOT EXISTS ix_events_status_date_start ON event.events (status, date_start, id)"),
+    (
+        "event",
+        "ix_events_title_words",
+        "CREATE INDEX IF NOT EXISTS ix_events_title_words ON event.events USING gin"
+        " (to_tsvector('simple', title))",
+    ),
     ("event", "ix_events_title_prefix", "CREATE INDEX IF NOT EXISTS ix_events_title_prefix ON event.events (lower(title) text_pattern_ops)"),
     ("event", "ix_events_to_complete", "CREATE INDEX IF NOT EXISTS ix_events_to_complete ON event.events (date_end) WHERE status = 'PUBLISHED'"),
     ("event", "ix_events_with_free_seats", "CREATE INDEX IF NOT EXISTS ix_events_with_free_seats ON event.events (date_start) WHERE status = 'PUBLISHED' AND available > 0 AND auto_offers"),
@@ -251,6 +257,12 @@ INDEXES = (
     ('"user"', "ix_organizer_staff_organizer_id", 'CREATE INDEX IF NOT EXISTS ix_organizer_staff_organizer_id ON "user".organizer_staff (organizer_id)'),
     ('"user"', "ix_profiles_created_at_user_id", 'CREATE INDEX IF NOT EXISTS ix_profiles_created_at_user_id ON "user".profiles (created_at, user_id)'),
     ('"user"', "ix_profiles_email", 'CREATE INDEX IF NOT EXISTS ix_profiles_email ON "user".profiles (lower(email))'),
+    (
+        '"user"',
+        "ix_profiles_full_name_words",
+        'CREATE INDEX IF NOT EXISTS ix_profiles_full_name_words ON "user".profiles USING gin'
+        " (to_tsvector('simple', full_name))",
+    ),
     ('"user"', "ix_profiles_full_name_prefix", 'CREATE INDEX IF NOT EXISTS ix_profiles_full_name_prefix ON "user".profiles (lower(full_name) text_pattern_ops)'),
     ('"user"', "ix_profiles_phone_prefix", 'CREATE INDEX IF NOT EXISTS ix_profiles_phone_prefix ON "user".profiles (phone text_pattern_ops)'),
     ('"user"', "ix_profiles_telegram_prefix", 'CREATE INDEX IF NOT EXISTS ix_profiles_telegram_prefix ON "user".profiles (lower(telegram) text_pattern_ops)'),

@@ -202,11 +202,31 @@ def test_any_search_term_is_only_a_term(admin, term):
 
 
 def test_a_wildcard_finds_only_itself(admin):
-    make.event(title="100% wild water")
-    make.event(title="1000 steps")
-    found = admin.get("/event/events/", query_string={"search": "100%"}).get_data(as_text=True)
+    make.organizer(name="100% wild water")
+    make.organizer(name="1000 steps")
+    found = admin.get("/event/organizers/", query_string={"search": "100%"}).get_data(as_text=True)
     assert "100% wild water" in found
     assert "1000 steps" not in found
+
+
+@pytest.mark.parametrize(
+    "term", ["Исаев", "валер", "Валерий исаев", "ИСАЕВ ВАЛ", "8 998 238-38-34", "@valisa"]
+)
+@pytest.mark.parametrize("table", ["user/users", "user/profiles", "event/bookings"])
+def test_people_are_found_by_any_word_of_their_name(admin, table, term):
+    person = make.user(username="vi")
+    make.profile(user_id=person.id, full_name="Валерий Исаев", phone="+79982383834", telegram="valisa")
+    make.booking(user_id=person.id)
+    found = admin.get(f"/{table}/", query_string={"search": term}).get_data(as_text=True)
+    assert "Валерий Исаев" in found
+    missed = admin.get(f"/{table}/", query_string={"search": "Исаевич"}).get_data(as_text=True)
+    assert "Валерий Исаев" not in missed
+
+
+def test_events_are_found_by_any_word_of_their_title(admin):
+    make.event(title="Шуя за выходные: рафтинг для компаний")
+    found = admin.get("/event/events/", query_string={"search": "рафтинг шуя"}).get_data(as_text=True)
+    assert "Шуя за выходные" in found
 
 
 @each_table

@@ -31,7 +31,7 @@ class UserView(TableView):
     model = User
     menu_icon = "users"
     list_columns = ("id", "role", "username", "active", "created_at")
-    search_by = ("username",)
+    search_by = ("id", "username")
     filter_by = ("role", "active", "username", "created_at")
     create_columns = ("full_name", ("phone", "telegram"), "email")
     edit_columns = ("username", ("role", "active"), "password")
