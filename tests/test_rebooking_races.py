@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from flask import Flask
 
 from console import errors
-from console.db import db
-from console.models import Booking, Event, User
-from console.services import bookings, doctor, rebooking, seats
-from console.states import BookingStatus
+from console.db import db, transaction
+from console.models import Booking, Event, Payment, PaymentReceipt, User
+from console.services import bookings, doctor, payments, rebooking, receipts, seats
+from console.states import BookingPaymentStatus, BookingStatus
 from tests import make
 from tests.services.look import seats_add_up
 from tests.test_races import _many_connections, committed, together
@@ -186,3 +186,78 @@ def test_control_without_locks_a_booking_moves_twice(
     assert together(real_app, [moving(booking_id, second), moving(booking_id, third)]) == {"Booking": 2}
     with real_app.app_context():
         assert not seats_add_up(first)
+
+
+def proof_of(booking_id: UUID) -> UUID:
+    payment = make.payment(booking_id=booking_id, status="SUBMITTED")
+    return make.payment_receipt(payment_id=payment.id, proof_url="https://old.example/1.png").id
+
+
+def test_money_is_decided_on_while_its_booking_moves(real_app: Flask, committed: Any) -> None:
+    def prepare() -> tuple[UUID, list[UUID], list[UUID], UUID]:
+        (_, here), (second, _) = two_full_of(8, free=8)
+        proofs = [proof_of(b) for b in here]
+        return second, here, proofs, make.staff().id
+
+    second, here, proofs, staff_id = committed(prepare)
+
+    def approving(receipt_id: UUID) -> Callable[[], Any]:
+        return lambda: receipts.approve_receipt(receipt_id, actor=db.session.get_one(User, staff_id))
+
+    ended = together(real_app, [*map(approving, proofs), *(moving(b, second) for b in here)])
+    assert ended["Booking"] == 8
+    assert ended["PaymentReceipt"] + ended["Busy"] == 8
+    with real_app.app_context():
+        # Who was told to try again finds the money at its new booking.
+        again = db.session.scalars(
+            sa.select(PaymentReceipt.id).where(PaymentReceipt.reviewed_at.is_(None))
+        ).all()
+    assert len(again) == ended["Busy"]
+    for receipt_id in again:
+        assert together(real_app, [approving(receipt_id)]) == {"PaymentReceipt": 1}
+    with real_app.app_context():
+        people = sa.select(Booking.user_id).where(Booking.id.in_(here))
+        moved = db.session.execute(
+            sa.select(Booking.status, Booking.payment_status)
+            .where(Booking.event_id == second, Booking.user_id.in_(people))
+            .distinct()
+        ).all()
+        assert moved == [(BookingStatus.CONFIRMED, BookingPaymentStatus.SUCCEEDED)]
+        assert doctor.violations() == []
+
+
+def test_control_without_the_second_look_money_confirms_a_booking_that_has_moved_away(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, moved = threading.Event(), threading.Event()
+
+    def once_moved(booking_id: UUID) -> tuple[Event, Booking]:
+        found.set()
+        assert moved.wait(10)
+        return bookings.locked_booking(booking_id)
+
+    def without_a_second_look(payment_id: UUID) -> tuple[Event, Booking, Payment]:
+        booking_id = db.session.scalar(sa.select(Payment.booking_id).where(Payment.id == payment_id))
+        event, booking = once_moved(booking_id)
+        return event, booking, payments.lock(Payment, payment_id)
+
+    monkeypatch.setattr(payments, "locked_payment", without_a_second_look)
+
+    def prepare() -> tuple[UUID, UUID, UUID, UUID]:
+        (_, here), (second, _) = two_full_of(1, free=1)
+        return second, here[0], proof_of(here[0]), make.staff().id
+
+    second, booking_id, receipt_id, staff_id = committed(prepare)
+
+    def move_in_between() -> None:
+        assert found.wait(10)
+        with real_app.app_context(), transaction():
+            rebooking.move_booking(booking_id, to_event_id=second, actor=None)
+        moved.set()
+
+    def approve() -> Any:
+        return receipts.approve_receipt(receipt_id, actor=db.session.get_one(User, staff_id))
+
+    together(real_app, [approve, move_in_between])
+    with real_app.app_context():
+        assert doctor.violations() != []
