@@ -8,11 +8,13 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
 	&& echo $$python && break; done)
 # A Python that somebody names is checked at once, not only when the environment is made.
 NAMED := $(if $(filter-out file,$(origin PYTHON)),check-python)
+# How long `make soak` goes on.
+SECONDS ?= 600
 # Arguments for pytest, for example `make test PYTEST="tests/test_health.py -x"`.
 PYTEST ?=
 WORKERS := $(shell [ "$$(nproc 2>/dev/null || echo 1)" -ge 2 ] && echo "-n 2 --dist loadfile")
 
-.PHONY: run test bench setup check-python chromium
+.PHONY: run test bench soak setup check-python chromium
 
 run: $(NAMED) $(VENV)/.runs
 	@exec $(BIN)/python -m console.embedded run --with-parent
@@ -25,6 +27,9 @@ test: $(NAMED) $(VENV)/.tests chromium
 
 bench: $(VENV)/.tests
 	@$(BIN)/python -m bench
+
+soak: $(VENV)/.tests
+	@$(BIN)/python tools/soak.py --seconds $(SECONDS)
 
 setup: $(VENV)/.tests
 

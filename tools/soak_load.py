@@ -1,0 +1,161 @@
+"""The load of `make soak`: people who book, pay, cancel, prove transfers, take and decline offers."""
+
+import hashlib
+import hmac
+import io
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from PIL import Image
+from sqlalchemy.exc import DBAPIError
+
+from console import errors
+from console.db import db, retrying, transaction
+from console.models import User
+from console.services import bookings, payments, receipts, waitlist, webhooks
+from console.states import PaymentMethod
+
+#: With it the stand-in for the acquirer signs its webhooks.
+SECRET = "stripe-secret"
+
+Work = Callable[[random.Random], None]
+
+
+class Load:
+    """Clients on some events. What they did is in `operations`, the faults that hit them in `troubles`."""
+
+    def __init__(self, events: list[UUID], people: list[UUID], reviewers: list[UUID]) -> None:
+        self.events, self.people, self.reviewers = events, people, reviewers
+        self.operations: Counter[str] = Counter()
+        self.troubles: Counter[str] = Counter()
+        self.ended = threading.Event()
+
+    def client(self, seed: int, app: Any) -> None:
+        chance = random.Random(seed)
+        works: list[tuple[str, Work]] = [
+            ("book", self._book),
+            ("book", self._book),
+            ("book", self._book),
+            ("book", self._book),
+            ("pay cash", self._pay),
+            ("cancel", self._cancel),
+            ("take offer", self._take),
+            ("take offer", self._take),
+            ("decline offer", self._decline),
+            ("prove", self._prove),
+            ("review", self._review),
+            ("webhook", self._webhook),
+        ]
+        while not self.ended.is_set():
+            name, work = chance.choice(works)
+            with app.app_context():
+                try:
+                    retrying(lambda work=work: work(chance))
+                    self.operations[name] += 1
+                except _Nothing:
+                    pass
+                except errors.ConsoleError:
+                    self.operations[f"{name}, refused"] += 1
+                except DBAPIError as error:
+                    self.troubles[type(error.orig).__name__] += 1
+                finally:
+                    db.session.remove()
+            time.sleep(chance.uniform(0, 0.05))
+
+    def _book(self, chance: random.Random) -> None:
+        with transaction():
+            bookings.book_or_wait(chance.choice(self.events), user_id=chance.choice(self.people), actor=None)
+
+    def _one(self, query: str) -> Any:
+        found = db.session.execute(
+            sa.text(f"{query} ORDER BY random() LIMIT 1"), {"events": self.events}
+        ).first()
+        db.session.rollback()
+        if found is None:
+            raise _Nothing
+        return found
+
+    def _booking(self, status: str) -> UUID:
+        return self._one(
+            f"SELECT id FROM event.bookings WHERE status = '{status}' AND event_id = ANY(:events)"
+        ).id
+
+    def _pay(self, _: random.Random) -> None:
+        booking = self._booking("PENDING")
+        with transaction():
+            payments.register_cash(booking, amount=1000, actor=None)
+
+    def _cancel(self, chance: random.Random) -> None:
+        booking = self._booking(chance.choice(("CONFIRMED", "CONFIRMED", "PENDING")))
+        with transaction():
+            bookings.cancel_booking(booking, actor=None, reason="soak")
+
+    def _offer(self) -> UUID:
+        return self._one(
+            "SELECT id FROM event.waitlist WHERE notified_at IS NOT NULL AND event_id = ANY(:events)"
+        ).id
+
+    def _take(self, _: random.Random) -> None:
+        entry = self._offer()
+        with transaction():
+            waitlist.accept_offer(entry, actor=None)
+
+    def _decline(self, _: random.Random) -> None:
+        entry = self._offer()
+        with transaction():
+            waitlist.decline_offer(entry, actor=None)
+
+    def _prove(self, chance: random.Random) -> None:
+        booking = self._booking("PENDING")
+        with transaction():
+            receipts.upload_proof(booking, content=_picture(chance), actor=None)
+
+    def _review(self, chance: random.Random) -> None:
+        receipt = self._one("SELECT id FROM payment.payment_receipts WHERE reviewed_at IS NULL").id
+        with transaction():
+            reviewer = db.session.get_one(User, chance.choice(self.reviewers))
+            if chance.random() < 0.5:
+                receipts.approve_receipt(receipt, actor=reviewer)
+            else:
+                receipts.reject_receipt(receipt, reason="soak", actor=reviewer)
+
+    def _webhook(self, chance: random.Random) -> None:
+        """A card payment whose success is told up to three times."""
+        booking = self._booking("PENDING")
+        with transaction():
+            payment = payments.start_payment(booking, method=PaymentMethod.WIDGET, actor=None)
+            payment.provider = "stripe"
+            payment.provider_payment_id = payment.provider_payment_id or f"pi_{uuid4().hex}"
+            about = {
+                "id": payment.provider_payment_id,
+                "amount": int(payment.amount * 100),
+                "currency": "rub",
+                "metadata": {"payment_id": str(payment.id), "booking_id": str(booking)},
+            }
+        body = json.dumps(
+            {"id": f"evt_{uuid4().hex}", "type": "payment_intent.succeeded", "data": {"object": about}}
+        ).encode()
+        for _ in range(chance.randint(1, 3)):
+            moment = int(time.time())
+            signed = hmac.new(SECRET.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+            with transaction():
+                webhooks.store(
+                    "stripe", headers={"Stripe-Signature": f"t={moment},v1={signed}"}, body=body, address=""
+                )
+
+
+class _Nothing(Exception):
+    """There is nothing to do this to."""
+
+
+def _picture(chance: random.Random) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), tuple(chance.randrange(256) for _ in range(3))).save(file, "PNG")
+    return file.getvalue()
