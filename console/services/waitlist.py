@@ -49,7 +49,7 @@ def join(event_id: UUID, *, user_id: UUID, actor: User | None) -> WaitlistEntry:
     entry = WaitlistEntry(event_id=event_id, user_id=user_id, priority=(last or 0) + 1)
     db.session.add(entry)
     db.session.flush()
-    _record(actor, "join", entry)
+    record(actor, "join", entry)
     if event.available > 0:
         ring("process-waitlist")
     return entry
@@ -70,7 +70,7 @@ def decline_offer(entry_id: UUID, *, actor: User | None) -> None:
 
 
 def _remove(event: Event, entry: WaitlistEntry, actor: User | None, action: str) -> None:
-    _record(actor, action, entry)
+    record(actor, action, entry)
     offered = entry.notified_at is not None
     db.session.delete(entry)
     db.session.flush()
@@ -88,7 +88,7 @@ def accept_offer(entry_id: UUID, *, actor: User | None) -> Booking:
     if lapses is None or lapses <= now():
         raise errors.NoOffer()
     seats.check_open(event)
-    _record(actor, "accept", entry)
+    record(actor, "accept", entry)
     user_id = entry.user_id
     db.session.delete(entry)
     db.session.flush()
@@ -112,7 +112,7 @@ def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:
     entry.notified_at = now()
     entry.notification_expires_at = entry.notified_at + offer_window()
     db.session.flush()
-    _record(actor, "offer", entry, reason=reason, expires_at=entry.notification_expires_at)
+    record(actor, "offer", entry, reason=reason, expires_at=entry.notification_expires_at)
     outbox.notify(
         entry.user_id,
         category=NotificationCategory.WAITLIST_AVAILABLE,
@@ -123,34 +123,41 @@ def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:
     return entry
 
 
-def move_entry(entry_id: UUID, *, up: bool, actor: User | None) -> None:
-    """Swaps a person with the one before them in the queue, or after them; the first and the last stay.
+#: The people who wait keep the numbers they have between them, and share them out anew.
+MOVE = sa.text("""
+WITH line AS (
+    SELECT id, priority, row_number() OVER (ORDER BY priority) AS place
+    FROM event.waitlist WHERE event_id = :event_id AND notified_at IS NULL
+), moved AS (
+    SELECT id, row_number() OVER (ORDER BY CASE WHEN id <> :entry_id THEN place
+        ELSE coalesce((SELECT place FROM line WHERE id = :before_id) - 0.5, 'infinity') END) AS place
+    FROM line
+)
+UPDATE event.waitlist w SET priority = line.priority, updated_at = now()
+FROM moved JOIN line USING (place) WHERE w.id = moved.id AND w.priority <> line.priority
+""")
 
-    Live offers stand outside of the queue and are passed over. Raises NotFound.
+
+def move_to(entry_id: UUID, *, before_id: UUID | None, actor: User | None) -> None:
+    """Puts a person directly before another who waits, or at the end of the line.
+
+    Live offers stand outside of the line and keep their numbers. Raises NotFound, AlreadyOffered, and
+    RowChanged when the other person does not wait any more.
     """
     event, entry = locked_entry(entry_id)
-    beyond = WaitlistEntry.priority < entry.priority if up else WaitlistEntry.priority > entry.priority
-    nearest = WaitlistEntry.priority.desc() if up else WaitlistEntry.priority
-    other = db.session.scalar(
-        sa.select(WaitlistEntry)
-        .where(WaitlistEntry.event_id == event.id, WaitlistEntry.notified_at.is_(None), beyond)
-        .order_by(nearest)
-        .limit(1)
-        .with_for_update(of=WaitlistEntry, key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    if other is None:
+    if entry.notified_at is not None:
+        raise errors.AlreadyOffered()
+    if before_id == entry_id:
         return
-    mine, theirs = entry.priority, other.priority
+    other = db.session.get(WaitlistEntry, before_id, populate_existing=True) if before_id else None
+    if before_id and (other is None or other.event_id != event.id or other.notified_at is not None):
+        raise errors.RowChanged()
+    was = entry.priority
     # One statement: in between, two people would stand at the same place.
-    db.session.execute(
-        sa.update(WaitlistEntry)
-        .where(WaitlistEntry.id.in_((entry.id, other.id)))
-        .values(priority=sa.case((WaitlistEntry.id == entry.id, theirs), else_=mine)),
-        execution_options={"synchronize_session": "fetch"},
-    )
-    db.session.refresh(entry)
-    _record(actor, "move", entry, was=mine)
+    db.session.execute(MOVE, {"event_id": event.id, "entry_id": entry_id, "before_id": before_id})
+    db.session.expire_all()
+    if entry.priority != was:
+        record(actor, "move", entry, was=was)
 
 
 def set_priority(entry_id: UUID, *, priority: int, actor: User | None) -> None:
@@ -170,10 +177,11 @@ def set_priority(entry_id: UUID, *, priority: int, actor: User | None) -> None:
         execution_options={"synchronize_session": "fetch"},
     )
     db.session.refresh(entry)
-    _record(actor, "move", entry, was=was)
+    record(actor, "move", entry, was=was)
 
 
-def _record(actor: User | None, action: str, entry: WaitlistEntry, **facts: Any) -> None:
+def record(actor: User | None, action: str, entry: WaitlistEntry, **facts: Any) -> None:
+    """Audits a step of an entry, with what tells later whose it was and where."""
     audit.record(
         actor,
         f"waitlist.{action}",
@@ -265,18 +273,17 @@ WITH open AS MATERIALIZED (
 SELECT count(*) FROM offered
 """
 
+HAS_BOOKED = """EXISTS (SELECT FROM event.bookings b WHERE b.user_id = w.user_id AND b.event_id = w.event_id
+                    AND b.status IN ('PENDING', 'CONFIRMED'))"""
+REACHABLE = outbox.reachable("w.user_id", NotificationCategory.WAITLIST_AVAILABLE)
 #: Waiting, not booked already, and somebody who will hear of it.
-NEXT_IN_LINE = """
-    w.notified_at IS NULL
-    AND NOT EXISTS (SELECT FROM event.bookings b WHERE b.user_id = w.user_id AND b.event_id = w.event_id
-                    AND b.status IN ('PENDING', 'CONFIRMED'))
-    AND {reachable}
-""".format(reachable=outbox.reachable("w.user_id", NotificationCategory.WAITLIST_AVAILABLE))
+NEXT_IN_LINE = f"w.notified_at IS NULL AND NOT {HAS_BOOKED} AND {REACHABLE}"
 
 #: Nobody is offered a seat on a trip that leaves before the offer would lapse.
+IN_TIME = "e.date_start > now() + :offer_window"
 OFFER_EVERYWHERE = sa.text(
     OFFER.format(
-        events="e.auto_offers AND e.date_start > now() + :offer_window",
+        events=f"e.auto_offers AND {IN_TIME}",
         next_in_line=NEXT_IN_LINE,
         wait="SKIP LOCKED",
     )

@@ -109,3 +109,51 @@ def test_a_step_of_a_job_or_another_service_is_seen_too(console: live.Console, d
         db.session.get_one(Event, desk.event).title = "Renamed"
     expect(page.locator("h1")).to_have_text("Renamed", timeout=SOON_MS)
     assert desk.olga.complaints == []
+
+
+def test_the_line_is_reordered_by_keyboard_alone_and_the_other_sees_it(
+    console: live.Console, desk: Desk
+) -> None:
+    olga, oleg = desk.olga.page, desk.oleg.page
+    last = olga.locator(".line > li", has_text=NAMES[3])
+    last.locator("[data-grip]").focus()
+    olga.keyboard.press("Space")
+    expect(olga.locator("[data-spoken]")).to_contain_text("Dmitri Zaitsev picked up, at place 4 of 4.")
+    olga.keyboard.press("ArrowUp")
+    olga.keyboard.press("ArrowUp")
+    expect(olga.locator("[data-spoken]")).to_have_text("Place 2 of 4.")
+    # What happens meanwhile does not pull the row out of the hand.
+    with console.app.app_context(), transaction():
+        db.session.get_one(Event, desk.event).title = "Renamed"
+    expect(oleg.locator(".crumbs")).to_contain_text("Renamed", timeout=SOON_MS)
+    assert names(desk.oleg) == list(NAMES)
+    olga.keyboard.press("Space")
+    expect(olga.locator("[data-spoken]")).to_have_text("Dmitri Zaitsev put down at place 2 of 4.")
+    moved = [NAMES[0], NAMES[3], NAMES[1], NAMES[2]]
+    expect(oleg.locator(".line > li").nth(1)).to_contain_text(NAMES[3], timeout=SOON_MS)
+    assert names(desk.oleg) == moved == names(desk.olga)
+    expect(olga.locator(".crumbs")).to_contain_text("Renamed", timeout=SOON_MS)
+    assert olga.evaluate("document.activeElement.closest('li').dataset.name") == NAMES[3]
+    # Escape leaves everything as it was.
+    olga.keyboard.press("Space")
+    olga.keyboard.press("ArrowDown")
+    olga.keyboard.press("Escape")
+    assert names(desk.olga) == moved
+    olga.reload()
+    assert names(desk.olga) == moved
+    assert [person.complaints for person in desk.both] == [[], []]
+
+
+def test_the_line_is_reordered_by_dragging(desk: Desk) -> None:
+    olga, oleg = desk.olga.page, desk.oleg.page
+    first, third = (olga.locator(".line > li", has_text=NAMES[at]).locator("[data-grip]") for at in (0, 2))
+    start, end = first.bounding_box(), third.bounding_box()
+    assert start is not None and end is not None
+    olga.mouse.move(start["x"] + 8, start["y"] + 8)
+    olga.mouse.down()
+    for step in range(1, 13):
+        olga.mouse.move(start["x"] + 8, start["y"] + 8 + (end["y"] + 8 - start["y"]) * step / 10)
+    olga.mouse.up()
+    expect(oleg.locator(".line > li").nth(2)).to_contain_text(NAMES[0], timeout=SOON_MS)
+    assert names(desk.oleg) == [NAMES[1], NAMES[2], NAMES[0], NAMES[3]]
+    assert [person.complaints for person in desk.both] == [[], []]

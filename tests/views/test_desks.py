@@ -142,7 +142,7 @@ def test_foreign_rows_are_out_of_reach_of_every_step(client: FlaskClient) -> Non
     assert entry.notified_at is not None
 
 
-ENTRY_STEPS = ("offer", "accept", "decline", "leave", "move")
+ENTRY_STEPS = ("offer", "accept", "decline", "leave", "move", "extend", "withdraw", "book")
 BOOKING_STEPS = ("confirm", "extend", "cancel", "no-show")
 
 
@@ -377,11 +377,19 @@ def test_people_move_up_and_down_and_leave(client: FlaskClient) -> None:
             )
         )
 
-    post(client, desk(event, f"/waitlist/{third.id}/move"), where="up")
+    post(client, desk(event, f"/waitlist/{third.id}/move"), before=second.id)
     assert line() == [first.id, third.id, second.id]
-    post(client, desk(event, f"/waitlist/{first.id}/move"), where="down")
+    post(client, desk(event, f"/waitlist/{first.id}/move"), before=second.id)
     assert line() == [third.id, first.id, second.id]
-    post(client, desk(event, f"/waitlist/{third.id}/move"), where="up")
+    post(client, desk(event, f"/waitlist/{third.id}/move"), before="")
+    assert line() == [first.id, second.id, third.id]
+    answer = post(
+        client,
+        desk(event, f"/waitlist/{third.id}/move"),
+        headers={"Accept": "application/json"},
+        before=first.id,
+    )
+    assert answer.status_code == 204
     post(client, desk(event, f"/waitlist/{first.id}/leave"))
     assert line() == [third.id, second.id]
 

@@ -27,6 +27,11 @@ export function hold() {
   };
 }
 
+// Looks now, whether or not anything was told.
+export function refresh() {
+  gather();
+}
+
 function gather(tables = []) {
   tables.forEach((table) => changed.add(table));
   clearTimeout(gathering);
@@ -92,6 +97,7 @@ function isTouched(field) {
 
 function keepsState(name, node) {
   if (name === "open" && node.matches("details")) return false;
+  if (name === "data-sortable") return false;
   if (name === "hidden" && node.matches("li, tr")) return false; // filtered away by what was typed
   return !(name === "tabindex" && node.matches("tr, li"));
 }

@@ -1,26 +1,84 @@
 """The waitlist of an event: who is next, whose offer runs, and what staff can do about it."""
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import abort, flash, redirect, request
+from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
-from console import config
+from console import config, policy
 from console.db import db, transaction
-from console.models import Event, WaitlistEntry
-from console.services import outbox, waitlist
-from console.states import EventStatus, NotificationCategory
-from console.views.desk.base import DeskView, done, typed, typed_number
+from console.models import AuditLog, Booking, Event, JobState, TeamPreference, User, WaitlistEntry
+from console.services import bookings, offers, outbox, waitlist
+from console.services.waitlist_forecast import Prospect, forecast
+from console.states import ACTIVE_BOOKING, EventStatus
+from console.views.desk.activity import in_words
+from console.views.desk.base import DeskView, done, typed, typed_id, typed_number
 from console.views.desk.event import event_tabs
 from console.views.desk.queries import page, seats_of, with_person
+from console.views.error_pages import wants_json
+from console.views.formats import person
 
 #: Beyond this the end of the queue is a matter of the list `/event/waitlist/`.
 ENTRIES_SHOWN = 300
+
+
+#: What an offer is usually given more, in minutes.
+EXTEND_MINUTES = 30
+JOB = "process-waitlist"
+PAST_SHOWN = 12
+#: The steps of waitlists among the latest of the audit log, however many there are of other kinds.
+LOOKED_THROUGH = 5000
+#: What an offer comes to.
+PAST = ("waitlist.accept", "waitlist.decline", "waitlist.lapse", "waitlist.withdraw", "waitlist.book")
+
+#: What the next run does with a person: tone, word, and why if it is not plain.
+PROSPECTS: dict[Prospect, tuple[str, Any, Any]] = {
+    Prospect.OFFERED: (
+        "green",
+        _l("gets an offer"),
+        _l("In the next run: a seat is free and they are next."),
+    ),
+    Prospect.NO_SEAT: ("grey", _l("no free seat"), ""),
+    Prospect.HAS_BOOKED: ("amber", _l("has booked"), _l("They have a seat here: offers pass them over.")),
+    Prospect.NO_CHANNEL: (
+        "amber",
+        _l("cannot be told"),
+        _l("No channel reaches them: automatic offers pass them over."),
+    ),
+    Prospect.OPTED_OUT: (
+        "amber",
+        _l("cannot be told"),
+        _l("They do not want to be told of free seats: automatic offers pass them over."),
+    ),
+    Prospect.NOT_PUBLISHED: ("grey", _l("waits: not published"), ""),
+    Prospect.PAUSED: ("grey", _l("waits: offers are paused"), ""),
+    Prospect.TOO_SOON: ("grey", _l("waits: starts too soon"), ""),
+    Prospect.JOB_PAUSED: ("grey", _l("waits: the job is paused"), ""),
+}
+
+#: Why the next run offers nothing here at all.
+STOPPED = {
+    Prospect.NOT_PUBLISHED: _l("Nothing happens by itself: the event is not published."),
+    Prospect.PAUSED: _l("Nothing happens by itself: automatic offers are paused for this event."),
+    Prospect.TOO_SOON: _l("Nothing happens by itself: the event starts sooner than an offer would lapse."),
+    Prospect.JOB_PAUSED: _l("Nothing happens by itself: the job that makes offers is paused."),
+}
+
+
+class Past(NamedTuple):
+    """What became of an offer."""
+
+    at: datetime
+    what: str
+    whom: str
 
 
 class WaitlistView(DeskView):
@@ -39,7 +97,9 @@ class WaitlistView(DeskView):
             .order_by(WaitlistEntry.priority),
             ENTRIES_SHOWN,
         )
-        offers = [entry for entry in entries if entry.notified_at is not None]
+        running = [entry for entry in entries if entry.notified_at is not None]
+        waiting = [entry for entry in entries if entry.notified_at is None]
+        foretold = forecast(event.id)
         return self.render(
             "desk/waitlist.html",
             live=True,
@@ -48,9 +108,17 @@ class WaitlistView(DeskView):
             tabs=event_tabs(event, self.user, "waitlist"),
             entries=entries,
             more=more,
-            offers=sorted(offers, key=lambda entry: entry.notification_expires_at),
-            waiting=[entry for entry in entries if entry.notified_at is None],
-            unreachable=_unreachable(event),
+            offers=sorted(running, key=lambda entry: entry.notification_expires_at),
+            waiting=waiting,
+            forecast=foretold,
+            stopped=STOPPED.get(foretold.stopped) if foretold.stopped else None,
+            prospects={entry_id: PROSPECTS[why] for entry_id, why in foretold.prospects.items()},
+            bookings_elsewhere=_bookings_elsewhere(self.user, event, entries),
+            wishes=_wishes(event, entries),
+            past=_past_offers(event),
+            job=db.session.get(JobState, JOB),
+            tick=timedelta(seconds=config.current().tick_seconds),
+            extend_minutes=EXTEND_MINUTES,
             channels=any(outbox.channels().values()),
             is_open=event.status is EventStatus.PUBLISHED,
             offer_minutes=config.current().waitlist_offer_minutes,
@@ -100,10 +168,49 @@ class WaitlistView(DeskView):
     @expose("/<uuid:entry_id>/move", methods=("POST",))
     def move(self, event_id: UUID, entry_id: UUID) -> Response:
         entry = self._entry(event_id, entry_id)
-        up = request.form.get("where") == "up"
+        before = typed_id("before")
         with transaction():
-            waitlist.move_entry(entry.id, up=up, actor=self.user)
-        return redirect(self._address(event_id), 303)
+            waitlist.move_to(entry.id, before_id=before, actor=self.user)
+        return Response(status=204) if wants_json() else redirect(self._address(event_id), 303)
+
+    @expose("/<uuid:entry_id>/extend", methods=("POST",))
+    def extend(self, event_id: UUID, entry_id: UUID) -> Response:
+        entry = self._entry(event_id, entry_id)
+        minutes = typed_number("minutes", _("Minutes"), least=1, most=offers.EXTEND_MINUTES_MAX)
+        with transaction():
+            offers.extend_offer(entry.id, minutes=minutes, actor=self.user)
+        message = ngettext(
+            "The offer waits %(num)s minute longer.", "The offer waits %(num)s minutes longer.", minutes
+        )
+        return done(message, self._address(event_id))
+
+    @expose("/<uuid:entry_id>/withdraw", methods=("POST",))
+    def withdraw(self, event_id: UUID, entry_id: UUID) -> Response:
+        entry = self._entry(event_id, entry_id)
+        reason = typed("reason", _("Reason"))
+        with transaction():
+            offers.withdraw_offer(entry.id, actor=self.user, reason=reason)
+        return done(
+            _("The offer is taken back; the person waits on at their place."), self._address(event_id)
+        )
+
+    @expose("/<uuid:entry_id>/book", methods=("POST",))
+    def book(self, event_id: UUID, entry_id: UUID) -> Response:
+        entry = self._entry(event_id, entry_id)
+        with transaction():
+            booking = bookings.create_booking(event_id, user_id=entry.user_id, actor=self.user)
+        address = url_for("desk_bookings.index", event_id=event_id, booking_id=booking.id)
+        return done(_("Booked from the waitlist."), address)
+
+    @expose("/automatic-offers", methods=("POST",))
+    def automatic_offers(self, event_id: UUID) -> Response:
+        event = self.found(Event, event_id)
+        are_on = request.form.get("on") == "1"
+        with transaction():
+            offers.set_auto_offers(event.id, are_on=are_on, actor=self.user)
+        if are_on:
+            return done(_("Free seats are offered by themselves again."), self._address(event_id))
+        return done(_("Automatic offers are paused: seats wait for you."), self._address(event_id))
 
     def _entry(self, event_id: UUID, entry_id: UUID) -> WaitlistEntry:
         entry = self.found(WaitlistEntry, entry_id)
@@ -112,15 +219,46 @@ class WaitlistView(DeskView):
         return entry
 
     def _address(self, event_id: UUID) -> str:
-        return self.get_url(".index", event_id=event_id)
+        return str(self.get_url(".index", event_id=event_id))
 
 
-def _unreachable(event: Event) -> set[UUID]:
-    """The entries of people who cannot be told of an offer: automatic offers pass them over."""
-    query = sa.text(
-        # Both parts are constants.
-        "SELECT w.id FROM event.waitlist w WHERE w.event_id = :event_id AND NOT "  # noqa: S608
-        + outbox.reachable("w.user_id", NotificationCategory.WAITLIST_AVAILABLE)
+def _bookings_elsewhere(user: User, event: Event, entries: Sequence[WaitlistEntry]) -> dict[UUID, int]:
+    """How many active bookings each of these people has on other events that `user` may see."""
+    people = [entry.user_id for entry in entries]
+    query = policy.visible(user, Booking).where(
+        Booking.user_id.in_(people), Booking.status.in_(ACTIVE_BOOKING), Booking.event_id != event.id
     )
-    parameters: dict[str, Any] = {"event_id": event.id, **outbox.channels()}
-    return set(db.session.scalars(query, parameters))
+    counted = query.with_only_columns(Booking.user_id, sa.func.count()).group_by(Booking.user_id)
+    return {user_id: count for user_id, count in db.session.execute(counted)}
+
+
+def _wishes(event: Event, entries: Sequence[WaitlistEntry]) -> dict[UUID, TeamPreference]:
+    """With whom these people want to be on this event, and with whom not."""
+    query = sa.select(TeamPreference).where(
+        TeamPreference.event_id == event.id,
+        TeamPreference.user_id.in_([entry.user_id for entry in entries]),
+    )
+    return {wish.user_id: wish for wish in db.session.scalars(query)}
+
+
+def _past_offers(event: Event) -> list[Past]:
+    """What became of the latest offers of this event, as far back as the latest steps of the audit log go."""
+    newest = (
+        sa.select(AuditLog)
+        .order_by(AuditLog.created_at.desc(), AuditLog.id.desc())
+        .limit(LOOKED_THROUGH)
+        .subquery()
+    )
+    person_id = sa.cast(newest.c.payload["user_id"].astext, sa.UUID())
+    rows = db.session.execute(
+        sa.select(newest.c.created_at, newest.c.action, User)
+        .join(User, User.id == person_id)
+        .where(
+            newest.c.target_type == "event.waitlist",
+            newest.c.action.in_(PAST),
+            newest.c.payload["event_id"].astext == str(event.id),
+        )
+        .order_by(newest.c.created_at.desc())
+        .limit(PAST_SHOWN)
+    )
+    return [Past(at, in_words(action), person(someone)) for at, action, someone in rows]
