@@ -78,10 +78,10 @@ GIVE_BACK = Step("refund", None, "REFUNDED", "finance", REFUND, notice="PAYMENT_
 
 #: How a paid booking came to be confirmed: its method, the share of such bookings in percent, the steps.
 WAYS: dict[str, tuple[str | None, int, tuple[Step, ...]]] = {
-    "card": ("WIDGET", 56, (CREATE, PAY)),
-    "cash": ("CASH", 16, (CREATE_BY_STAFF, PAY_CASH)),
+    "card": ("WIDGET", 68, (CREATE, PAY)),
+    "cash": ("CASH", 9, (CREATE_BY_STAFF, PAY_CASH)),
     "late": ("WIDGET", 2, (CREATE, EXPIRE, PAY_LATE)),
-    "transfer": ("QR_MANUAL", 23, (CREATE, SUBMIT, APPROVE)),
+    "transfer": ("QR_MANUAL", 18, (CREATE, SUBMIT, APPROVE)),
     "second_try": ("QR_MANUAL", 3, (CREATE, SUBMIT, REJECT, SUBMIT, APPROVE)),
 }
 QUICK_WAYS = ("card", "cash", "late")
