@@ -113,6 +113,7 @@ class ConsoleWorker(Worker):
 
 def work(app: Flask, queues: list[str]) -> None:
     """Works until SIGTERM or SIGINT, over every loss of Redis; the job at hand is finished first."""
+    warm_up(app)
     while True:
         _on_signals(lambda *_: sys.exit(0))
         worker = None
@@ -131,6 +132,18 @@ def work(app: Flask, queues: list[str]) -> None:
             return
         # Not all workers at once.
         time.sleep(RECONNECT_SECONDS * random.uniform(0.5, 1))  # noqa: S311
+
+
+def warm_up(app: Flask) -> None:
+    """Prepares what every job needs, once for all the forks to come."""
+    with app.app_context():
+        try:
+            jobs.warm_up()
+        except DBAPIError as error:
+            log.info("not warmed up, PostgreSQL is not ready: %s", type(error.orig).__name__)
+        db.session.remove()
+        # No fork may use the connection of another.
+        db.engine.dispose()
 
 
 def schedule(app: Flask) -> None:

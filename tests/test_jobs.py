@@ -203,3 +203,16 @@ def test_outbox_is_empty_when_everything_has_ended(bot_api: BotApi) -> None:
     row = db.session.scalars(sa.select(OutboxMessage)).one()
     row.next_attempt_at = now()
     assert run("drain-outbox") == {"sent": 1}
+
+
+def test_warming_up_changes_nothing() -> None:
+    booking = make.booking(expires_at=make.soon(minutes=-1))
+    make.waitlist_entry(event_id=booking.event_id)
+    make.outbox_message()
+    db.session.commit()
+    jobs.warm_up()
+    assert booking.status is BookingStatus.PENDING
+    assert booking.event.available == 4
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(JobState)) == 0
+    assert db.session.scalars(sa.select(OutboxMessage.status)).one() is OutboxStatus.PENDING
+    assert "bells" not in db.session.info
