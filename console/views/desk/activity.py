@@ -136,6 +136,14 @@ def steps_of_event(user: User, event: Event, limit: int = 12) -> list[Step]:
     return _told(user, parts, limit, unsaid=(Event,)) if parts else []
 
 
+def steps_of_transaction(user: User, limit: int) -> list[Step]:
+    """What the running transaction wrote into both logs so far, the latest first; for who may see all."""
+    now = sa.func.now()
+    logs = _logs().where(BookingLog.created_at >= now)
+    audit = _others_audit().where(AuditLog.created_at >= now)
+    return _told(user, [_newest(logs, BookingLog, limit), _newest(audit, AuditLog, limit)], limit)
+
+
 def in_words(action: str, table: str = "") -> str:
     """An action as people read it; one that we do not know, as it is."""
     action = action.removeprefix("booking.")

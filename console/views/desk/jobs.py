@@ -13,11 +13,12 @@ from flask_babel import lazy_gettext as _l
 from redis import RedisError
 from werkzeug.wrappers import Response
 
-from console import config, doorbell, heartbeats
+from console import config, doorbell, dry_runs, heartbeats
 from console.db import db, transaction
 from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
 from console.models import Heartbeat, JobState
 from console.services import backlog, schedule
+from console.views.desk.activity import steps_of_transaction
 from console.views.desk.base import DeskView, done
 from console.views.desk.queries import BOUND
 
@@ -55,6 +56,7 @@ OUTCOMES = {
     "failed": _l("not delivered"),
     "pending": _l("to be tried again"),
     "lost": _l("taken over by another worker"),
+    "due": _l("due"),
 }
 
 #: What a kind of backlog is called, and after how many minutes it is late.
@@ -65,6 +67,10 @@ BACKLOG = {
     "lapsed_leases": (_l("Sends cut short"), 2),
     "unapplied_webhooks": (_l("Webhooks to apply"), 2),
 }
+
+
+#: Of what a dry run would do, so many rows are shown.
+STEPS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -98,9 +104,8 @@ class Run:
 
     @property
     def outcome(self) -> list[tuple[str, Any]]:
-        """What the last run counted, in words and numbers; what was nought is left out."""
-        result = (self.state.last_result if self.state else None) or {}
-        return [(OUTCOMES.get(name, name), count) for name, count in result.items() if count]
+        """What the last run counted, in words and numbers."""
+        return counted((self.state.last_result if self.state else None) or {})
 
     @property
     def every_seconds(self) -> float:
@@ -111,6 +116,11 @@ class Run:
         if self.is_paused or self.state is None or self.state.last_started_at is None:
             return None
         return self.state.last_started_at + timedelta(seconds=self.every_seconds)
+
+
+def counted(result: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What a run counted, in words and numbers; what was nought is left out."""
+    return [(OUTCOMES.get(name, name), count) for name, count in result.items() if count]
 
 
 class JobsView(DeskView):
@@ -159,6 +169,15 @@ class JobsView(DeskView):
             )
             return redirect(self.get_url(".index"), 303)
         return done(_("%(name)s is on its way: a worker runs it now.", name=job.name), self.get_url(".index"))
+
+    @expose("/<job_name>/dry-run", methods=("POST",))
+    def dry_run(self, job_name: str) -> str:
+        job = self._job(job_name)
+        user = self.user
+        result, steps = dry_runs.dry_run(job.name, lambda: steps_of_transaction(user, STEPS_SHOWN))
+        return self.render(
+            "desk/dry_run.html", job=job, what=WHAT[job.name], counts=counted(result), steps=steps
+        )
 
     @expose("/<job_name>/pause", methods=("POST",))
     def pause(self, job_name: str) -> Response:

@@ -1,0 +1,66 @@
+"""What a job would do if it ran now: its next batch, done in a transaction that is rolled back.
+
+Nothing leaves the database: what sends, applies or removes outside of it is only counted.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from console.db import db, transaction
+from console.jobs import BATCH, EVENTS_BATCH, Result
+from console.models import File
+from console.services import backlog, bookings, events, retention, waitlist
+
+T = TypeVar("T")
+
+
+class _UndoneError(Exception):
+    """Ends the transaction without a trace."""
+
+
+def dry_run(name: str, look: Callable[[], T]) -> tuple[Result, T]:
+    """What the next batch of a job counts, and what `look` sees while it is done; then it is undone.
+
+    The rows of the batch are locked meanwhile: a run at the same time passes them over, and its next takes
+    them. Raises KeyError for a job without a dry run, and whatever the batch raised.
+    """
+    batch, seen = DRY_RUNS[name], None
+    try:
+        with transaction():
+            result = batch()
+            db.session.flush()
+            seen = look()
+            raise _UndoneError
+    except _UndoneError:
+        return result, seen  # type: ignore[return-value]
+
+
+def _waiting(*kinds: str) -> int:
+    """Rows of these kinds of backlog, to BATCH of each."""
+    waiting = backlog.waiting(db.session, bound=BATCH)
+    return sum(min(waiting[kind].count, BATCH) for kind in kinds)
+
+
+def _purge() -> Result:
+    over = sa.select(File.id).where(File.expires_at <= sa.func.now()).limit(BATCH).subquery()
+    return {
+        "files": db.session.scalar(sa.select(sa.func.count()).select_from(over)),
+        "sessions": retention.purge_sessions(BATCH),
+        "recovery_codes": retention.purge_recovery_codes(BATCH),
+    }
+
+
+DRY_RUNS: dict[str, Callable[[], Result]] = {
+    "expire-bookings": lambda: {"expired": bookings.expire_due(BATCH)},
+    "process-waitlist": lambda: {
+        "lapsed": waitlist.lapse_due(BATCH),
+        "offered": waitlist.offer_due(BATCH),
+    },
+    "drain-outbox": lambda: {"due": _waiting("due_notices", "lapsed_leases")},
+    "process-webhooks": lambda: {"due": _waiting("unapplied_webhooks")},
+    "complete-events": lambda: {"completed": events.complete_due(EVENTS_BATCH)},
+    "send-reminders": lambda: {"reminded": events.remind_due(BATCH)},
+    "purge-expired": _purge,
+}
