@@ -161,9 +161,12 @@ def test_control_without_locks_a_booking_moves_twice(
     real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Barrier(2)
+    # A session forgets what nobody holds, and would read the booking again, moved.
+    seen: list[Booking] = []
 
     def unlocked_events(booking_id: UUID, to_event_id: UUID) -> tuple[Event, Event]:
         booking = db.session.get_one(Booking, booking_id)
+        seen.append(booking)
         looked.wait(10)
         return booking.event, db.session.get_one(Event, to_event_id)
 

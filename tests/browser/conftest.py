@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 STEP_MS = 15_000
 
 
-@pytest.fixture(scope="session")
+# For a module: while Playwright runs, this thread has an event loop, which what others test may not.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium; CHROMIUM names another."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
