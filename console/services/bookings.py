@@ -228,10 +228,13 @@ WITH turn AS MATERIALIZED (
         WHERE status = 'PENDING' AND expires_at <= now() ORDER BY expires_at LIMIT :limit
     ) oldest GROUP BY event_id ORDER BY min(expires_at)
 ), due AS MATERIALIZED (
-    SELECT b.id, b.event_id, b.user_id, b.status, b.payment_status, b.expires_at
-    FROM turn JOIN event.events e ON e.id = turn.event_id JOIN event.bookings b ON b.event_id = e.id
-    WHERE b.status = 'PENDING' AND b.expires_at <= now() LIMIT :limit
-    FOR NO KEY UPDATE OF e SKIP LOCKED FOR NO KEY UPDATE OF b SKIP LOCKED
+    SELECT b.* FROM turn CROSS JOIN LATERAL (
+        SELECT e.id FROM event.events e WHERE e.id = turn.event_id FOR NO KEY UPDATE SKIP LOCKED
+    ) e CROSS JOIN LATERAL (
+        SELECT b.id, b.event_id, b.user_id, b.status, b.payment_status, b.expires_at FROM event.bookings b
+        WHERE b.event_id = e.id AND b.status = 'PENDING' AND b.expires_at <= now()
+        ORDER BY b.expires_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    ) b LIMIT :limit
 ), judged AS MATERIALIZED (
     SELECT due.*, {IN_REVIEW} AS in_review FROM due
 ), changed AS (
@@ -240,7 +243,8 @@ WITH turn AS MATERIALIZED (
         expires_at = CASE WHEN j.in_review THEN now() + :review_hold ELSE b.expires_at END,
         updated_at = now()
     FROM judged j WHERE b.id = j.id
-    RETURNING b.id, b.event_id, b.user_id, b.status, b.payment_status, b.expires_at
+    RETURNING b.id, b.event_id, b.user_id, b.status, b.payment_status, b.expires_at,
+        {AS_JSON.format(row="j")} AS was
 ), freed AS (
     UPDATE event.events e SET available = e.available + f.seats, updated_at = now()
     FROM (SELECT event_id, count(*) AS seats FROM changed WHERE status = 'EXPIRED' GROUP BY event_id) f
@@ -248,8 +252,8 @@ WITH turn AS MATERIALIZED (
 ), logged AS (
     INSERT INTO event.booking_logs (booking_id, action, old_value, new_value)
     SELECT x.id, CASE x.status WHEN 'EXPIRED' THEN 'expire' ELSE 'hold_for_review' END,
-        {AS_JSON.format(row="due")}, {AS_JSON.format(row="x")}
-    FROM changed x JOIN due ON due.id = x.id
+        x.was, {AS_JSON.format(row="x")}
+    FROM changed x
 ), told AS (
     INSERT INTO notification.outbox (user_id, category, event_id, booking_id)
     SELECT user_id, 'BOOKING_EXPIRED', event_id, id FROM changed WHERE status = 'EXPIRED'
