@@ -3,6 +3,8 @@
 PostgreSQL holds the work. When Redis is away, or forgets, the next scheduled run finds it.
 """
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from flask import Flask, current_app
@@ -10,6 +12,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from console import db as database
@@ -51,3 +54,55 @@ def ring_workers(bells: list[str]) -> None:
             critical.enqueue_call(
                 ENTRY, args=(name,), job_id=f"{name}-{uuid4()}", result_ttl=60, failure_ttl=86400
             )
+
+
+#: Failed runs that are kept; what they left undone is found in PostgreSQL, not here.
+FAILURES_KEPT = 50
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that a worker did not end: which, of which job, the last line of its error, and when."""
+
+    id: str
+    name: str
+    error: str
+    at: datetime | None
+
+
+def failures(limit: int) -> list[Failure]:
+    """The latest failed runs; older ones than FAILURES_KEPT are forgotten. Raises redis.RedisError."""
+    found = []
+    for name in QUEUES:
+        registry = queue(name).failed_job_registry
+        # Those whose time is over go with it.
+        ids = registry.get_job_ids(desc=True)
+        for old in ids[FAILURES_KEPT:]:
+            registry.remove(old, delete_job=True)
+        for job in Job.fetch_many(ids[:limit], redis(), serializer=JSONSerializer):
+            if job is not None:
+                found.append(_failure(job))
+    return sorted(found, key=lambda each: each.at or datetime.min.replace(tzinfo=UTC), reverse=True)[:limit]
+
+
+def forget_failure(job_id: str) -> str | None:
+    """Takes a failed run off the list and returns its job's name; None when it is not there (any more)."""
+    for name in QUEUES:
+        registry = queue(name).failed_job_registry
+        if job_id in registry.get_job_ids():
+            job = Job.fetch(job_id, redis(), serializer=JSONSerializer)
+            registry.remove(job, delete_job=True)
+            return str(job.args[0]) if job.args else None
+    return None
+
+
+def _failure(job: Job) -> Failure:
+    result = job.latest_result()
+    lines = ((result.exc_string if result else None) or "").strip().splitlines()
+    at = job.ended_at
+    return Failure(
+        job.id,
+        str(job.args[0]) if job.args else "",
+        lines[-1][:500] if lines else "",
+        at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at,
+    )

@@ -71,6 +71,7 @@ BACKLOG = {
 
 #: Of what a dry run would do, so many rows are shown.
 STEPS_SHOWN = 20
+FAILURES_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ class JobsView(DeskView):
                 heartbeats.STANDBY: _("Scheduler, standing by"),
                 heartbeats.WORKER: _("Worker"),
             },
+            failures=_failures(),
             silent_since=datetime.now(UTC) - SILENT_AFTER,
             gone_since=datetime.now(UTC) - GONE_AFTER,
             bound=BOUND,
@@ -169,6 +171,16 @@ class JobsView(DeskView):
             )
             return redirect(self.get_url(".index"), 303)
         return done(_("%(name)s is on its way: a worker runs it now.", name=job.name), self.get_url(".index"))
+
+    @expose("/failures/<job_id>/retry", methods=("POST",))
+    def retry(self, job_id: str) -> Response:
+        try:
+            name = doorbell.forget_failure(job_id)
+        except RedisError:
+            name = None
+        if name not in BY_NAME:
+            abort(404)
+        return self.run(name)
 
     @expose("/<job_name>/dry-run", methods=("POST",))
     def dry_run(self, job_name: str) -> str:
@@ -197,6 +209,14 @@ class JobsView(DeskView):
         if name not in BY_NAME:
             abort(404)
         return BY_NAME[name]
+
+
+def _failures() -> list[doorbell.Failure]:
+    """The latest runs that failed; none when Redis, which keeps them, is away."""
+    try:
+        return doorbell.failures(FAILURES_SHOWN)
+    except RedisError:
+        return []
 
 
 def scheduler_silence() -> datetime | None:

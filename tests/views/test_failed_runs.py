@@ -1,0 +1,64 @@
+"""Runs that failed: shown with their error, tried again, and not kept for ever."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from rq import SimpleWorker
+from rq.serializers import JSONSerializer
+
+from console import doorbell
+from console.states import UserRole
+from tests import make
+from tests.views.browser import post, sign_in
+
+
+def break_down(name: str) -> None:
+    """What the worker runs in these tests."""
+    raise RuntimeError(f"{name} met a bug")
+
+
+@pytest.fixture
+def fail(app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Has a worker run these jobs, each of which fails."""
+    monkeypatch.setattr(doorbell, "ENTRY", f"{__name__}.break_down")
+
+    def fail(*names: str) -> None:
+        with app.app_context():
+            critical = doorbell.queue("critical")
+            for name in names:
+                doorbell.ring_workers([name])
+                worker = SimpleWorker([critical], connection=redis, serializer=JSONSerializer)
+                worker.work(burst=True, logging_level="CRITICAL")
+
+    return fail
+
+
+def test_a_failed_run_is_shown_and_tried_again(client: FlaskClient, redis: Redis, fail: Any) -> None:
+    fail("expire-bookings")
+    sign_in(client, make.staff(UserRole.ADMIN))
+    page = client.get("/desk/jobs").text
+    assert "Failed runs" in page and "RuntimeError: expire-bookings met a bug" in page
+    with client.application.app_context():
+        failed = doorbell.failures(10)
+    assert [failure.name for failure in failed] == ["expire-bookings"]
+    assert post(client, f"/desk/jobs/failures/{failed[0].id}/retry").status_code == 303
+    assert redis.llen("rq:queue:critical") == 1
+    assert "Failed runs" not in client.get("/desk/jobs").text
+    assert post(client, f"/desk/jobs/failures/{failed[0].id}/retry").status_code == 404
+
+
+def test_old_failures_are_forgotten(app: Flask, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doorbell, "FAILURES_KEPT", 2)
+    fail("expire-bookings", "drain-outbox", "process-waitlist")
+    with app.app_context():
+        doorbell.failures(10)
+        kept = doorbell.queue("critical").failed_job_registry.get_job_ids()
+        assert len(kept) == 2
+        assert {failure.name for failure in doorbell.failures(10)} < {
+            "expire-bookings",
+            "drain-outbox",
+            "process-waitlist",
+        }
