@@ -40,7 +40,8 @@ from tools.soak_load import SECRET, Load
 
 CLIENTS = 4
 PARTS = ("worker", "worker", "scheduler", "scheduler")
-EVENTS, SEATS, PEOPLE = 6, 8, 250
+#: So few seats that most people wait.
+EVENTS, SEATS, PEOPLE = 4, 4, 250
 #: One lease and two ticks, and what a loaded machine takes to start the processes again.
 CLEARED_SECONDS = 60
 #: Between two faults; on average one and a half a second.

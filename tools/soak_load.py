@@ -41,9 +41,9 @@ class Load:
         chance = random.Random(seed)
         works: list[tuple[str, Work]] = [
             ("book", self._book),
-            ("book", self._book),
-            ("book", self._book),
-            ("book", self._book),
+            ("wait", self._wait),
+            ("wait", self._wait),
+            ("wait", self._wait),
             ("pay cash", self._pay),
             ("cancel", self._cancel),
             ("take offer", self._take),
@@ -72,6 +72,11 @@ class Load:
     def _book(self, chance: random.Random) -> None:
         with transaction():
             bookings.book_or_wait(chance.choice(self.events), user_id=chance.choice(self.people), actor=None)
+
+    def _wait(self, chance: random.Random) -> None:
+        """Stands in line, also when a seat is free: who books at once would leave nothing to offer."""
+        with transaction():
+            waitlist.join(chance.choice(self.events), user_id=chance.choice(self.people), actor=None)
 
     def _one(self, query: str) -> Any:
         found = db.session.execute(
