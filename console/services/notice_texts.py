@@ -20,7 +20,8 @@ class Text:
 MOVED = {
     "ru": Text(
         "Бронь перенесена: {title}",
-        "<b>{title}</b>\nВаша бронь перенесена сюда с «{was}».\nОплатите {money} до {until}.\n"
+        "<b>{title}</b>\nВаша бронь перенесена на это событие. Раньше: «{was}».\n"
+        "Оплатите {money} до {until}.\n"
         "Начало: {starts}\nМесто встречи: {place}",
     ),
     "en": Text(
@@ -48,7 +49,7 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     ("BOOKING_EXPIRED", ""): {
         "ru": Text(
             "Бронь истекла: {title}",
-            "<b>{title}</b>\nВремя на оплату вышло, и место освободилось. Если поездка ещё нужна, "
+            "<b>{title}</b>\nВремя на оплату вышло, и место освободилось. Если вы ещё хотите участвовать, "
             "забронируйте снова.\nНачало: {starts}",
         ),
         "en": Text(
@@ -69,8 +70,8 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     },
     ("BOOKING_CANCELLED", "event"): {
         "ru": Text(
-            "Мероприятие отменено: {title}",
-            "<b>{title}</b>\nМероприятие отменено, ваша бронь тоже.\nПричина: {reason}\nДата: {starts}",
+            "Событие отменено: {title}",
+            "<b>{title}</b>\nСобытие отменено, ваша бронь тоже.\nПричина: {reason}\nДата: {starts}",
         ),
         "en": Text(
             "The event is cancelled: {title}",
@@ -79,7 +80,7 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
         ),
     },
     ("PAYMENT_STATUS", ""): {
-        "ru": Text("Оплата: {title}", "<b>{title}</b>\nСтатус вашей оплаты изменился.\nСумма: {money}"),
+        "ru": Text("Оплата: {title}", "<b>{title}</b>\nСостояние вашей оплаты изменилось.\nСумма: {money}"),
         "en": Text(
             "Payment: {title}", "<b>{title}</b>\nThe state of your payment has changed.\nAmount: {money}"
         ),
@@ -95,7 +96,7 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
             "Оплата получена, но мест нет: {title}",
             "<b>{title}</b>\n"
             "Мы получили вашу оплату, но бронь к этому времени уже истекла и свободных мест нет. "
-            "Мы свяжемся с вами о возврате или другой дате.\nСумма: {money}",
+            "Мы свяжемся с вами, чтобы договориться о возврате или другой дате.\nСумма: {money}",
         ),
         "en": Text(
             "Payment received, but no seat is free: {title}",
@@ -106,7 +107,7 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     ("PAYMENT_STATUS", "rejected"): {
         "ru": Text(
             "Чек не принят: {title}",
-            "<b>{title}</b>\nЧек об оплате не принят.\nПричина: {reason}\nПришлите другой до {until}.",
+            "<b>{title}</b>\nЧек не принят.\nПричина: {reason}\nПришлите другой до {until}.",
         ),
         "en": Text(
             "Your proof of payment was not accepted: {title}",
@@ -142,7 +143,8 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     ("WAITLIST_AVAILABLE", ""): {
         "ru": Text(
             "Освободилось место: {title}",
-            "<b>{title}</b>\nДля вас освободилось место.\nОно ждёт ответа до {until}.\nОсталось {minutes}.\n"
+            "<b>{title}</b>\nДля вас освободилось место.\nОно ждёт ответа до {until}.\n"
+            "Времени на ответ: {minutes}.\n"
             "Начало: {starts}\nМесто встречи: {place}\nЦена: {price}\nЗанять место или отказаться: {link}",
         ),
         "en": Text(
@@ -158,9 +160,8 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     },
     ("EVENT_NEWS", "event_cancelled"): {
         "ru": Text(
-            "Мероприятие отменено: {title}",
-            "<b>{title}</b>\nМероприятие, которого вы ждали, отменено. Лист ожидания закрыт.\n"
-            "Причина: {reason}",
+            "Событие отменено: {title}",
+            "<b>{title}</b>\nСобытие, которого вы ждали, отменено. Лист ожидания закрыт.\nПричина: {reason}",
         ),
         "en": Text(
             "The event is cancelled: {title}",
@@ -187,4 +188,4 @@ COUNTED = {
 
 #: The day and time of an event; deadlines also say the time zone, people may be in another one.
 DATE_FORMATS = {"ru": "d MMMM, EEEE, HH:mm", "en": "EEEE, d MMMM, HH:mm"}
-DEADLINE_FORMATS = {"ru": "HH:mm (d MMMM, ZZZZ)", "en": "HH:mm (d MMMM, ZZZZ)"}
+DEADLINE_FORMATS = {"ru": "HH:mm (d MMMM, VVV)", "en": "HH:mm (d MMMM, VVV)"}
