@@ -100,7 +100,7 @@ def test_offer_says_until_when_and_how_long_that_is() -> None:
     local = until + timedelta(hours=7)
     assert f"Оно ждёт ответа до {local:%H:%M} (" in notice.text
     assert ", Барнаул)." in notice.text
-    assert "Осталось 21 минута." in notice.text
+    assert "Времени на ответ: 21 минута." in notice.text
     assert "Цена: 12\xa0500\xa0₽" in notice.text
 
 
