@@ -64,10 +64,11 @@ def write_organizers(sink: Sink, rng: Random, pictures: Pictures, base: int) -> 
 def plan(rng: Random, bookings: int, base: int) -> list[Trip]:
     """Events with `bookings` bookings altogether, those written by hand first."""
     chosen = trips.curated()
-    left = bookings
+    written = sum(trip.bookings for trip in chosen)
     for trip in chosen:
-        trips.shrink(trip, left)
-        left -= trip.bookings
+        # Of few bookings, each event has its share.
+        trips.shrink(trip, trip.bookings * min(bookings, written) // written)
+    left = bookings - sum(trip.bookings for trip in chosen)
     more = []
     while left > 0:
         trip = trips.pattern(rng, left)
@@ -137,7 +138,10 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
     """Adds the bookings, waitlists and crews of every event; yields how many bookings there are so far."""
     rng, handmade = teller.rng, len(trips.curated())
     clock = Clock(teller.base, now, rng, cycle(WAITING_MINUTES))
+    # Each event's choices are its own: what depends on the hour changes nothing for the others.
+    seeds = [rng.getrandbits(64) for _ in plan]
     for number, trip in enumerate(plan):
+        rng.seed(seeds[number])
         count = trip.bookings + trip.waiting + trip.offers
         crowd = _crowd(teller.people, rng, trip.opened, count)
         files = trip.end < teller.base - 95 * DAY or number < handmade + TRIPS_WITH_FILES
@@ -146,7 +150,7 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
         seated = []
         for kind in Trip.KINDS:
             for _ in range(getattr(trip, kind)):
-                fresh = kind == "stays" and trip.start > now and rng.random() < FRESH
+                fresh = rng.random() < FRESH and kind == "stays" and trip.start > now
                 way = rng.choices(ways, weights)[0] if not fresh else rng.choice(QUICK_WAYS[:2])
                 story, made = clock.begin(trip, kind, way if trip.price else "free", fresh)
                 person = next(crowd)
@@ -165,6 +169,7 @@ def write_bookings(teller: Teller, plan: list[Trip], now: int) -> Iterator[int]:
         if number % 50 == 49:
             teller.sink.flush_if_large()
             yield teller.told
+    rng.seed(sum(seeds))
     yield teller.told
 
 

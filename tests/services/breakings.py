@@ -384,8 +384,8 @@ BREAKINGS: list[tuple[str, str, str, set[str]]] = [
     (
         "values",
         "event.bookings.payment_status: LOST in 1 rows",
-        f"UPDATE event.bookings SET payment_status = 'LOST' WHERE id = {BOOKING.format('EXPIRED', 'PENDING')}"
-        " AND payment_id IS NULL",
+        "UPDATE event.bookings SET payment_status = 'LOST' WHERE id = (SELECT id FROM event.bookings"
+        " WHERE status = 'EXPIRED' AND payment_id IS NULL ORDER BY id LIMIT 1)",
         set(),
     ),
     (
