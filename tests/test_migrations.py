@@ -146,7 +146,7 @@ def test_an_empty_database_goes_up_and_down_and_up_again(empty_app):
 
 def test_a_filled_database_keeps_every_row_on_the_way_down_and_up(real_app):
     with real_app.app_context():
-        demo.load(150, 3)
+        demo.load()
         before = known_rows()
         assert all(count for count, _ in before.values())
         db.session.remove()
