@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from console.db import db, transaction
+from console.doorbell import queue
 from console.models import OutboxMessage
 from console.services import outbox
 from console.states import OutboxStatus
@@ -186,15 +187,18 @@ def test_chat_that_hangs_does_not_hold_up_the_others(stage: Stage) -> None:
 
 def test_worker_that_dies_right_after_it_took_a_job_loses_nothing(stage: Stage) -> None:
     stage.make(overdue)
-    stage.enqueue("expire-bookings")
-    with stage.held("LOCK TABLE ops.jobs IN ACCESS EXCLUSIVE MODE"):
-        worker = stage.start()
-        until(stage.blocked)
-        signal_all(worker, signal.SIGKILL)
-    with stage.app.app_context():
-        from console.doorbell import queue
+    worker = stage.start()
+    # Ready: what it prepares before it takes jobs would wait for the lock, too.
+    until(lambda: stage.value("SELECT count(*) FROM ops.heartbeats WHERE kind = 'worker'") == 1)
 
-        assert queue("default").get_job_ids() == []
+    def taken() -> bool:
+        with stage.app.app_context():
+            return bool(stage.blocked()) and queue("default").get_job_ids() == []
+
+    with stage.held("LOCK TABLE ops.jobs IN ACCESS EXCLUSIVE MODE"):
+        stage.enqueue("expire-bookings")
+        until(taken)
+        signal_all(worker, signal.SIGKILL)
     stage.start("scheduler")
     stage.start()
     until(
