@@ -399,6 +399,26 @@ def test_no_notice_is_leased_twice(real_app: Flask, committed: Any) -> None:
     assert len(set(leased) | set(rest)) == 60
 
 
+def test_control_without_the_row_locks_a_notice_is_leased_twice(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed(lambda: [make.outbox_message() for _ in range(20)])
+    leased: list[UUID] = []
+    locked = outbox.LEASE.text
+    # Slow enough that all have looked before one has written.
+    unlocked = locked.replace("FOR UPDATE SKIP LOCKED", "").replace(
+        "SELECT id FROM", "SELECT id, pg_sleep(0.05) FROM"
+    )
+    assert unlocked.count("pg_sleep") == 1 and "LOCKED" not in unlocked
+    monkeypatch.setattr(outbox, "LEASE", sa.text(unlocked))
+
+    def lease() -> None:
+        leased.extend(row.id for row in outbox.lease(10))
+
+    together(real_app, [lease] * 4)
+    assert len(leased) > len(set(leased))
+
+
 def test_the_same_webhook_thirty_times_at_once_is_one_payment(real_app: Flask, committed: Any) -> None:
     def prepare() -> tuple[UUID, bytes]:
         payment = card_payment()

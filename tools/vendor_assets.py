@@ -22,7 +22,6 @@ LIBRARIES = {
     "tom-select": ("tom-select", ["dist/css/tom-select.min.css", "dist/js/tom-select.complete.min.js"]),
     "sortable": ("sortablejs", ["Sortable.min.js"]),
     "idiomorph": ("idiomorph", ["dist/idiomorph.min.js"]),
-    "chart": ("chart.js", ["dist/chart.umd.min.js"]),
     "inter": (
         "@fontsource-variable/inter",
         [

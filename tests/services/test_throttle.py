@@ -86,6 +86,7 @@ def test_success_forgets_the_guesses(counted):
 def test_an_office_that_signs_in_is_no_attack(counted):
     for n in range(ADDRESS.attempts * 2):
         counted.attempt(f"user{n}", "192.0.2.1").succeeded()
+    assert allowed(counted, 1, address="192.0.2.1") == 1
 
 
 def test_known_browser_gets_in_while_strangers_fill_the_account(counted):
