@@ -207,6 +207,29 @@ def test_holds_expire_once_whoever_runs_the_job(real_app: Flask, committed: Any)
         assert all(db.session.get_one(Event, trip).available == 10 for trip in trips)
 
 
+def test_control_without_the_row_locks_a_hold_expires_twice(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare() -> UUID:
+        trip = make.event(capacity=10).id
+        for status in (BookingStatus.CONFIRMED,) * 4:
+            # With them, seats given back twice still fit into the capacity.
+            make.booking(event_id=trip, status=status)
+        for _ in range(2):
+            make.booking(event_id=trip, expires_at=make.soon(minutes=-1))
+        return trip
+
+    trip = committed(prepare)
+    unlocked = bookings.EXPIRE.text.replace("FOR NO KEY UPDATE SKIP LOCKED", "")
+    # Slow enough that both have looked before one has written.
+    slow = unlocked.replace("SELECT due.*,", "SELECT due.*, pg_sleep(0.2) AS slow,")
+    assert slow.count("pg_sleep") == 1 and "LOCKED" not in slow
+    monkeypatch.setattr(bookings, "EXPIRE", sa.text(slow))
+    together(real_app, [lambda: bookings.expire_due(7)] * 2)
+    with real_app.app_context():
+        assert not seats_add_up(trip)
+
+
 def test_each_free_seat_is_offered_once_and_in_order(real_app: Flask, committed: Any) -> None:
     def prepare() -> UUID:
         event = make.event(capacity=5)
