@@ -33,7 +33,7 @@ def measure_all(servers: Servers) -> list[Line]:
         with transaction():
             db.session.execute(sa.text("UPDATE event.events SET available = 0, capacity = capacity + 1"))
             db.session.execute(sa.text("UPDATE notification.outbox SET status = 'SKIPPED', reason = 'bench'"))
-        app.extensions["redis"].flushall()
+        app.extensions["redis"].flushdb()
         environment = {
             **os.environ,
             "CREWDECK_ENV": "development",

@@ -127,3 +127,14 @@ def test_vendored_packages_carry_their_licences() -> None:
     assert packages
     for package in packages:
         assert any("licen" in path.name.lower() for path in package.rglob("*")), package
+
+
+def test_no_test_empties_the_redis_of_another_worker() -> None:
+    # One server serves every xdist worker, a database each: only the own one may be emptied.
+    word = "flush" + "all"
+    culprits = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if word in path.read_text().lower()
+    ]
+    assert culprits == []

@@ -41,7 +41,7 @@ def test_redis_that_forgets_every_moment_ends_nothing(stage: Stage, redis: Redis
     for wanted in (12, 24, 36):
         stage.make(overdue)
         for _ in range(3):
-            redis.flushall()
+            redis.flushdb()
             until(redis.keys)
         until(lambda wanted=wanted: stage.value(EXPIRED) == wanted, TAKEN_OVER_SECONDS)
     assert [worker.poll() for worker in workers] == [None, None]
