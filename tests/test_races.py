@@ -29,7 +29,6 @@ from console.models import (
 )
 from console.services import (
     bookings,
-    crews,
     doctor,
     events,
     outbox,
@@ -39,6 +38,7 @@ from console.services import (
     waitlist,
     webhooks,
 )
+from console.services.seating import places
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.services.look import seats_add_up
@@ -352,7 +352,7 @@ def test_one_seat_is_given_to_one_person(real_app: Flask, committed: Any) -> Non
     crew_id, riders = committed(lambda: people_and_boat(4))
     ended = together(
         real_app,
-        [lambda b=b: crews.place(crew_id, booking_id=b, seat_number=2, actor=None) for b in riders],
+        [lambda b=b: places.place(crew_id, booking_id=b, seat_number=2, actor=None) for b in riders],
     )
     assert ended == {"CrewAssignment": 1, "SeatTaken": 11}
     with real_app.app_context():
@@ -361,7 +361,7 @@ def test_one_seat_is_given_to_one_person(real_app: Flask, committed: Any) -> Non
 
 def test_full_boat_takes_nobody_more(real_app: Flask, committed: Any) -> None:
     crew_id, riders = committed(lambda: people_and_boat(4))
-    ended = together(real_app, [lambda b=b: crews.place(crew_id, booking_id=b, actor=None) for b in riders])
+    ended = together(real_app, [lambda b=b: places.place(crew_id, booking_id=b, actor=None) for b in riders])
     assert ended == {"CrewAssignment": 4, "CrewFull": 8}
     with real_app.app_context():
         assert taken_seats() == [1, 2, 3, 4]
@@ -381,12 +381,12 @@ def test_control_without_the_lock_two_people_want_the_same_seat(
         looked.wait(10)
         return seat
 
-    monkeypatch.setattr(crews, "lock", unlocked)
-    monkeypatch.setattr(crews, "_free_seat", look_then_wait)
+    monkeypatch.setattr(places, "lock", unlocked)
+    monkeypatch.setattr(places, "_free_seat", look_then_wait)
     crew_id, riders = committed(lambda: people_and_boat(4))
     ended = together(
         real_app,
-        [lambda b=b: crews.place(crew_id, booking_id=b, actor=None) for b in riders[:2]],
+        [lambda b=b: places.place(crew_id, booking_id=b, actor=None) for b in riders[:2]],
         retry=False,
     )
     # The unique constraint is the last line of defence, and its words are not for people.
@@ -395,7 +395,7 @@ def test_control_without_the_lock_two_people_want_the_same_seat(
 
 def test_booking_that_is_cancelled_while_it_is_seated_has_no_place(real_app: Flask, committed: Any) -> None:
     crew_id, riders = committed(lambda: people_and_boat(12))
-    works = [lambda b=b: crews.place(crew_id, booking_id=b, actor=None) for b in riders]
+    works = [lambda b=b: places.place(crew_id, booking_id=b, actor=None) for b in riders]
     works += [lambda b=b: bookings.cancel_booking(b, actor=None, reason="") for b in riders]
     ended = together(real_app, works)
     assert set(ended) <= {"CrewAssignment", "BookingNotActive", "Booking"}

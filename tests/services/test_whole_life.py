@@ -6,7 +6,8 @@ from console import jobs
 from console.db import db
 from console.embedded.bot_api import BotApi
 from console.models import Booking, CrewAssignment, WaitlistEntry
-from console.services import bookings, crews, doctor, events, receipts, waitlist
+from console.services import bookings, doctor, events, receipts, waitlist
+from console.services.seating import places
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.services import samples
@@ -56,7 +57,7 @@ def test_from_a_full_event_to_a_seat_in_a_boat_and_back(bot_api: BotApi) -> None
     assert "Your seat is confirmed." in bot_api.messages[-1].text
 
     for kind in ("CREW", "TENT"):
-        crews.place(make.crew(event_id=event.id, type=kind).id, booking_id=booking.id, actor=staff)
+        places.place(make.crew(event_id=event.id, type=kind).id, booking_id=booking.id, actor=staff)
     bookings.cancel_booking(booking.id, actor=staff, reason="ill")
     run("drain-outbox")
     assert db.session.scalar(sa.select(sa.func.count()).select_from(CrewAssignment)) == 0

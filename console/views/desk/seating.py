@@ -15,7 +15,8 @@ from console import policy
 from console.db import db, transaction
 from console.errors import InvalidInput
 from console.models import Booking, Crew, CrewAssignment, Event
-from console.services import crews, records
+from console.services import records
+from console.services.seating import places
 from console.states import ACTIVE_BOOKING, CrewType
 from console.views.desk.base import DeskView, done, typed, typed_number
 from console.views.desk.event import event_tabs
@@ -91,10 +92,10 @@ class SeatingView(DeskView):
         with transaction():
             if kind == "booking":
                 booking = self.found(Booking, who)
-                made = crews.place(crew.id, booking_id=booking.id, seat_number=number, actor=self.user)
+                made = places.place(crew.id, booking_id=booking.id, seat_number=number, actor=self.user)
             else:
                 place = self.found(CrewAssignment, who)
-                made = crews.move_place(place.id, crew_id=crew.id, seat_number=number, actor=self.user)
+                made = places.move_place(place.id, crew_id=crew.id, seat_number=number, actor=self.user)
             message = _(
                 "%(name)s sits in %(crew)s, seat %(seat)s.",
                 name=person(made.user),
@@ -111,7 +112,7 @@ class SeatingView(DeskView):
             abort(404)
         kind = place.crew.type
         with transaction():
-            crews.unplace(place.id, actor=self.user)
+            places.unplace(place.id, actor=self.user)
         return done(_("The seat is free again."), self._address(event_id, kind))
 
     @expose("/crews", methods=("POST",))

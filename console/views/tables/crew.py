@@ -6,7 +6,7 @@ from flask_babel import lazy_gettext as _l
 
 from console.db import Base
 from console.models import Crew, CrewAssignment, TeamPreference, User
-from console.services import crews
+from console.services.seating import places
 from console.views.table import TableView
 
 
@@ -38,7 +38,7 @@ class CrewAssignmentView(TableView):
     hints = {"seat_number": _l("Empty: the lowest free seat.")}
 
     def create(self, values: dict[str, Any], actor: User) -> Base:
-        return crews.place(
+        return places.place(
             values["crew_id"],
             booking_id=values["booking_id"],
             seat_number=values["seat_number"],
@@ -49,10 +49,10 @@ class CrewAssignmentView(TableView):
         crew_id = values.get("crew_id", row.crew_id)
         # A seat of the old crew says nothing in the new one.
         kept = None if "crew_id" in values else row.seat_number
-        crews.move_place(row.id, crew_id=crew_id, seat_number=values.get("seat_number", kept), actor=actor)
+        places.move_place(row.id, crew_id=crew_id, seat_number=values.get("seat_number", kept), actor=actor)
 
     def delete(self, row: Any, actor: User) -> None:
-        crews.unplace(row.id, actor=actor)
+        places.unplace(row.id, actor=actor)
 
 
 class TeamPreferenceView(TableView):

@@ -1,0 +1,1 @@
+"""Seating: places, crews, wishes, and the board they are arranged on."""
