@@ -371,7 +371,7 @@ def test_control_without_the_lock_two_people_want_the_same_seat(
     real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = threading.Barrier(2)
-    free_seat = crews._free_seat
+    free_seat = places._free_seat
 
     def unlocked(model: Any, *key: Any) -> Any:
         return db.session.get_one(model, key[0])
