@@ -102,9 +102,9 @@ def purge_expired() -> Result:
 SCHEDULE = (
     ScheduledJob("expire-bookings", expire_bookings),
     ScheduledJob("process-waitlist", process_waitlist),
-    # With the lease of a worker that died, it is 15 s until its notices are sent by another one.
+    # With the lease of a worker that died, it is less than 15 s until another one does what it had begun.
     ScheduledJob("drain-outbox", drain_outbox, every_seconds=5),
-    ScheduledJob("process-webhooks", process_webhooks),
+    ScheduledJob("process-webhooks", process_webhooks, every_seconds=5),
     ScheduledJob("complete-events", complete_events, every_seconds=3600),
     ScheduledJob("send-reminders", send_reminders, every_seconds=300),
     ScheduledJob("purge-expired", purge_expired, every_seconds=86400),

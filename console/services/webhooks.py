@@ -6,6 +6,7 @@ written in one transaction with the row's own state, and every amount is compare
 
 import hashlib
 import logging
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -35,9 +36,9 @@ MAX_BODY_BYTES = 256 * 1024
 #: An event that could not be applied is tried again after 10 s, 20 s, 40 s …, then it is FAILED.
 MAX_ATTEMPTS = 8
 RETRY_SECONDS = 10
-#: A claimed event is nobody else's for this long: longer than reading a payment back takes.
-CLAIM_SECONDS = 60
-#: Claimed at a time: all of them are done before the claim ends.
+#: How long the events of a worker that died wait before another one takes them up. Who lives renews in time.
+CLAIM_SECONDS = 8.0
+#: Claimed at a time.
 CLAIM_BATCH = 20
 
 # What stands in `effect`; English, translated where it is shown.
@@ -60,6 +61,13 @@ IGNORED = (NOTHING_FOLLOWS, ALREADY_SO, NOT_OPEN)
 CANCELED = N_("The payment is cancelled")
 REFUNDED = N_("The payment is refunded")
 BROKEN = N_("It could not be applied, see the log")
+#: What stands there while a worker is at it: found by the next one, it says that the worker ended.
+AT_WORK = N_("It is being applied")
+LOST_ONCE = N_("A worker ended while applying it")
+LOST_TWICE = N_("Two workers ended while applying it")
+WORKER_LOST = N_("Workers ended again and again while applying it")
+#: From what is found to what the next attempt leaves behind; after the third end it is set aside.
+AFTER_A_LOSS = {AT_WORK: LOST_ONCE, LOST_ONCE: LOST_TWICE}
 
 
 class Later(Exception):
@@ -133,28 +141,40 @@ WITH due AS MATERIALIZED (
     WHERE status = 'PENDING' AND next_attempt_at <= now()
     ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-UPDATE payment.webhook_events w SET attempts = w.attempts + 1, next_attempt_at = now() + :claim
+UPDATE payment.webhook_events w SET next_attempt_at = now() + :claim
 FROM due WHERE w.idempotency_key = due.idempotency_key
 RETURNING w.idempotency_key
+""")
+
+RENEW = sa.text("""
+UPDATE payment.webhook_events SET next_attempt_at = now() + :claim
+WHERE idempotency_key = ANY(:keys) AND status = 'PENDING'
 """)
 
 
 def apply_due(limit: int) -> int:
     """Applies at most `limit` stored events, each in its own transaction; returns how many it took up.
 
-    An event that cannot be applied does not hold up the others. Call it outside of a transaction.
+    An event that cannot be applied does not hold up the others; one with which workers ended three times is
+    FAILED. Call it outside of a transaction.
     """
+    claim_for = timedelta(seconds=CLAIM_SECONDS)
 
     def claim() -> list[str]:
         with transaction():
-            parameters = {
-                "limit": min(limit, CLAIM_BATCH),
-                "claim": timedelta(seconds=CLAIM_SECONDS),
-            }
+            parameters = {"limit": min(limit, CLAIM_BATCH), "claim": claim_for}
             return list(db.session.scalars(CLAIM, parameters))
 
+    def renew(waiting: list[str]) -> None:
+        with transaction():
+            db.session.execute(RENEW, {"keys": waiting, "claim": claim_for})
+
     keys = retrying(claim)
-    for key in keys:
+    renewed = time.monotonic()
+    for done, key in enumerate(keys):
+        if time.monotonic() - renewed > CLAIM_SECONDS / 4:
+            renewed = time.monotonic()
+            retrying(lambda waiting=keys[done:]: renew(waiting))  # type: ignore[misc]
         _apply_one(key)
     return len(keys)
 
@@ -163,6 +183,8 @@ def _apply_one(key: str) -> None:
     """Applies one claimed event, or notes why not."""
     status, effect, payment_id = WebhookStatus.PENDING, BROKEN, None
     try:
+        if not retrying(lambda: _begin(key)):
+            return
         payload = _confirmed(key)
 
         def apply() -> None:
@@ -185,6 +207,24 @@ def _apply_one(key: str) -> None:
     retrying(note)
 
 
+def _begin(key: str) -> bool:
+    """Notes that the event is being applied, so that an end of this process is found by the next one.
+
+    False when there is nothing to apply: it has been, or it ended three workers and is set aside.
+    """
+    with transaction():
+        event = lock(WebhookEvent, key)
+        if event.status is not WebhookStatus.PENDING:
+            return False
+        event.attempts += 1
+        if event.effect == LOST_TWICE:
+            _set_aside(event, WORKER_LOST)
+            return False
+        event.effect = AFTER_A_LOSS.get(event.effect or "", AT_WORK)
+        event.next_attempt_at = now() + timedelta(seconds=CLAIM_SECONDS)
+        return True
+
+
 def _confirmed(key: str) -> dict[str, Any] | None:
     """The payload as the provider's API confirms it; None where its signature was enough."""
     with transaction():
@@ -205,12 +245,18 @@ def _note(key: str, status: WebhookStatus, effect: str, payment_id: UUID | None)
     event = lock(WebhookEvent, key)
     if event.status is not WebhookStatus.PENDING:
         return
-    event.effect, event.payment_id = effect, payment_id
+    event.payment_id = payment_id
     if status is WebhookStatus.PENDING and event.attempts < MAX_ATTEMPTS:
+        event.effect = effect
         wait = RETRY_SECONDS * 2 ** (event.attempts - 1)
         event.next_attempt_at = now() + timedelta(seconds=wait)
         return
+    _set_aside(event, effect)
+
+
+def _set_aside(event: WebhookEvent, effect: str) -> None:
     move(event, WebhookStatus.FAILED)
+    event.effect = effect
     event.processed_at = now()
 
 

@@ -15,7 +15,7 @@ from console.gateways.providers import Notice, Outcome, child, identifier, malfo
 ANSWER = ("", "text/plain")
 
 API = "https://api.yookassa.ru/v3"
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 6.0
 
 #: As published by YooKassa.
 ADDRESSES = tuple(
