@@ -3,7 +3,9 @@
 import logging
 import random
 import signal
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ from console import create_app, heartbeats, jobs
 from console.config import SettingError
 from console.db import db
 from console.doorbell import QUEUES
-from console.embedded.processes import die_with_parent
+from console.embedded.processes import die_with_parent, spawn, stop
 from console.models import JobState
 from console.scheduling import CONNECT_ARGS, Scheduler
 
@@ -32,6 +34,8 @@ WORKER_TTL_SECONDS = 60
 MAINTENANCE_SECONDS = 60
 MONITORING_SECONDS = 15
 RECONNECT_SECONDS = 2.0
+#: A task at hand may be cut short: the next worker goes on with it.
+BULK_PATIENCE_SECONDS = 5
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -134,6 +138,31 @@ def work(app: Flask, queues: list[str]) -> None:
         time.sleep(RECONNECT_SECONDS * random.uniform(0.5, 1))  # noqa: S311
 
 
+@contextmanager
+def bulk_worker() -> Iterator[None]:
+    """A second worker for the queue `bulk` during the block, started anew when it ends: long work must not
+    stand before seats."""
+    over = threading.Event()
+    running: list[subprocess.Popen[bytes]] = []
+
+    def keep() -> None:
+        while not over.is_set():
+            running[:] = [spawn([sys.executable, __file__, "bulk"])]
+            running[0].wait()
+            over.wait(RECONNECT_SECONDS)
+
+    # The kernel ends the child with the thread that started it, and this one lives as long as the process.
+    keeper = threading.Thread(target=keep, name="bulk", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for process in running:
+            stop(process, signal.SIGTERM, BULK_PATIENCE_SECONDS)
+        keeper.join()
+
+
 def warm_up(app: Flask) -> None:
     """Prepares what every job needs, once for all the forks to come."""
     with app.app_context():
@@ -187,7 +216,11 @@ def main(arguments: list[str]) -> None:
     unknown = [name for name in arguments if name not in QUEUES]
     if unknown:
         sys.exit(f"no such queue: {', '.join(unknown)} (the queues are {', '.join(QUEUES)})")
-    work(app, arguments or list(QUEUES))
+    if arguments:
+        work(app, arguments)
+        return
+    with bulk_worker():
+        work(app, [name for name in QUEUES if name != "bulk"])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ from console import db as database
 QUEUES = ("critical", "default", "bulk")
 #: What a worker runs when a bell rings: the job's name is its only argument.
 ENTRY = "worker.run_job"
+#: Where a bell rings: long work must not stand before seats. The others ring on `critical`.
+BELLS_ELSEWHERE = {"run-tasks": "bulk"}
+#: Seconds after which RQ ends a run that a bell began; on `bulk` the longest task decides.
+TIMEOUTS_SECONDS = {"critical": 180, "bulk": 4 * 3600}
 
 
 def init_app(app: Flask) -> None:
@@ -47,12 +51,17 @@ def ring_workers(bells: list[str]) -> None:
 
     A job that still waits on the queue will look after this commit anyway: one bell is enough.
     """
-    critical = queue("critical")
-    waiting = critical.get_job_ids()
     for name in bells:
-        if not any(job_id.startswith(f"{name}-") for job_id in waiting):
-            critical.enqueue_call(
-                ENTRY, args=(name,), job_id=f"{name}-{uuid4()}", result_ttl=60, failure_ttl=86400
+        where = BELLS_ELSEWHERE.get(name, "critical")
+        target = queue(where)
+        if not any(job_id.startswith(f"{name}-") for job_id in target.get_job_ids()):
+            target.enqueue_call(
+                ENTRY,
+                args=(name,),
+                job_id=f"{name}-{uuid4()}",
+                timeout=TIMEOUTS_SECONDS[where],
+                result_ttl=60,
+                failure_ttl=86400,
             )
 
 

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from console.db import db, transaction
 from console.jobs import BATCH, EVENTS_BATCH, Result
-from console.models import File
-from console.services import backlog, bookings, events, retention, waitlist
+from console.models import File, Task
+from console.models.ops import OPEN
+from console.services import backlog, bookings, events, retention, tasks, waitlist
 
 T = TypeVar("T")
 
@@ -49,7 +50,13 @@ def _purge() -> Result:
         "files": db.session.scalar(sa.select(sa.func.count()).select_from(over)),
         "sessions": retention.purge_sessions(BATCH),
         "recovery_codes": retention.purge_recovery_codes(BATCH),
+        "tasks": tasks.purge_tasks(BATCH),
     }
+
+
+def _tasks() -> Result:
+    waiting = sa.select(Task.id).where(sa.text(OPEN)).limit(BATCH).subquery()
+    return {"due": db.session.scalar(sa.select(sa.func.count()).select_from(waiting))}
 
 
 DRY_RUNS: dict[str, Callable[[], Result]] = {
@@ -63,4 +70,5 @@ DRY_RUNS: dict[str, Callable[[], Result]] = {
     "complete-events": lambda: {"completed": events.complete_due(EVENTS_BATCH)},
     "send-reminders": lambda: {"reminded": events.remind_due(BATCH)},
     "purge-expired": _purge,
+    "run-tasks": _tasks,
 }

@@ -12,14 +12,27 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from console import tasks as long_work
 from console.db import db, retrying, transaction
 from console.models import JobState
-from console.services import bookings, delivery, events, files, outbox, retention, waitlist, webhooks
+from console.services import (
+    bookings,
+    delivery,
+    events,
+    files,
+    outbox,
+    retention,
+    tasks,
+    waitlist,
+    webhooks,
+)
 
 log = logging.getLogger(__name__)
 
 #: A run stops taking new batches after this long; the next tick goes on.
 BUDGET_SECONDS = 50
+#: The longest task: an export of everything, a broadcast at 30 messages a second.
+TASK_SECONDS = 4 * 3600
 #: Rows a transaction changes: enough to be near a single statement's speed, so few that nobody waits.
 BATCH = 1000
 #: An event brings all its bookings with it.
@@ -38,6 +51,8 @@ class ScheduledJob:
     work: Callable[[], Result]
     every_seconds: float | None = None
     queue: str = "default"
+    #: RQ ends a run that takes longer.
+    timeout_seconds: int = 2 * BUDGET_SECONDS
 
 
 def batches(work: Callable[[int], int], limit: int, until: float) -> int:
@@ -96,7 +111,13 @@ def purge_expired() -> Result:
         "orphans": batches(files.remove_orphans, FILES_BATCH, until),
         "sessions": batches(retention.purge_sessions, BATCH, until),
         "recovery_codes": batches(retention.purge_recovery_codes, BATCH, until),
+        "tasks": batches(tasks.purge_tasks, BATCH, until),
     }
+
+
+def run_tasks() -> Result:
+    """Does what people asked for and no page can wait for."""
+    return long_work.run_tasks(budget())
 
 
 SCHEDULE = (
@@ -108,6 +129,8 @@ SCHEDULE = (
     ScheduledJob("complete-events", complete_events, every_seconds=3600),
     ScheduledJob("send-reminders", send_reminders, every_seconds=300),
     ScheduledJob("purge-expired", purge_expired, every_seconds=86400),
+    # The bell of a started task; the tick is for those whose worker died.
+    ScheduledJob(tasks.BELL, run_tasks, queue="bulk", timeout_seconds=TASK_SECONDS),
 )
 BY_NAME = {job.name: job for job in SCHEDULE}
 

@@ -36,7 +36,6 @@ POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 5.0
 #: A run this old that did not finish was killed, whatever its interval: RQ ends a job before that.
 KILLED_AFTER_SECONDS = 2.0 * BUDGET_SECONDS + 60
-JOB_TIMEOUT_SECONDS = 2 * BUDGET_SECONDS
 #: A failed run is tried again after this, or at its next tick if that is sooner.
 RETRY_FAILED_SECONDS = 300.0
 
@@ -181,7 +180,7 @@ class Scheduler:
                 args=(job.name,),
                 job_id=f"{job.name}-{int(now / window)}",
                 unique=True,
-                timeout=JOB_TIMEOUT_SECONDS,
+                timeout=job.timeout_seconds,
                 result_ttl=kept,
                 failure_ttl=86400,
             )

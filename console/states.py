@@ -113,6 +113,16 @@ class OutboxStatus(State):
     SKIPPED = "SKIPPED", "Skipped"
 
 
+class TaskState(State):
+    """Long work that a person started and a worker does."""
+
+    QUEUED = "QUEUED", "Waiting"
+    RUNNING = "RUNNING", "Running", "blue"
+    DONE = "DONE", "Done", "green"
+    CANCELLED = "CANCELLED", "Cancelled"
+    FAILED = "FAILED", "Failed", "red"
+
+
 class FileOwner(State):
     USER = "USER", "Person"
     ORGANIZER = "ORGANIZER", "Organizer"

@@ -37,7 +37,7 @@ def run(name: str) -> dict[str, Any]:
     return result
 
 
-def test_there_are_seven_jobs() -> None:
+def test_there_are_seven_jobs_and_one_for_tasks() -> None:
     assert list(jobs.BY_NAME) == [
         "expire-bookings",
         "process-waitlist",
@@ -46,6 +46,7 @@ def test_there_are_seven_jobs() -> None:
         "complete-events",
         "send-reminders",
         "purge-expired",
+        "run-tasks",
     ]
 
 
@@ -58,7 +59,8 @@ def test_there_are_seven_jobs() -> None:
         ("process-webhooks", {"applied": 0}),
         ("complete-events", {"completed": 0}),
         ("send-reminders", {"reminded": 0}),
-        ("purge-expired", {"files": 0, "orphans": 0, "sessions": 0, "recovery_codes": 0}),
+        ("purge-expired", {"files": 0, "orphans": 0, "sessions": 0, "recovery_codes": 0, "tasks": 0}),
+        ("run-tasks", {}),
     ],
 )
 def test_run_with_nothing_due_does_nothing_and_says_so(name: str, result: dict[str, int]) -> None:
@@ -141,7 +143,7 @@ def test_purge_deletes_what_is_over_and_nothing_else() -> None:
     for days in (-31, -29, 1):
         make.refresh_session(user_id=staff.id, expires_at=make.soon(days=days))
         make.recovery_code(user_id=staff.id, expires_at=make.soon(days=days))
-    assert run("purge-expired") == {"files": 1, "orphans": 0, "sessions": 1, "recovery_codes": 1}
+    assert run("purge-expired") == {"files": 1, "orphans": 0, "sessions": 1, "recovery_codes": 1, "tasks": 0}
     assert [file.id for file in db.session.scalars(sa.select(File))] == [kept_file.id]
     for model in (RefreshSession, RecoveryCode):
         assert db.session.scalar(sa.select(sa.func.count()).select_from(model)) == 2

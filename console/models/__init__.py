@@ -14,7 +14,7 @@ from console.models.event import (
 )
 from console.models.media import File
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
-from console.models.ops import Heartbeat, JobState
+from console.models.ops import Heartbeat, JobState, Task
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
 from console.models.user import (
     AuditLog,
@@ -46,6 +46,7 @@ __all__ = [
     "Profile",
     "RecoveryCode",
     "RefreshSession",
+    "Task",
     "TeamMember",
     "TeamPreference",
     "TelegramSubscription",

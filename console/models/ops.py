@@ -2,11 +2,15 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from console.db import Base
+from console.db import Base, check_state, state
+from console.states import TaskState
+
+OPEN = f"status IN ('{TaskState.QUEUED}', '{TaskState.RUNNING}')"
 
 
 class JobState(Base):
@@ -35,3 +39,44 @@ class Heartbeat(Base):
     seen_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
 
     __table_args__ = (sa.Index("ix_heartbeats_kind_seen_at", "kind", "seen_at"), {"schema": "ops"})
+
+
+class Task(Base):
+    """Long work that a person started, such as an export; a worker does it, under a lease."""
+
+    __tablename__ = "tasks"
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("gen_random_uuid()"))
+    kind: Mapped[str] = mapped_column(sa.String(64))
+    #: What the work is about, as its person reads it: an event's title, a table's name.
+    subject: Mapped[str] = mapped_column(sa.String(300), server_default=sa.text("''"))
+    #: Of the tasks with one key at most one is open: what is pressed twice is done once.
+    key: Mapped[str | None] = mapped_column(sa.String(200))
+    args: Mapped[dict[str, Any]] = mapped_column(server_default=sa.text("'{}'::jsonb"))
+    actor_user_id: Mapped[UUID | None] = mapped_column(
+        sa.ForeignKey("user.users.id", ondelete="CASCADE"), index=True
+    )
+    status: Mapped[TaskState] = mapped_column(
+        state(TaskState), server_default=sa.text(f"'{TaskState.QUEUED}'")
+    )
+    done: Mapped[int] = mapped_column(sa.BigInteger, server_default=sa.text("0"))
+    #: How much there is to do; None while nobody knows.
+    total: Mapped[int | None] = mapped_column(sa.BigInteger)
+    #: What is shown beside the progress, and where a run that was killed is taken up again.
+    progress: Mapped[dict[str, Any] | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None] = mapped_column(sa.Text)
+    attempts: Mapped[int] = mapped_column(sa.Integer, server_default=sa.text("0"))
+    cancel_requested_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
+    lease_token: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        check_state("status", TaskState),
+        sa.Index("ix_tasks_open", "created_at", postgresql_where=sa.text(OPEN)),
+        sa.Index("uq_tasks_open_key", "key", unique=True, postgresql_where=sa.text(OPEN)),
+        sa.Index("ix_tasks_finished_at", "finished_at"),
+        {"schema": "ops"},
+    )

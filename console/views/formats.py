@@ -1,6 +1,6 @@
 """Values as people read them, in the language of the page: money, moments, people, states, refusals."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -21,7 +21,7 @@ WORDS = frozenset({"field", "fields", "problem", "rule", "tables", "what"})
 
 def init_app(app: Flask) -> None:
     """Makes the formatters filters of every template, and `state_label` a global too."""
-    for formatter in (money, localtime, ago, person, state_label):
+    for formatter in (money, number, duration, localtime, ago, person, state_label):
         app.jinja_env.filters[formatter.__name__] = formatter
     app.jinja_env.globals["state_label"] = state_label
 
@@ -41,6 +41,16 @@ def money(amount: Decimal | float | None, currency: str | None = "RUB") -> str:
         pattern = pattern.replace("¤#", "¤\xa0#")
     text = numbers.format_currency(amount, code, format=pattern, locale=locale, currency_digits=False)
     return text.replace("RUB", sign)
+
+
+def number(value: int) -> str:
+    """A count with the groups of the language: 12,500."""
+    return numbers.format_decimal(value, locale=_locale())
+
+
+def duration(length: timedelta) -> str:
+    """How long, in one unit: 40 seconds, 3 minutes."""
+    return dates.format_timedelta(length, threshold=1.5, locale=_locale())
 
 
 def localtime(dt: datetime | None, tz: str | None = None) -> str:

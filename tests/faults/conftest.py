@@ -34,7 +34,11 @@ class Stage:
         self.started = 0
 
     def start(self, *arguments: str, **environment: str) -> Any:
-        """Starts `worker.py`, or with "scheduler" the scheduler; its log is `self.log(process)`."""
+        """Starts `worker.py`, or with "scheduler" the scheduler; its log is `self.log(process)`.
+
+        Without arguments it works on what is short: the long work has tests of its own.
+        """
+        arguments = arguments or ("critical", "default")
         self.started += 1
         log = self.home / f"{self.started}.log"
         environment = {"TICK_SECONDS": "1", "TELEGRAM_API_BASE": self.bot.url, **environment}

@@ -4,6 +4,7 @@ import { initForms } from "./forms.js";
 import { initLists } from "./lists.js";
 import { initPalette } from "./palette.js";
 import { element, isPageKey, letter, say } from "./text.js";
+import { followTasks } from "./tasks.js";
 import { initTimes } from "./times.js";
 import { initTips } from "./tips.js";
 import { initToasts } from "./toasts.js";
@@ -12,6 +13,7 @@ import { initToasts } from "./toasts.js";
 export function enhance(root = document) {
   initTimes(root);
   initForms(root);
+  followTasks(root);
 }
 
 function initTheme() {

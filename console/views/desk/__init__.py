@@ -14,6 +14,7 @@ from console.views.desk.jobs import JobsView, scheduler_silence
 from console.views.desk.notices import NoticesView
 from console.views.desk.receipts import ReceiptsView
 from console.views.desk.seating import SeatingView
+from console.views.desk.tasks import TasksView
 from console.views.desk.waitlist import WaitlistView
 from console.views.desk.webhooks import WebhooksView
 from console.views.login import current_staff
@@ -30,6 +31,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))
     admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
     admin.add_view(JobsView("Jobs", "desk_jobs", "/desk/jobs"))
+    admin.add_view(TasksView("Tasks", "desk_tasks", "/desk/tasks"))
     admin.add_view(live.ChangesView("Changes", "desk_changes", f"{event}/changes"))
     app: Flask = admin.app
     live.init_app(app)

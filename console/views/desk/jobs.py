@@ -37,6 +37,7 @@ WHAT = {
     "complete-events": _l("Closes events that are over"),
     "send-reminders": _l("Reminds people 48 and 24 hours before the start"),
     "purge-expired": _l("Deletes old proofs, sessions and codes"),
+    "run-tasks": _l("Does exports, imports and other long work that people started"),
 }
 
 #: What a run counts, in words.
@@ -57,6 +58,9 @@ OUTCOMES = {
     "pending": _l("to be tried again"),
     "lost": _l("taken over by another worker"),
     "due": _l("due"),
+    "tasks": _l("tasks"),
+    "done": _l("done"),
+    "cancelled": _l("cancelled"),
 }
 
 #: What a kind of backlog is called, and after how many minutes it is late.
