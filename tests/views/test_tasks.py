@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 
+from console.db import db
 from console.errors import EventFull
 from console.models import Task
 from console.services import tasks
@@ -26,6 +27,7 @@ def test_one_sees_ones_own_and_stops_it(client: FlaskClient) -> None:
         assert client.get(path).status_code == 404
     assert post(client, f"/desk/tasks/{theirs.id}/cancel").status_code == 404
     assert post(client, f"/desk/tasks/{mine.id}/cancel").status_code == 303
+    db.session.expire_all()
     assert mine.status == TaskState.CANCELLED and theirs.status == TaskState.QUEUED
 
 
