@@ -1,7 +1,9 @@
 """What can be refused. The docstring of each class is the sentence a person reads, in English, translated
 where it is shown; `{names}` in it are filled from the keyword arguments."""
 
+from collections.abc import Iterable
 from typing import Any
+from uuid import UUID
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name the catalogue's extractor looks for
@@ -129,6 +131,36 @@ class BookingNotActive(ConsoleError):
 
 class WrongEvent(ConsoleError):
     """The booking and the crew belong to different events."""
+
+
+class SeatingChanged(ConsoleError):
+    """The seating has changed since you looked. Nothing was moved."""
+
+    def __init__(self, bookings: Iterable[UUID] = (), crews: Iterable[UUID] = ()) -> None:
+        #: Whose places, and which crews, are others than were seen.
+        self.bookings = list(bookings)
+        self.crews = list(crews)
+        super().__init__()
+
+
+class PlaceLocked(ConsoleError):
+    """Somebody among them is locked in place. Unlock them first."""
+
+
+class CrewLocked(ConsoleError):
+    """{crew} is locked: nobody enters or leaves it. Unlock it first."""
+
+
+class CrewOccupied(ConsoleError):
+    """People sit in {crew}. Take them out first."""
+
+
+class NothingToUndo(ConsoleError):
+    """There is nothing of yours to take back here."""
+
+
+class NothingToRedo(ConsoleError):
+    """There is nothing of yours to do again here."""
 
 
 class FileRefused(ConsoleError):

@@ -90,6 +90,14 @@ class CrewType(State):
     BUS = "BUS", "Bus", "violet"
 
 
+class StepState(State):
+    """A step on the seating board: done, taken back, or too old for either."""
+
+    DONE = "DONE", "Done"
+    UNDONE = "UNDONE", "Undone"
+    DROPPED = "DROPPED", "Past"
+
+
 class NotificationCategory(State):
     BOOKING_CONFIRMED = "BOOKING_CONFIRMED", "Booking confirmed", "green"
     BOOKING_EXPIRED = "BOOKING_EXPIRED", "Booking expired", "red"
@@ -180,6 +188,10 @@ MOVES: dict[type[State], dict[State, tuple[State, ...]]] = {
         PaymentStatus.SUBMITTED: (PaymentStatus.SUCCEEDED, PaymentStatus.REJECTED),
         PaymentStatus.REJECTED: (PaymentStatus.SUBMITTED,),
         PaymentStatus.SUCCEEDED: (PaymentStatus.REFUNDED,),
+    },
+    StepState: {
+        StepState.DONE: (StepState.UNDONE, StepState.DROPPED),
+        StepState.UNDONE: (StepState.DONE, StepState.DROPPED),
     },
     OutboxStatus: {
         OutboxStatus.PENDING: (OutboxStatus.SENDING, OutboxStatus.SKIPPED),

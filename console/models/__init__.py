@@ -1,6 +1,6 @@
 """The 23 tables of the domain, one module a schema, and the few the console adds."""
 
-from console.models import crew, event, media, notification, ops, payment, user
+from console.models import crew, event, media, notification, ops, payment, seating, user
 from console.models.crew import Crew, CrewAssignment, TeamPreference
 from console.models.event import (
     Booking,
@@ -16,6 +16,7 @@ from console.models.media import File
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
 from console.models.ops import Heartbeat, JobState, Task
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
+from console.models.seating import SeatingRemoval, SeatingStep
 from console.models.user import (
     AuditLog,
     OrganizerStaff,
@@ -46,6 +47,8 @@ __all__ = [
     "Profile",
     "RecoveryCode",
     "RefreshSession",
+    "SeatingRemoval",
+    "SeatingStep",
     "Task",
     "TeamMember",
     "TeamPreference",
@@ -59,5 +62,6 @@ __all__ = [
     "notification",
     "ops",
     "payment",
+    "seating",
     "user",
 ]

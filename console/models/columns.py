@@ -14,6 +14,8 @@ Id = Annotated[UUID, mapped_column(primary_key=True, server_default=sa.text("gen
 
 CreatedAt = Annotated[datetime, mapped_column(server_default=NOW)]
 UpdatedAt = Annotated[datetime, mapped_column(server_default=NOW, onupdate=sa.func.now())]
+#: The number of the transaction that changed the row last, by trigger: who looked before sees another one.
+Version = Annotated[int | None, mapped_column(sa.BigInteger)]
 #: In a log, several rows of one transaction must keep their order.
 LoggedAt = Annotated[datetime, mapped_column(server_default=sa.text("clock_timestamp()"))]
 

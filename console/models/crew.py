@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id, UpdatedAt, references
+from console.models.columns import CreatedAt, Id, UpdatedAt, Version, references
 from console.models.event import Booking, Event
 from console.models.user import User
 from console.states import CrewType
@@ -23,6 +23,9 @@ class Crew(Base):
     name: Mapped[str] = mapped_column(sa.String(120))
     type: Mapped[CrewType] = mapped_column(state(CrewType), server_default="CREW")
     capacity: Mapped[int]
+    #: Nobody enters or leaves while it is locked.
+    locked: Mapped[bool] = mapped_column(server_default=sa.false())
+    version: Mapped[Version]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
@@ -50,6 +53,9 @@ class CrewAssignment(Base):
     seat_number: Mapped[int]
     assigned_by: Mapped[UUID | None] = mapped_column(references("user.users.id", ondelete="SET NULL"))
     crew_type: Mapped[CrewType | None] = mapped_column(state(CrewType))
+    #: The person stays, whatever is arranged around them.
+    locked: Mapped[bool] = mapped_column(server_default=sa.false())
+    version: Mapped[Version]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
@@ -80,6 +86,7 @@ class TeamPreference(Base):
     )
     prefers_with_user_ids: Mapped[list[UUID]] = mapped_column(server_default=NO_ONE)
     avoids_user_ids: Mapped[list[UUID]] = mapped_column(server_default=NO_ONE)
+    version: Mapped[Version]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 

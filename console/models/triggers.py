@@ -145,7 +145,51 @@ TELL_OF_CREW = Function(
     ),
 )
 
-FUNCTIONS = (APPEND_ONLY, PLACE_CHECK, CREW_CHANGE, FREE_PLACES, TELL_EVENT, TELL_OF_EVENT, TELL_OF_CREW)
+#: What a board saw of a row, it names by this; what is newer than a board, it finds by this.
+STAMP_VERSION = Function(
+    "crew.stamp_version",
+    """
+CREATE OR REPLACE FUNCTION crew.stamp_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.version := pg_current_xact_id()::text::bigint;
+    RETURN NEW;
+END $$
+""",
+)
+
+_NOTE_REMOVAL = """
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ops.seating_removals (event_id, row_id, version)
+        SELECT w.event_id, a.id, pg_current_xact_id()::text::bigint FROM {rows};
+    RETURN NULL;
+END $$
+"""
+
+NOTE_CREW_REMOVAL = Function(
+    "crew.note_crew_removal",
+    _NOTE_REMOVAL.format(name="crew.note_crew_removal", rows="changed a JOIN changed w ON w.id = a.id"),
+)
+# Places that go with their crew are told by it.
+NOTE_PLACE_REMOVAL = Function(
+    "crew.note_place_removal",
+    _NOTE_REMOVAL.format(
+        name="crew.note_place_removal", rows="changed a JOIN crew.crews w ON w.id = a.crew_id"
+    ),
+)
+
+FUNCTIONS = (
+    APPEND_ONLY,
+    PLACE_CHECK,
+    CREW_CHANGE,
+    FREE_PLACES,
+    TELL_EVENT,
+    TELL_OF_EVENT,
+    TELL_OF_CREW,
+    STAMP_VERSION,
+    NOTE_CREW_REMOVAL,
+    NOTE_PLACE_REMOVAL,
+)
 
 #: The tables whose changes pages see by themselves, and who tells of them.
 _TOLD = (
@@ -154,7 +198,10 @@ _TOLD = (
     ("event.waitlist", "event.tell_of_event"),
     ("crew.crews", "event.tell_of_event"),
     ("crew.crew_assignments", "crew.tell_of_crew"),
+    ("crew.team_preferences", "event.tell_of_event"),
 )
+
+_VERSIONED = ("crew.crews", "crew.crew_assignments", "crew.team_preferences", "ops.seating_steps")
 
 
 def _telling(table: str, function: str) -> tuple[Trigger, ...]:
@@ -205,4 +252,25 @@ TRIGGERS = (
         " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION event.free_places()",
     ),
     *(trigger for table, function in _TOLD for trigger in _telling(table, function)),
+    *(
+        Trigger(
+            f"{table.partition('.')[2]}_version",
+            table,
+            f"CREATE TRIGGER {table.partition('.')[2]}_version BEFORE INSERT OR UPDATE ON {table}"
+            " FOR EACH ROW EXECUTE FUNCTION crew.stamp_version()",
+        )
+        for table in _VERSIONED
+    ),
+    *(
+        Trigger(
+            f"{table.partition('.')[2]}_removal",
+            table,
+            f"CREATE TRIGGER {table.partition('.')[2]}_removal AFTER DELETE ON {table}"
+            f" REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+        )
+        for table, function in (
+            ("crew.crews", "crew.note_crew_removal"),
+            ("crew.crew_assignments", "crew.note_place_removal"),
+        )
+    ),
 )
