@@ -61,6 +61,10 @@ class EventFull(ConsoleError):
     """No seat is free on this event."""
 
 
+class LineFirst(EventFull):
+    """The free seats of this event go to those who wait for them."""
+
+
 class EventNotOpen(ConsoleError):
     """The event is not open for bookings: it is {status}."""
 

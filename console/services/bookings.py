@@ -15,7 +15,7 @@ from console import config, errors
 from console.db import db, lock, now, read_by_index, ring
 from console.errors import N_
 from console.models import Booking, Event, Payment, User, WaitlistEntry
-from console.services import audit, outbox, seats, waitlist
+from console.services import audit, grants, outbox, seats, waitlist
 from console.services.history import AS_JSON, before, log_booking
 from console.states import (
     BookingPaymentStatus,
@@ -38,18 +38,28 @@ def locked_booking(booking_id: UUID) -> tuple[Event, Booking]:
 
 
 def create_booking(
-    event_id: UUID, *, user_id: UUID, actor: User | None, over_capacity_reason: str = ""
+    event_id: UUID,
+    *,
+    user_id: UUID,
+    actor: User | None,
+    over_capacity_reason: str = "",
+    past_the_line: bool = False,
 ) -> Booking:
     """Books a seat: PENDING until it is paid for, CONFIRMED at once when the event is free of charge.
 
-    A person on the waitlist leaves it; a live offer of theirs gives its seat. On a full event a reason gives
-    it one seat more, by staff who may change events. Raises NotFound, EventNotOpen, EventOver, EventFull,
-    AlreadyBooked, NotAllowed.
+    A person on the waitlist leaves it; a live offer of theirs gives its seat. Free seats that are about to be
+    offered to those who wait are theirs, unless `past_the_line` or with a reason. On a full event a reason
+    gives it one seat more, by staff who may change events. Raises NotFound, EventNotOpen, EventOver,
+    EventFull, LineFirst, AlreadyBooked, NotAllowed.
     """
-    event, reason = claim_seat(
-        event_id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason
-    )
-    return seats.book_taken_seat(event, user_id=user_id, actor=actor, reason=reason)
+    request = grants.Request(user_id, actor.id if actor else None)
+    [answer] = grants.grant(event_id, [request], past_the_line=past_the_line)
+    if isinstance(answer, UUID):
+        return db.session.get_one(Booking, answer)
+    if not isinstance(answer, errors.EventFull) or not over_capacity_reason.strip():
+        raise answer
+    event, _ = claim_seat(event_id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason)
+    return seats.book_taken_seat(event, user_id=user_id, actor=actor, reason=over_capacity_reason.strip())
 
 
 def claim_seat(

@@ -281,9 +281,11 @@ NEXT_IN_LINE = f"w.notified_at IS NULL AND NOT {HAS_BOOKED} AND {REACHABLE}"
 
 #: Nobody is offered a seat on a trip that leaves before the offer would lapse.
 IN_TIME = "e.date_start > now() + :offer_window"
+#: Of a published event with free seats: whether the job offers them, or leaves it to staff.
+OFFERS_BY_ITSELF = f"e.auto_offers AND {IN_TIME}"
 OFFER_EVERYWHERE = sa.text(
     OFFER.format(
-        events=f"e.auto_offers AND {IN_TIME}",
+        events=OFFERS_BY_ITSELF,
         next_in_line=NEXT_IN_LINE,
         wait="SKIP LOCKED",
     )

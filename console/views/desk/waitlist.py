@@ -198,7 +198,10 @@ class WaitlistView(DeskView):
     def book(self, event_id: UUID, entry_id: UUID) -> Response:
         entry = self._entry(event_id, entry_id)
         with transaction():
-            booking = bookings.create_booking(event_id, user_id=entry.user_id, actor=self.user)
+            # Whoever is on the line and at which place: staff see it, and chose.
+            booking = bookings.create_booking(
+                event_id, user_id=entry.user_id, actor=self.user, past_the_line=True
+            )
         address = url_for("desk_bookings.index", event_id=event_id, booking_id=booking.id)
         return done(_("Booked from the waitlist."), address)
 
