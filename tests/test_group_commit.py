@@ -1,4 +1,4 @@
-"""Group commit: who is answered together, who does the work, and what becomes of the others when that fails."""
+"""Group commit: who is answered together, who does the work, and what becomes of the others if it fails."""
 
 import threading
 import time

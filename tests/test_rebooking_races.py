@@ -12,7 +12,7 @@ from flask import Flask
 from console import errors
 from console.db import db, transaction
 from console.models import Booking, Event, Payment, PaymentReceipt, User
-from console.services import bookings, doctor, payments, rebooking, receipts, seats
+from console.services import bookings, doctor, grants, payments, rebooking, receipts, seats
 from console.states import BookingPaymentStatus, BookingStatus
 from tests import make
 from tests.services.look import seats_add_up
@@ -70,6 +70,7 @@ def test_control_without_the_lock_added_seats_are_lost(
     def nothing_free(event_id: UUID) -> Event:
         raise errors.EventFull()
 
+    monkeypatch.setattr(grants, "lock", unlocked)
     monkeypatch.setattr(seats, "take_seat", nothing_free)
     monkeypatch.setattr(seats, "lock", look_then_wait)
     event_id, people, staff_id = committed(crowd_before_a_full_event)

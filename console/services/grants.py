@@ -135,12 +135,11 @@ def grant(event_id: UUID, requests: Sequence[Request], *, past_the_line: bool = 
 
 
 def _answer(row: sa.Row[Any]) -> Answer:
-    answer, booking_id, in_line = row
-    if booking_id is not None:
-        return booking_id
-    if answer == "LINE_FIRST":
-        return errors.LineFirst(waiting=in_line)
-    return errors.EventFull() if answer == "FULL" else errors.AlreadyBooked()
+    if row.id is not None:
+        return row.id
+    if row.answer == "LINE_FIRST":
+        return errors.LineFirst(waiting=row.in_line)
+    return errors.EventFull() if row.answer == "FULL" else errors.AlreadyBooked()
 
 
 def _each(requests: Sequence[Request], answers: dict[UUID, Answer]) -> list[Answer]:

@@ -70,6 +70,12 @@ def cancel_booking(booking: Booking) -> Preview:
     )
 
 
+def create_booking(event: Event) -> Preview:
+    """For somebody new: `seats_taken` is 0 when no seat is free, or when all are for those who wait."""
+    line = _line(event, 0)
+    return Preview(seats_taken=int(event.available > line.get("offers", 0)), **line)
+
+
 def confirm_booking(booking: Booking) -> Preview:
     if booking.status is not BookingStatus.PENDING:
         return _no_move(booking, BookingStatus.CONFIRMED)

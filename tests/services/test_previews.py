@@ -196,3 +196,18 @@ def test_looking_writes_nothing_and_locks_nothing(count_queries: list[str]) -> N
     assert all(sql.lstrip().upper().startswith("SELECT") for sql in count_queries)
     assert not [sql for sql in count_queries if "FOR UPDATE" in sql or "FOR NO KEY" in sql]
     assert db.session.get_one(Event, event.id).available == 4
+
+
+def test_booking_somebody_new_says_whether_a_seat_is_left_by_those_who_wait() -> None:
+    event = make.event(capacity=2)
+    assert previews.create_booking(event) == Preview(seats_taken=1)
+    first = make.waitlist_entry(event_id=event.id, priority=1)
+    look = previews.create_booking(event)
+    assert (look.seats_taken, look.offers, look.next_in_line) == (1, 1, first.user)
+    make.waitlist_entry(event_id=event.id, priority=2)
+    assert previews.create_booking(event).seats_taken == 0
+    with pytest.raises(errors.LineFirst):
+        bookings.create_booking(event.id, user_id=make.user().id, actor=None)
+    event.auto_offers = False
+    assert previews.create_booking(event).seats_taken == 1
+    assert bookings.create_booking(event.id, user_id=make.user().id, actor=None)

@@ -15,7 +15,7 @@ from PIL import Image
 from redis import Redis
 
 from console.db import db
-from console.models import Booking, CrewAssignment, Event, JobState, User, WaitlistEntry
+from console.models import AuditLog, Booking, CrewAssignment, Event, JobState, User, WaitlistEntry
 from console.services import receipts
 from console.states import BookingStatus, CrewType, OutboxStatus, PaymentStatus, UserRole
 from console.views.desk.webhooks import masked
@@ -245,6 +245,33 @@ def test_booking_on_a_full_event_puts_the_person_on_the_waitlist(client: FlaskCl
     page = client.get(desk(event, "/waitlist")).text
     assert "Anna Smirnova is on the waitlist, at place 2." in page
     assert "@anna_s" in page
+
+
+def test_somebody_new_waits_behind_those_the_free_seat_is_for(client: FlaskClient) -> None:
+    event, someone = make.event(capacity=1), make.person()
+    first = make.waitlist_entry(event_id=event.id)
+    organizer_of(client, event)
+    make.booking(event_id=make.event(organizer_id=event.organizer_id).id, user_id=someone.id)
+    page = client.get(desk(event, "/bookings/new")).text
+    assert "1 person waits for the free seats and is offered one first." in page
+    assert f"Next in line: {first.user.profile.full_name}." in page
+    assert "Somebody new goes on the waitlist, at place 2." in page
+    post(client, desk(event, "/bookings/new"), user_id=str(someone.id))
+    assert "is on the waitlist, at place 2." in client.get(desk(event, "/waitlist")).text
+    assert db.session.get_one(Event, event.id).available == 1
+
+
+def test_with_a_reason_somebody_new_is_booked_before_those_who_wait(client: FlaskClient) -> None:
+    event, someone = make.event(capacity=1), make.person()
+    make.waitlist_entry(event_id=event.id)
+    organizer_of(client, event)
+    make.booking(event_id=make.event(organizer_id=event.organizer_id).id, user_id=someone.id)
+    answer = post(client, desk(event, "/bookings/new"), user_id=str(someone.id), reason="their guide")
+    assert answer.location.endswith(desk(event))
+    booking = db.session.scalars(sa.select(Booking).where(Booking.event_id == event.id)).one()
+    assert booking.user_id == someone.id
+    audit = db.session.scalars(sa.select(AuditLog).where(AuditLog.target_id == booking.id)).one()
+    assert audit.payload["reason"] == "their guide"
 
 
 def test_what_was_typed_stays_when_a_booking_is_refused(client: FlaskClient) -> None:

@@ -12,7 +12,7 @@ from flask_babel import ngettext
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
-from console import config, policy
+from console import config, policy, rush
 from console.db import db, transaction
 from console.errors import ConsoleError, EventFull, InvalidInput
 from console.models import (
@@ -104,10 +104,15 @@ class BookingView(DeskView):
                 # What was typed stays; only the sentence beside it is new.
                 refusal = sentence(error)
         chosen = policy.find(self.user, User, typed_id("user_id"))
+        look = previews.create_booking(event)
         return self.render(
             "desk/book.html",
             event=event,
             seats=seats_of([event])[event.id],
+            # Those who wait are offered the free seats first.
+            offers=look.offers,
+            next_in_line=look.next_in_line,
+            has_seat=bool(look.seats_taken),
             waiting=_waiting(event),
             tabs=event_tabs(event, actor, "event"),
             is_open=event.status is EventStatus.PUBLISHED,
@@ -120,19 +125,24 @@ class BookingView(DeskView):
 
     def _book(self, event: Event, actor: User) -> Response:
         event_id = event.id
-        with transaction():
+        reason = typed("reason", _("Reason"), required=False)
+        if typed_id("user_id") is not None and not reason:
             someone = self._someone(actor)
-            made = bookings.book_or_wait(
-                event_id,
-                user_id=someone.id,
-                actor=actor,
-                over_capacity_reason=typed("reason", _("Reason"), required=False),
-            )
-            name = person(someone)
-            place = _place_in_line(made) if isinstance(made, WaitlistEntry) else 0
-        if place:
+            made = rush.book_or_wait(event_id, user_id=someone.id, actor=actor)
+        else:
+            # Somebody new is not to be there twice when the booking is refused and tried again.
+            with transaction():
+                someone = self._someone(actor)
+                made = bookings.book_or_wait(
+                    event_id, user_id=someone.id, actor=actor, over_capacity_reason=reason
+                )
+        name = person(someone)
+        if isinstance(made, WaitlistEntry):
+            place = _place_in_line(made)
             message = _(
-                "The event is full. %(name)s is on the waitlist, at place %(place)s.", name=name, place=place
+                "No seat is free for somebody new. %(name)s is on the waitlist, at place %(place)s.",
+                name=name,
+                place=place,
             )
             flash(message, "warning")
             return redirect(url_for("desk_waitlist.index", event_id=event_id), 303)
