@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -40,6 +41,8 @@ class Settings:
     review_hold_hours: float = 24
     proof_max_mb: float = 5
     proof_retention_days: int = 90
+    #: Above this amount two people approve a receipt; None: one is enough for any.
+    second_review_above: Decimal | None = None
     locale: str = "ru"
     timezone: str = "Europe/Moscow"
     #: A session ends this long after its last request, and this long after its start whatever happens.
@@ -111,6 +114,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         review_hold_hours=_number(env, "REVIEW_HOLD_HOURS", 24),
         proof_max_mb=_number(env, "PROOF_MAX_MB", 5),
         proof_retention_days=int(_number(env, "PROOF_RETENTION_DAYS", 90)),
+        second_review_above=_amount(env, "SECOND_REVIEW_ABOVE"),
         locale=locale,
         timezone=_timezone(env),
         session_idle_minutes=_number(env, "SESSION_IDLE_MINUTES", 60),
@@ -182,6 +186,19 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
     # Ten years in any unit used here: a larger number is a typing error and overflows dates.
     if not 0 < value < 5_300_000:
         raise SettingError(f"{name} is {raw!r}: give a number above 0")
+    return value
+
+
+def _amount(env: Mapping[str, str], name: str) -> Decimal | None:
+    raw = env.get(name, "").strip()
+    if not raw:
+        return None
+    try:
+        value = Decimal(raw)
+    except InvalidOperation:
+        value = Decimal(-1)
+    if not value.is_finite() or not 0 <= value < 10**10:
+        raise SettingError(f"{name} is {raw!r}: give an amount such as 20000, or leave it out")
     return value
 
 

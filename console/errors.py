@@ -102,11 +102,39 @@ class HoldOver(ConsoleError):
 
 
 class AlreadyDecided(ConsoleError):
-    """This receipt was already decided: {decision} by {who}."""
+    """This receipt was already decided: {decision} by {who}, {at}."""
 
 
 class OwnBooking(ConsoleError):
     """Nobody decides on a payment for their own booking."""
+
+
+class SecondPersonNeeded(ConsoleError):
+    """You approved this already; above this amount somebody else has to confirm."""
+
+
+class BeingReviewed(ConsoleError):
+    """{who} is looking at this receipt right now."""
+
+
+class UndoOver(ConsoleError):
+    """It is too late to take this back: the payer is being told."""
+
+
+class MovedOn(ConsoleError):
+    """This cannot be taken back any more: the booking has changed since."""
+
+
+class NotYourDecision(ConsoleError):
+    """Only {who}, who decided, can take this back."""
+
+
+class NothingToSettle(ConsoleError):
+    """There is nothing to settle here any more: somebody else has done it."""
+
+
+class RefundAtAcquirer(ConsoleError):
+    """This money came through an acquirer, who has to give it back in part: start the refund there."""
 
 
 class NoReceipt(ConsoleError):

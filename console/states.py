@@ -83,6 +83,12 @@ class WebhookStatus(State):
     IGNORED = "IGNORED", "Ignored"
 
 
+class RefundMethod(State):
+    TRANSFER = "TRANSFER", "Bank transfer"
+    CASH = "CASH", "Cash"
+    ACQUIRER = "ACQUIRER", "Through the acquirer"
+
+
 class CrewType(State):
     CREW = "CREW", "Boat", "blue"
     TENT = "TENT", "Tent", "green"
@@ -218,6 +224,16 @@ MOVES: dict[type[State], dict[State, tuple[State, ...]]] = {
 }
 
 
+#: What an undo puts back, within seconds and before anybody is told. Nothing else moves like this.
+TAKEN_BACK: dict[type[State], dict[State, tuple[State, ...]]] = {
+    BookingStatus: {BookingStatus.CONFIRMED: (BookingStatus.PENDING, BookingStatus.EXPIRED)},
+    PaymentStatus: {
+        PaymentStatus.SUCCEEDED: (PaymentStatus.SUBMITTED,),
+        PaymentStatus.REJECTED: (PaymentStatus.SUBMITTED,),
+    },
+}
+
+
 def may_move(current: State, to: State) -> bool:
     return to in MOVES[type(to)].get(current, ())
 
@@ -226,6 +242,15 @@ def move(row: Any, to: State, *, attribute: str = "status") -> State:
     """Sets `row.status` to `to` and returns what it was; TransitionRefused names both states."""
     current: State = getattr(row, attribute)
     if not may_move(current, to):
+        raise TransitionRefused(current=current, wanted=to)
+    setattr(row, attribute, to)
+    return current
+
+
+def take_back(row: Any, to: State, *, attribute: str = "status") -> State:
+    """Undoes a move: sets `row.status` to what it was before; TransitionRefused names both states."""
+    current: State = getattr(row, attribute)
+    if current is not to and to not in TAKEN_BACK[type(to)].get(current, ()):
         raise TransitionRefused(current=current, wanted=to)
     setattr(row, attribute, to)
     return current

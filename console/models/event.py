@@ -174,6 +174,8 @@ class WaitlistEntry(Base):
     priority: Mapped[int]
     notified_at: Mapped[datetime | None]
     notification_expires_at: Mapped[datetime | None]
+    #: A booking that lost its seat and is paid: its money waits with the person, and pays for the next seat.
+    paid_booking_id: Mapped[UUID | None] = mapped_column(references("event.bookings.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
@@ -186,6 +188,11 @@ class WaitlistEntry(Base):
         sa.CheckConstraint("(notified_at IS NULL) = (notification_expires_at IS NULL)", name="offer"),
         sa.Index("ix_waitlist_user_id", "user_id"),
         sa.Index("ix_waitlist_created_at_id", "created_at", "id"),
+        sa.Index(
+            "ix_waitlist_paid_booking_id",
+            "paid_booking_id",
+            postgresql_where=sa.text("paid_booking_id IS NOT NULL"),
+        ),
         sa.Index(
             "ix_waitlist_offers",
             "notification_expires_at",

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
 from console.models.columns import CreatedAt, Id, UpdatedAt, references
-from console.models.event import Booking
+from console.models.event import Booking, BookingLog
 from console.models.user import User
-from console.states import PaymentMethod, PaymentStatus, ReceiptDecision, WebhookStatus
+from console.states import PaymentMethod, PaymentStatus, ReceiptDecision, RefundMethod, WebhookStatus
 
 
 class Payment(Base):
@@ -27,14 +27,24 @@ class Payment(Base):
     status: Mapped[PaymentStatus] = mapped_column(state(PaymentStatus), server_default="PENDING")
     provider: Mapped[str | None] = mapped_column(sa.String(32))
     provider_payment_id: Mapped[str | None] = mapped_column(sa.String(128))
+    #: What was still to be paid when this money came, where that was another amount: more or less.
+    due: Mapped[Decimal | None]
+    #: The payment whose money this is a part of: a surplus that was given back.
+    split_from: Mapped[UUID | None] = mapped_column(references("payment.payments.id"))
+    refunded_at: Mapped[datetime | None]
+    refunded_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
+    refund_method: Mapped[RefundMethod | None] = mapped_column(state(RefundMethod))
+    refund_reason: Mapped[str | None] = mapped_column(sa.Text)
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
     booking: Mapped[Booking] = relationship(foreign_keys=[booking_id])
+    refunder: Mapped[User | None] = relationship()
 
     __table_args__ = (
         check_state("method", PaymentMethod),
         check_state("status", PaymentStatus),
+        check_state("refund_method", RefundMethod),
         sa.CheckConstraint("amount >= 0", name="amount"),
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         sa.Index(
@@ -47,6 +57,17 @@ class Payment(Base):
         sa.Index("ix_payments_booking_id", "booking_id"),
         sa.Index("ix_payments_created_at_id", "created_at", "id"),
         sa.Index("ix_payments_status_created_at", "status", "created_at", "id"),
+        # Too much or too little came: who looks for it reads only these.
+        sa.Index(
+            "ix_payments_differing",
+            "created_at",
+            "id",
+            postgresql_where=sa.text("status = 'SUCCEEDED' AND due IS NOT NULL"),
+        ),
+        sa.Index("ix_payments_split_from", "split_from", postgresql_where=sa.text("split_from IS NOT NULL")),
+        sa.Index(
+            "ix_payments_refunded_by", "refunded_by", postgresql_where=sa.text("refunded_by IS NOT NULL")
+        ),
         {"schema": "payment"},
     )
 
@@ -63,19 +84,52 @@ class PaymentReceipt(Base):
     decision: Mapped[ReceiptDecision | None] = mapped_column(state(ReceiptDecision))
     reject_reason: Mapped[str | None] = mapped_column(sa.Text)
     file_id: Mapped[UUID | None] = mapped_column(references("media.files.id", ondelete="SET NULL"))
+    #: Who looks at it just now, and until when nobody else does.
+    claimed_by: Mapped[UUID | None] = mapped_column(references("user.users.id", ondelete="SET NULL"))
+    claimed_until: Mapped[datetime | None]
+    #: What the reviewer read on the proof.
+    amount_seen: Mapped[Decimal | None]
+    #: Above a sum two people approve; this is the first.
+    first_approved_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
+    first_approved_at: Mapped[datetime | None]
+    #: The log row of the decision: while it is the booking's last, the decision can be taken back.
+    decision_log_id: Mapped[UUID | None] = mapped_column(references("event.booking_logs.id"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
     payment: Mapped[Payment] = relationship()
-    reviewer: Mapped[User | None] = relationship()
+    reviewer: Mapped[User | None] = relationship(foreign_keys=[reviewed_by])
+    claimer: Mapped[User | None] = relationship(foreign_keys=[claimed_by])
+    first_approver: Mapped[User | None] = relationship(foreign_keys=[first_approved_by])
+    decision_log: Mapped[BookingLog | None] = relationship()
 
     __table_args__ = (
         check_state("decision", ReceiptDecision),
         sa.CheckConstraint("decision IS NULL OR reviewed_at IS NOT NULL", name="reviewed"),
+        sa.CheckConstraint("amount_seen > 0", name="amount_seen"),
+        sa.CheckConstraint(
+            "decision <> 'APPROVED' OR first_approved_by IS NULL OR first_approved_by <> reviewed_by",
+            name="two_people",
+        ),
         sa.Index("ix_payment_receipts_payment_id_created_at", "payment_id", "created_at"),
         sa.Index("ix_payment_receipts_created_at_id", "created_at", "id"),
         sa.Index("ix_payment_receipts_file_id", "file_id"),
         sa.Index("ix_payment_receipts_reviewed_by", "reviewed_by"),
+        sa.Index(
+            "ix_payment_receipts_claimed_by",
+            "claimed_by",
+            postgresql_where=sa.text("claimed_by IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_payment_receipts_first_approved_by",
+            "first_approved_by",
+            postgresql_where=sa.text("first_approved_by IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_payment_receipts_decision_log_id",
+            "decision_log_id",
+            postgresql_where=sa.text("decision_log_id IS NOT NULL"),
+        ),
         # The review queue, oldest first.
         sa.Index(
             "ix_payment_receipts_waiting",

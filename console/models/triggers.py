@@ -102,6 +102,22 @@ END $$
 """,
 )
 
+REVIEWER_CHECK = Function(
+    "payment.check_reviewer",
+    """
+CREATE OR REPLACE FUNCTION payment.check_reviewer() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+            SELECT FROM payment.payments p JOIN event.bookings b ON b.id = p.booking_id
+            WHERE p.id = NEW.payment_id AND b.user_id IN (NEW.reviewed_by, NEW.first_approved_by)) THEN
+        RAISE EXCEPTION 'nobody decides on their own payment' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'ck_payment_receipts_own_booking', TABLE = 'payment_receipts';
+    END IF;
+    RETURN NEW;
+END $$
+""",
+)
+
 FREE_PLACES = Function(
     "event.free_places",
     """
@@ -182,6 +198,7 @@ FUNCTIONS = (
     APPEND_ONLY,
     PLACE_CHECK,
     CREW_CHANGE,
+    REVIEWER_CHECK,
     FREE_PLACES,
     TELL_EVENT,
     TELL_OF_EVENT,
@@ -243,6 +260,13 @@ TRIGGERS = (
         "crew.crews",
         "CREATE TRIGGER crews_change AFTER UPDATE OF capacity, type, event_id ON crew.crews"
         " FOR EACH ROW EXECUTE FUNCTION crew.check_crew()",
+    ),
+    Trigger(
+        "payment_receipts_reviewer",
+        "payment.payment_receipts",
+        "CREATE TRIGGER payment_receipts_reviewer"
+        " BEFORE UPDATE OF reviewed_by, first_approved_by ON payment.payment_receipts"
+        " FOR EACH ROW EXECUTE FUNCTION payment.check_reviewer()",
     ),
     # A set of bookings that ends is one statement: so is the freeing of its places.
     Trigger(

@@ -31,23 +31,23 @@ def log_booking(
     *,
     actor: User | None,
     **facts: Any,
-) -> None:
+) -> BookingLog:
     """Flushes the booking and writes its log row, and an audit row if `actor` is staff. No `old`: it is new.
 
-    Facts that are None are left out.
+    Facts that are None are left out. Returns the log row.
     """
     db.session.flush()
     new = before(booking)
     known = {name: value for name, value in facts.items() if value is not None}
-    db.session.add(
-        BookingLog(
-            booking_id=booking.id,
-            action=action,
-            old_value=None if old is None else audit.masked(old),
-            new_value=audit.masked({**new, **known}),
-            actor_user_id=actor.id if actor else None,
-        )
+    row = BookingLog(
+        booking_id=booking.id,
+        action=action,
+        old_value=None if old is None else audit.masked(old),
+        new_value=audit.masked({**new, **known}),
+        actor_user_id=actor.id if actor else None,
     )
+    db.session.add(row)
     if actor is not None:
         audit.record(actor, f"booking.{action}", booking, before=old, after=new, **known)
     db.session.flush()
+    return row

@@ -18,6 +18,8 @@ MEANINGS: dict[str, tuple[type[errors.ConsoleError], str]] = {
     "uq_bookings_active": (errors.AlreadyBooked, "user_id"),
     "uq_waitlist_event_id_user_id": (errors.AlreadyWaiting, "user_id"),
     "uq_crew_assignments_booking_id_crew_type": (errors.AlreadySeated, "booking_id"),
+    "ck_payment_receipts_own_booking": (errors.OwnBooking, "reviewed_by"),
+    "ck_payment_receipts_two_people": (errors.SecondPersonNeeded, "reviewed_by"),
     "ck_crew_assignments_active": (errors.BookingNotActive, "booking_id"),
     "ck_crew_assignments_same_event": (errors.WrongEvent, "crew_id"),
 }
@@ -33,6 +35,7 @@ RULES: dict[str, tuple[str, str]] = {
     "ck_bookings_hold": (N_("a pending booking needs an end of its hold"), "expires_at"),
     "ck_payments_amount": (N_("an amount is 0 or more"), "amount"),
     "ck_payments_currency": (N_("a currency is three capital letters, as in RUB"), "currency"),
+    "ck_payment_receipts_amount_seen": (N_("an amount is more than 0"), "amount_seen"),
     "ck_payment_receipts_reviewed": (N_("a decision needs the time of its review"), "decision"),
     "ck_profiles_language": (N_("a language is ru or en"), "language"),
     "ck_crews_capacity": (N_("a capacity is 0 or more"), "capacity"),

@@ -104,6 +104,18 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
             "free. We will contact you about a refund or another date.\nAmount: {money}",
         ),
     },
+    ("PAYMENT_STATUS", "paid_in_part"): {
+        "ru": Text(
+            "Оплата получена не полностью: {title}",
+            "<b>{title}</b>\nМы получили {money}, не хватает {rest}.\n"
+            "Доплатите до {until}, и место останется за вами.",
+        ),
+        "en": Text(
+            "Your payment came only in part: {title}",
+            "<b>{title}</b>\nWe have received {money}; {rest} are missing.\n"
+            "Please pay them before {until} to keep the seat.",
+        ),
+    },
     ("PAYMENT_STATUS", "rejected"): {
         "ru": Text(
             "Чек не принят: {title}",

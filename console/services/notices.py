@@ -111,6 +111,7 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
         "place": _place(event.location),
         "price": _money(event.price, "RUB", language) if event.price else None,
         "money": _money(payload.get("amount"), currency, language),
+        "rest": _money(payload.get("rest"), currency, language) if payload.get("rest") else None,
         "reason": payload.get("reason"),
         "text": payload.get("text"),
         "was": payload.get("was"),

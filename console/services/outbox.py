@@ -35,6 +35,7 @@ OPTED_OUT = N_("The person does not want such notices")
 OUTDATED_OFFER = N_("The offer was taken, declined or has lapsed")
 OUTDATED_BOOKING = N_("The booking has changed since")
 WITHDRAWN = N_("Withdrawn by staff")
+TAKEN_BACK = N_("The decision was taken back")
 WORKER_LOST = N_("Workers ended again and again while sending it")
 #: How often in a row: any other outcome of an attempt overwrites it.
 LOST_ONCE = N_("A worker ended while sending it")
@@ -45,6 +46,7 @@ REASONS = (
     OUTDATED_OFFER,
     OUTDATED_BOOKING,
     WITHDRAWN,
+    TAKEN_BACK,
     WORKER_LOST,
     LOST_ONCE,
     LOST_TWICE,
@@ -80,9 +82,13 @@ def notify(
     event_id: UUID | None = None,
     booking_id: UUID | None = None,
     dedupe_key: str | None = None,
+    delay: timedelta | None = None,
     **payload: Any,
 ) -> bool:
-    """Queues a notice; a worker is told after the commit. False when `dedupe_key` was queued before."""
+    """Queues a notice; a worker is told after the commit. False when `dedupe_key` was queued before.
+
+    With a `delay` it goes out no sooner, by the scheduled run.
+    """
     values = {
         "user_id": user_id,
         "category": category,
@@ -91,6 +97,8 @@ def notify(
         "dedupe_key": dedupe_key,
         "payload": audit.plain({name: value for name, value in payload.items() if value is not None}),
     }
+    if delay is not None:
+        values["next_attempt_at"] = sa.func.now() + delay
     queued = db.session.scalar(
         insert(OutboxMessage)
         .values(**values)
@@ -99,13 +107,37 @@ def notify(
         )
         .returning(OutboxMessage.id)
     )
-    ring("drain-outbox")
+    if delay is None:
+        ring("drain-outbox")
     return queued is not None
 
 
 def tell(booking: Booking, category: NotificationCategory, **payload: Any) -> None:
     """Queues a notice about a booking to the person who has it."""
     notify(booking.user_id, category=category, event_id=booking.event_id, booking_id=booking.id, **payload)
+
+
+WITHDRAW_OF_RECEIPT = sa.text("""
+WITH mine AS MATERIALIZED (
+    SELECT id, status FROM notification.outbox
+    WHERE booking_id = :booking_id AND payload ->> 'receipt_id' = :receipt_id AND reason IS NULL
+    FOR UPDATE
+), withdrawn AS (
+    UPDATE notification.outbox o SET status = 'SKIPPED', reason = :reason
+    FROM mine WHERE o.id = mine.id AND mine.status = 'PENDING'
+)
+SELECT count(*) FROM mine WHERE status <> 'PENDING'
+""")
+
+
+def withdraw_of_receipt(booking_id: UUID, receipt_id: UUID) -> bool:
+    """Takes back what a decision on a receipt tells. False when some of it is on its way already."""
+    db.session.flush()
+    gone = db.session.scalars(
+        WITHDRAW_OF_RECEIPT,
+        {"booking_id": booking_id, "receipt_id": str(receipt_id), "reason": TAKEN_BACK},
+    ).one()
+    return gone == 0
 
 
 def channels() -> dict[str, bool]:

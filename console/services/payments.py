@@ -3,16 +3,18 @@
 Locks are taken in the order event, booking, payment.
 """
 
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from console import errors
-from console.db import db, lock
+from console.db import db, lock, now
 from console.errors import N_
 from console.models import Booking, Event, Payment, User
-from console.services import audit, bookings, outbox, seats
+from console.services import bookings, outbox, seats
 from console.services.history import before, log_booking
 from console.states import (
     ACTIVE_BOOKING,
@@ -33,6 +35,10 @@ SEAT_RETAKEN = N_("The booking had expired and took a free seat again")
 PAID_WITHOUT_SEAT = N_("Paid without a seat")
 PAID_TWICE = N_("The booking was paid already: this money is to be given back")
 PAID = N_("The payment is received")
+PAID_IN_PART = N_("Less came than is due: the rest is asked for")
+
+#: `provider` of a transfer that staff found on the account; its number there is `provider_payment_id`.
+BANK = "bank"
 
 
 def locked_payment(payment_id: UUID) -> tuple[Event, Booking, Payment]:
@@ -48,8 +54,28 @@ def locked_payment(payment_id: UUID) -> tuple[Event, Booking, Payment]:
     return event, booking, payment
 
 
+def received(booking: Booking) -> Decimal:
+    """What came for a booking and was not given back."""
+    return db.session.scalars(
+        sa.select(sa.func.coalesce(sa.func.sum(Payment.amount), 0)).where(
+            Payment.booking_id == booking.id, Payment.status == PaymentStatus.SUCCEEDED
+        )
+    ).one()
+
+
+def still_due(booking: Booking) -> Decimal:
+    """What is still to be paid for a booking; below 0 is what came too much."""
+    came = received(booking)
+    if booking.payment_status is BookingPaymentStatus.NOT_REQUIRED:
+        return -came
+    if booking.payment_status is BookingPaymentStatus.SUCCEEDED and not came:
+        # Another service says it is paid, and has no payment here.
+        return Decimal(0)
+    return booking.amount - came
+
+
 def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None) -> Payment:
-    """The open payment of a booking by this method, made if there is none, for the booking's amount.
+    """The open payment of a booking by this method, made if there is none, for what is still due.
 
     Raises NotFound, AlreadyPaid, TransitionRefused when the booking was cancelled or a proof is in review.
     """
@@ -60,7 +86,7 @@ def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None
         if payment.method is method and payment.status is not PaymentStatus.SUBMITTED:
             return payment
     _refuse_in_review(open_payments)
-    payment = Payment(booking_id=booking.id, method=method, amount=booking.amount)
+    payment = Payment(booking_id=booking.id, method=method, amount=still_due(booking))
     db.session.add(payment)
     db.session.flush()
     old = before(booking)
@@ -83,19 +109,23 @@ def change_amount(booking_id: UUID, *, amount: Decimal, actor: User | None) -> B
     check_payable(booking)
     payments = _open_payments(booking)
     _refuse_in_review(payments)
+    came = received(booking)
+    if came >= amount:
+        raise errors.InvalidInput(field=N_("Amount"), problem=N_("more than this has come already."))
     was = booking.amount
     old = before(booking)
     booking.amount = amount
     for payment in payments:
         if payment.provider is None:
-            payment.amount = amount
+            payment.amount = amount - came
     log_booking(booking, "change_amount", old, actor=actor, was=was, amount=amount)
     return booking
 
 
 def check_payable(booking: Booking) -> None:
     """Raises AlreadyPaid when no money is due, TransitionRefused when the booking cannot be had any more."""
-    if booking.payment_status in (BookingPaymentStatus.NOT_REQUIRED, BookingPaymentStatus.SUCCEEDED):
+    paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED and still_due(booking) <= 0
+    if paid or booking.payment_status is BookingPaymentStatus.NOT_REQUIRED:
         raise errors.AlreadyPaid()
     if booking.status not in (*ACTIVE_BOOKING, BookingStatus.EXPIRED):
         raise errors.TransitionRefused(current=booking.status, wanted=BookingStatus.CONFIRMED)
@@ -127,25 +157,50 @@ def mirror(booking: Booking, payment: Payment) -> None:
 
 
 def register_cash(booking_id: UUID, *, amount: Decimal, actor: User | None) -> Payment:
-    """Registers cash in full and confirms the booking; an expired one takes a free seat again.
+    """Registers cash for all that is due and confirms the booking; an expired one takes a free seat again.
 
     Raises NotFound, InvalidInput for less than is due, OwnBooking, AlreadyPaid, EventFull when an expired
     booking finds no seat, TransitionRefused when it was cancelled or a proof is in review.
     """
+    booking, payment = _register(
+        booking_id, Payment(method=PaymentMethod.CASH, amount=amount), "register_cash", actor
+    )
+    if booking.status is BookingStatus.EXPIRED:
+        # Cash is still on the table: better not taken than without a seat.
+        raise errors.EventFull()
+    return payment
+
+
+def register_transfer(booking_id: UUID, *, amount: Decimal, reference: str, actor: User | None) -> Payment:
+    """Registers a transfer that staff found on the account, by the bank's reference, which counts once.
+
+    The money is there: an expired booking that finds no seat is "paid without a seat". Raises what
+    `register_cash` raises but EventFull, and IntegrityError (a duplicate) for a reference used before.
+    """
+    if not reference.strip():
+        raise errors.InvalidInput(field=N_("Reference"), problem=N_("give the bank's number of the transfer"))
+    payment = Payment(
+        method=PaymentMethod.QR_MANUAL,
+        amount=amount,
+        provider=BANK,
+        provider_payment_id=reference.strip(),
+    )
+    return _register(booking_id, payment, "register_transfer", actor)[1]
+
+
+def _register(booking_id: UUID, payment: Payment, action: str, actor: User | None) -> tuple[Booking, Payment]:
     event, booking = bookings.locked_booking(booking_id)
     refuse_own(booking, actor)
     check_payable(booking)
-    if amount < booking.amount:
+    if payment.amount < still_due(booking):
         raise errors.InvalidInput(field=N_("Amount"), problem=N_("this is less than the booking costs"))
     _refuse_in_review(_open_payments(booking))
     bookings.close_payments(booking)
-    payment = Payment(booking_id=booking.id, method=PaymentMethod.CASH, amount=amount)
+    payment.booking_id = booking.id
     db.session.add(payment)
     db.session.flush()
-    settle(event, booking, payment, action="register_cash", actor=actor)
-    if booking.status is BookingStatus.EXPIRED:
-        raise errors.EventFull()
-    return payment
+    settle(event, booking, payment, action=action, actor=actor)
+    return booking, payment
 
 
 def refuse_own(booking: Booking, actor: User | None) -> None:
@@ -154,32 +209,77 @@ def refuse_own(booking: Booking, actor: User | None) -> None:
         raise errors.OwnBooking()
 
 
-def settle(event: Event, booking: Booking, payment: Payment, *, action: str, actor: User | None) -> str:
+def settle(
+    event: Event,
+    booking: Booking,
+    payment: Payment,
+    *,
+    action: str,
+    actor: User | None,
+    asks_for_rest: bool = False,
+    receipt_id: UUID | None = None,
+    delay: timedelta | None = None,
+    **facts: Any,
+) -> str:
     """Marks a payment as received and gives the booking what it paid for; says in English what happened.
 
     PENDING is confirmed. EXPIRED takes a seat again if one is free; else, and when it was cancelled, it is
-    "paid without a seat", for finance to settle. All three must be locked. Raises TransitionRefused.
+    "paid without a seat", for finance to settle. With `asks_for_rest`, a booking that still has its seat and
+    is paid in part is not confirmed: the rest is due within a new hold. The notice names the receipt it is
+    about, and waits for `delay`. All three must be locked. Raises TransitionRefused.
     """
     old = before(booking)
     was = booking.status
-    twice = booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    due = still_due(booking)
+    if payment.amount != due:
+        payment.due = max(due, Decimal(0))
     move(payment, PaymentStatus.SUCCEEDED)
-    if twice:
+    rest = None
+    if booking.payment_status is BookingPaymentStatus.SUCCEEDED and due <= 0:
         effect = PAID_TWICE
+    elif asks_for_rest and payment.amount < due and booking.status in ACTIVE_BOOKING:
+        effect, rest = PAID_IN_PART, _ask_for_rest(booking, payment, due - payment.amount)
     else:
         mirror(booking, payment)
         effect = _give_seat(event, booking)
-    log_booking(booking, action, old, actor=actor, payment_id=payment.id, effect=effect)
+    log_booking(
+        booking,
+        action,
+        old,
+        actor=actor,
+        payment_id=payment.id,
+        effect=effect,
+        rest_payment_id=rest.id if rest else None,
+        **facts,
+    )
     confirmed = booking.status is not was
+    kinds = {PAID_WITHOUT_SEAT: "paid_without_seat", PAID_IN_PART: "paid_in_part"}
     outbox.tell(
         booking,
         NotificationCategory.BOOKING_CONFIRMED if confirmed else NotificationCategory.PAYMENT_STATUS,
+        delay=delay,
         amount=payment.amount,
         currency=payment.currency,
-        kind=None if confirmed else ("paid_without_seat" if effect == PAID_WITHOUT_SEAT else "paid"),
+        kind=None if confirmed else kinds.get(effect, "paid"),
+        rest=rest.amount if rest else None,
+        expires_at=booking.expires_at if rest else None,
+        receipt_id=receipt_id,
     )
     bookings.finish_if_over(event, booking)
     return effect
+
+
+def _ask_for_rest(booking: Booking, payment: Payment, amount: Decimal) -> Payment:
+    """The payment that the booking waits for now; a pending one gets a new hold for it."""
+    rest = Payment(
+        booking_id=booking.id, method=PaymentMethod.QR_MANUAL, amount=amount, currency=payment.currency
+    )
+    db.session.add(rest)
+    db.session.flush()
+    mirror(booking, rest)
+    if booking.status is BookingStatus.PENDING:
+        booking.expires_at = now() + seats.hold_window()
+    return rest
 
 
 def _give_seat(event: Event, booking: Booking) -> str:
@@ -190,43 +290,3 @@ def _give_seat(event: Event, booking: Booking) -> str:
         booking.expires_at = None
         return CONFIRMED if was is BookingStatus.PENDING else SEAT_RETAKEN
     return PAID_WITHOUT_SEAT if was in (BookingStatus.EXPIRED, BookingStatus.CANCELLED) else PAID
-
-
-def mark_refunded(payment_id: UUID, *, actor: User | None, reason: str) -> Payment:
-    """Notes that the money was given back; a booking that still holds its seat is cancelled with it.
-
-    Raises NotFound, InvalidInput without a reason, OwnBooking, TransitionRefused.
-    """
-    if not reason.strip():
-        raise errors.InvalidInput(field=N_("Reason"), problem=N_("say why the money was given back"))
-    event, booking, payment = locked_payment(payment_id)
-    refuse_own(booking, actor)
-    refund(event, booking, payment, actor=actor, reason=reason)
-    return payment
-
-
-def refund(event: Event, booking: Booking, payment: Payment, *, actor: User | None, reason: str) -> None:
-    """Marks a received payment as given back. All three must be locked. Raises TransitionRefused."""
-    old = before(booking)
-    was = move(payment, PaymentStatus.REFUNDED)
-    if booking.payment_id in (None, payment.id):
-        mirror(booking, payment)
-    log_booking(booking, "refund", old, actor=actor, payment_id=payment.id, reason=reason)
-    if actor is not None:
-        audit.record(
-            actor,
-            "payment.refund",
-            payment,
-            before={"status": was},
-            after={"status": payment.status},
-            reason=reason,
-        )
-    outbox.tell(
-        booking,
-        NotificationCategory.PAYMENT_STATUS,
-        kind="refunded",
-        amount=payment.amount,
-        currency=payment.currency,
-    )
-    if booking.status in ACTIVE_BOOKING:
-        bookings.cancel_locked(event, booking, actor=actor, reason=reason)

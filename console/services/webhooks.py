@@ -20,7 +20,7 @@ from console.db import db, lock, now, retrying, ring, transaction
 from console.errors import N_
 from console.gateways.providers import Notice, Outcome, cloudpayments, stripe, tbank, yookassa
 from console.models import Booking, Event, Payment, User, WebhookEvent
-from console.services import audit, payments, rebooking
+from console.services import audit, payments, rebooking, refunds
 from console.services.history import before, log_booking
 from console.states import PaymentMethod, PaymentStatus, WebhookStatus, move
 
@@ -340,7 +340,7 @@ def _refund(told: Notice, event: Event, booking: Booking, payment: Payment) -> s
         raise Unfit(PARTIAL_REFUND, payment)
     if payment.status is not PaymentStatus.SUCCEEDED:
         raise Later(WAITS_FOR_PAYMENT)
-    payments.refund(event, booking, payment, actor=None, reason="")
+    refunds.refund(event, booking, payment, actor=None, reason="")
     return REFUNDED
 
 

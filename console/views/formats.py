@@ -129,6 +129,8 @@ def sentence(error: ConsoleError) -> str:
 def _fact(name: str, value: Any) -> Any:
     if isinstance(value, State):
         return state_label(value)
+    if isinstance(value, datetime):
+        return localtime(value)
     if name in WORDS and isinstance(value, list):
         return [_word(part) for part in value]
     return _word(value) if name in WORDS and isinstance(value, str) and value else value

@@ -7,7 +7,7 @@ import pytest
 from console import errors
 from console.db import db
 from console.models import Booking
-from console.services import payments
+from console.services import payments, refunds
 from console.states import BookingPaymentStatus, BookingStatus, PaymentMethod, PaymentStatus
 from tests import make
 from tests.services.look import audits, categories, log_moves, notices, seats_add_up
@@ -68,7 +68,7 @@ def test_refund_cancels_the_booking_and_frees_its_seat() -> None:
     event = make.event(capacity=1)
     booking = make.booking(event_id=event.id, status=BookingStatus.CONFIRMED)
     payment = make.payment(booking_id=booking.id, status="SUCCEEDED")
-    payments.mark_refunded(payment.id, actor=make.staff(), reason="flood")
+    refunds.mark_refunded(payment.id, actor=make.staff(), reason="flood")
     assert payment.status is PaymentStatus.REFUNDED
     assert booking.payment_status is BookingPaymentStatus.REFUNDED
     assert booking.status is BookingStatus.CANCELLED
@@ -81,7 +81,7 @@ def test_refund_cancels_the_booking_and_frees_its_seat() -> None:
 def test_refund_of_an_ended_booking_changes_only_the_money() -> None:
     booking = make.booking(status=BookingStatus.CANCELLED)
     payment = make.payment(booking_id=booking.id, status="SUCCEEDED")
-    payments.mark_refunded(payment.id, actor=None, reason="asked for")
+    refunds.mark_refunded(payment.id, actor=None, reason="asked for")
     assert booking.status is BookingStatus.CANCELLED
     assert [row.payload["kind"] for row in notices(booking.user_id)] == ["refunded"]
 
@@ -89,13 +89,13 @@ def test_refund_of_an_ended_booking_changes_only_the_money() -> None:
 def test_refund_needs_a_reason_received_money_and_somebody_else() -> None:
     payment = make.payment()
     with pytest.raises(errors.InvalidInput):
-        payments.mark_refunded(payment.id, actor=None, reason="")
+        refunds.mark_refunded(payment.id, actor=None, reason="")
     with pytest.raises(errors.TransitionRefused):
-        payments.mark_refunded(payment.id, actor=None, reason="never paid")
+        refunds.mark_refunded(payment.id, actor=None, reason="never paid")
     staff = make.staff()
     own = make.payment(booking_id=make.booking(user_id=staff.id).id, status="SUCCEEDED")
     with pytest.raises(errors.OwnBooking):
-        payments.mark_refunded(own.id, actor=staff, reason="mine")
+        refunds.mark_refunded(own.id, actor=staff, reason="mine")
 
 
 def test_another_price_is_agreed_until_it_is_paid() -> None:

@@ -11,7 +11,7 @@ import pytest
 from console import errors
 from console.db import db, now
 from console.models import Booking, CrewAssignment, Event, File, User, WaitlistEntry
-from console.services import bookings, doctor, events, payments, rebooking, receipts
+from console.services import bookings, doctor, events, payments, rebooking, receipts, refunds
 from console.services import notices as texts
 from console.states import (
     BookingPaymentStatus,
@@ -201,7 +201,7 @@ def test_paid_booking_takes_its_money_along_and_stays_confirmed() -> None:
     assert db.session.query(CrewAssignment).count() == 0
     assert categories(fresh.user_id) == ["BOOKING_CONFIRMED"]
     assert "pay" not in texts.render(notices(fresh.user_id)[0], Channel.EMAIL, "en").text
-    payments.mark_refunded(payment.id, actor=make.staff(), reason="ill after all")
+    refunds.mark_refunded(payment.id, actor=make.staff(), reason="ill after all")
     assert fresh.status is BookingStatus.CANCELLED
     assert doctor.violations() == []
 

@@ -3,12 +3,18 @@
 # ruff: noqa: S608 - what is put into these statements are constants of ours
 
 from console.services.doctor_checks.check import Check, listed
-from console.states import ACTIVE_BOOKING, HOLDS_SEAT, MOVES, BookingStatus
+from console.states import ACTIVE_BOOKING, HOLDS_SEAT, MOVES, TAKEN_BACK, BookingStatus, State
 
 HOLDING, ACTIVE = listed(HOLDS_SEAT), listed(ACTIVE_BOOKING)
-BOOKING_MOVES = ", ".join(
-    f"('{was}', '{became}')" for was, allowed in MOVES[BookingStatus].items() for became in allowed
-)
+
+
+def _pairs(moves: dict[State, tuple[State, ...]]) -> str:
+    return ", ".join(f"('{was}', '{became}')" for was, allowed in moves.items() for became in allowed)
+
+
+#: A row of the log that no move allows: only an undo goes back.
+UNKNOWN_MOVE = f"""(s.was <> s.became AND (s.was, s.became) NOT IN ({_pairs(MOVES[BookingStatus])})
+    AND NOT (s.action = 'undo_decision' AND (s.was, s.became) IN ({_pairs(TAKEN_BACK[BookingStatus])})))"""
 
 SEATS = (
     Check(
@@ -75,7 +81,7 @@ HISTORY = (
         "a booking's log has one row for each change, only allowed moves, and ends with its status",
         f"""
 WITH step AS (
-    SELECT booking_id, id, old_value ->> 'status' AS was, new_value ->> 'status' AS became,
+    SELECT booking_id, id, action, old_value ->> 'status' AS was, new_value ->> 'status' AS became,
         lag(new_value ->> 'status') OVER w AS before,
         lag(created_at) OVER w = created_at AS is_tied,
         lead(id) OVER w IS NULL AS is_last
@@ -83,14 +89,14 @@ WITH step AS (
     WINDOW w AS (PARTITION BY booking_id ORDER BY created_at, id)
 )
 SELECT format('booking %s: ', s.booking_id) || CASE
-    WHEN s.was <> s.became AND (s.was, s.became) NOT IN ({BOOKING_MOVES})
+    WHEN {UNKNOWN_MOVE}
         THEN format('%s became %s', s.was, s.became)
     WHEN s.was IS NULL AND s.before IS NULL AND s.became NOT IN {ACTIVE} THEN 'it began as ' || s.became
     WHEN s.before IS DISTINCT FROM s.was AND s.before IS NOT NULL
         THEN format('the log goes on from %s after %s', coalesce(s.was, 'nothing'), s.before)
     ELSE format('it is %s, its log ends with %s', b.status, s.became) END AS told
 FROM step s JOIN event.bookings b ON b.id = s.booking_id
-WHERE (s.was <> s.became AND (s.was, s.became) NOT IN ({BOOKING_MOVES}))
+WHERE {UNKNOWN_MOVE}
     OR (s.was IS NULL AND s.before IS NULL AND s.became NOT IN {ACTIVE})
     OR (s.before IS NOT NULL AND s.before IS DISTINCT FROM s.was AND NOT s.is_tied)
     OR (s.is_last AND s.became <> b.status AND s.is_tied IS NOT TRUE)
@@ -103,10 +109,13 @@ WHERE (s.was <> s.became AND (s.was, s.became) NOT IN ({BOOKING_MOVES}))
 SELECT format('booking %s became paid %s times, with %s payments received', l.booking_id, l.times, p.received)
     AS told
 FROM (
-    SELECT booking_id, count(*) AS times FROM event.booking_logs
-    WHERE new_value ->> 'payment_status' = 'SUCCEEDED'
-        AND old_value ->> 'payment_status' IS DISTINCT FROM 'SUCCEEDED'
-    GROUP BY booking_id HAVING count(*) > 1
+    SELECT booking_id, sum(CASE action WHEN 'undo_decision' THEN -1 ELSE 1 END) AS times
+    FROM event.booking_logs
+    WHERE (new_value ->> 'payment_status' = 'SUCCEEDED'
+            AND old_value ->> 'payment_status' IS DISTINCT FROM 'SUCCEEDED')
+        OR (action = 'undo_decision' AND old_value ->> 'payment_status' = 'SUCCEEDED'
+            AND new_value ->> 'payment_status' <> 'SUCCEEDED')
+    GROUP BY booking_id HAVING sum(CASE action WHEN 'undo_decision' THEN -1 ELSE 1 END) > 1
 ) l CROSS JOIN LATERAL (
     SELECT count(*) AS received FROM payment.payments p
     WHERE p.booking_id = l.booking_id AND p.status IN ('SUCCEEDED', 'REFUNDED')

@@ -25,7 +25,7 @@ from console.models import (
     User,
     WaitlistEntry,
 )
-from console.services import accounts, bookings, payments, previews, rebooking, receipts
+from console.services import accounts, bookings, payments, previews, rebooking, receipts, refunds
 from console.services.previews import Preview
 from console.states import (
     ACTIVE_BOOKING,
@@ -317,7 +317,7 @@ class BookingView(DeskView):
             abort(404)
         reason = typed("reason", _("Reason"))
         with transaction():
-            payments.mark_refunded(payment.id, actor=actor, reason=reason)
+            refunds.mark_refunded(payment.id, actor=actor, reason=reason)
         return done(_("Marked as refunded."), self.back())
 
     def _booking(self, event_id: UUID, booking_id: UUID) -> Booking:
