@@ -26,6 +26,7 @@ from console.doorbell import QUEUES
 from console.embedded.processes import die_with_parent, spawn, stop
 from console.models import JobState
 from console.scheduling import CONNECT_ARGS, Scheduler
+from console.services import tasks
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ STOPS = (signal.SIGTERM, signal.SIGINT)
 def run_job(name: str) -> dict[str, Any]:
     """What the scheduler and the doorbells enqueue: runs one scheduled job, unless staff paused it."""
     if not has_app_context():
-        with create_app(pages=False).app_context():
+        with create_app(pages=name == tasks.BELL).app_context():
             return run_job(name)
     if db.session.scalar(sa.select(JobState.paused).where(JobState.name == name)):
         return {"paused": True}
@@ -207,7 +208,8 @@ def _on_signals(handler: Callable[..., object]) -> None:
 
 def main(arguments: list[str]) -> None:
     try:
-        app = create_app(pages=False)
+        # Long work speaks of rows as the pages do; what is short starts sooner without them.
+        app = create_app(pages="bulk" in arguments)
     except SettingError as error:
         sys.exit(str(error))
     if arguments == ["scheduler"]:

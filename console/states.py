@@ -130,6 +130,8 @@ class OutboxStatus(State):
 class TaskState(State):
     """Long work that a person started and a worker does."""
 
+    #: Prepared, and shown to its person, who has not yet said yes.
+    DRAFT = "DRAFT", "Prepared"
     QUEUED = "QUEUED", "Waiting"
     RUNNING = "RUNNING", "Running", "blue"
     DONE = "DONE", "Done", "green"

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -53,7 +54,7 @@ def run_tasks(until: float) -> Result:
     """Does tasks, one after the other, until none waits or it is `until` (monotonic) between two of them."""
     counts: dict[str, int] = {}
     while True:
-        claim = retrying(_claim)
+        claim = claimed()
         if claim is None:
             return counts
         outcome = run_task(claim)
@@ -93,9 +94,14 @@ def run_task(claim: Claim) -> str:
             return "lost"
 
 
-def _claim() -> Claim | None:
-    with transaction():
-        return tasks.claim_task()
+def claimed(task_id: UUID | None = None) -> Claim | None:
+    """The next task, or the one named, taken; None when there is none."""
+
+    def claim() -> Claim | None:
+        with transaction():
+            return tasks.claim_task(task_id)
+
+    return retrying(claim)
 
 
 def _write(what: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from console.models.event import (
 )
 from console.models.media import File
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
-from console.models.ops import Heartbeat, JobState, Task
+from console.models.ops import Heartbeat, JobState, Task, TaskRow
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
 from console.models.seating import SeatingRemoval, SeatingStep
 from console.models.user import (
@@ -50,6 +50,7 @@ __all__ = [
     "SeatingRemoval",
     "SeatingStep",
     "Task",
+    "TaskRow",
     "TeamMember",
     "TeamPreference",
     "TelegramSubscription",

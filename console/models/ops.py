@@ -80,3 +80,22 @@ class Task(Base):
         sa.Index("ix_tasks_finished_at", "finished_at"),
         {"schema": "ops"},
     )
+
+
+class TaskRow(Base):
+    """One of the rows a task was started for, frozen then, in the order they are worked on."""
+
+    __tablename__ = "task_rows"
+    task_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ops.tasks.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    #: The row's primary key, column by column.
+    key: Mapped[Any]
+    #: Why nothing was done to the row: the error's name and its facts.
+    refusal: Mapped[dict[str, Any] | None]
+
+    __table_args__ = (
+        sa.Index(
+            "ix_task_rows_refused", "task_id", "number", postgresql_where=sa.text("refusal IS NOT NULL")
+        ),
+        {"schema": "ops"},
+    )

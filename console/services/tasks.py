@@ -5,6 +5,7 @@ dies, another takes the task over and goes on from `progress`. Each write of a r
 so that a run that was taken over changes nothing any more. What each kind of task does is in `console.tasks`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,12 +14,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from console import errors, states
 from console.db import db, lock, ring
 from console.errors import N_, ConsoleError
-from console.models import Task, User
+from console.models import Task, TaskRow, User
 from console.models.ops import OPEN
 from console.services import audit
-from console.states import TaskState
+from console.states import State, TaskState
 
 BELL = "run-tasks"
 #: A worker renews it every third of that; a task whose worker died waits this long at most.
@@ -70,10 +72,78 @@ def start_task(kind: str, *, actor: User, subject: str = "", key: str | None = N
     return task
 
 
+def prepare_task(kind: str, rows: sa.Select[Any], *, actor: User, subject: str = "", **args: Any) -> Task:
+    """A task over the rows whose primary keys a select finds now, in its order, until `start_prepared`.
+
+    The rows are frozen: what comes to match later is not touched. `total` says how many they are.
+    """
+    task = Task(
+        kind=kind,
+        subject=subject[:300],
+        args=audit.plain(args),
+        actor_user_id=actor.id,
+        status=TaskState.DRAFT,
+    )
+    db.session.add(task)
+    db.session.flush()
+    keys = rows.subquery()
+    frozen = sa.select(
+        sa.literal(task.id, sa.UUID()),
+        sa.func.row_number().over(),
+        sa.func.jsonb_build_array(*keys.c),
+    )
+    added = db.session.connection().execute(
+        sa.insert(TaskRow).from_select(["task_id", "number", "key"], frozen),
+        execution_options={"preserve_rowcount": True},
+    )
+    task.total = added.rowcount
+    db.session.flush()
+    return task
+
+
+def start_prepared(task_id: UUID, *, actor: User) -> Task:
+    """Queues a prepared task and rings for a worker; one that was started already stays as it is."""
+    task = lock(Task, task_id)
+    if task.status == TaskState.DRAFT:
+        task.status = TaskState.QUEUED
+        audit.record(actor, "task.start", task, kind=task.kind, subject=task.subject, rows=task.total)
+        db.session.flush()
+        ring(BELL)
+    return task
+
+
+def next_rows(claim: Claim, *, after: int, limit: int) -> list[TaskRow]:
+    """The frozen rows behind number `after`, at most `limit`."""
+    rows = sa.select(TaskRow).where(TaskRow.task_id == claim.id, TaskRow.number > after)
+    return list(db.session.scalars(rows.order_by(TaskRow.number).limit(limit)))
+
+
+def refusal(error: ConsoleError) -> dict[str, Any]:
+    """A refusal as JSON: enough to say it in the reader's language, see `refused`."""
+
+    def fact(value: Any) -> Any:
+        return [type(value).__name__, value.name] if isinstance(value, State) else audit.plain(value)
+
+    facts = {name: fact(value) for name, value in error.facts.items()}
+    named = [name for name, value in error.facts.items() if isinstance(value, State)]
+    return {"refused": type(error).__name__, "facts": facts, "states": named}
+
+
+def refused(written: Mapping[str, Any]) -> ConsoleError:
+    """The refusal that `refusal` wrote."""
+    facts = dict(written.get("facts", {}))
+    for name in written.get("states", ()):
+        enum, member = facts[name]
+        facts[name] = getattr(states, enum)[member]
+    known = getattr(errors, str(written.get("refused")), ConsoleError)
+    error: ConsoleError = known(**facts)
+    return error
+
+
 def cancel_task(task_id: UUID, *, actor: User) -> Task:
     """Asks a task to stop: one that waits ends at once, one that runs when it looks. Raises NotFound."""
     task = lock(Task, task_id)
-    if task.status == TaskState.QUEUED:
+    if task.status in (TaskState.DRAFT, TaskState.QUEUED):
         task.status, task.finished_at = TaskState.CANCELLED, sa.func.now()
     if task.status == TaskState.RUNNING and task.cancel_requested_at is None:
         task.cancel_requested_at = sa.func.now()
@@ -85,6 +155,7 @@ def cancel_task(task_id: UUID, *, actor: User) -> Task:
 CLAIM = sa.text(f"""
 WITH next AS MATERIALIZED (
     SELECT id FROM ops.tasks WHERE {OPEN} AND (leased_until IS NULL OR leased_until <= now())
+        AND (CAST(:id AS uuid) IS NULL OR id = :id)
     ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 UPDATE ops.tasks t SET
@@ -99,12 +170,17 @@ RETURNING t.id, t.lease_token AS token, t.kind, t.args, t.actor_user_id, t.done,
 """)  # noqa: S608 - constants only
 
 
-def claim_task() -> Claim | None:
-    """Takes the oldest task that nobody works on; None when there is none. Commit before working on it.
+def claim_task(task_id: UUID | None = None) -> Claim | None:
+    """Takes the oldest task that nobody works on, or the one named; None when there is none.
 
-    One that ended its worker ATTEMPTS times becomes FAILED instead.
+    Commit before working on it. One that ended its worker ATTEMPTS times becomes FAILED instead.
     """
-    values = {"attempts": ATTEMPTS, "lost": WORKER_LOST, "lease": timedelta(seconds=LEASE_SECONDS)}
+    values = {
+        "attempts": ATTEMPTS,
+        "lost": WORKER_LOST,
+        "lease": timedelta(seconds=LEASE_SECONDS),
+        "id": task_id,
+    }
     while row := db.session.execute(CLAIM, values).mappings().one_or_none():
         if row["status"] == TaskState.RUNNING:
             return Claim(**{name: value for name, value in row.items() if name != "status"})
@@ -155,14 +231,23 @@ def failed(claim: Claim, error: ConsoleError | str) -> None:
     """Ends the task as failed, with what was refused or a sentence its person can read. Raises TaskLost."""
     result = None
     if isinstance(error, ConsoleError):
-        # Enough to say it in the reader's language.
-        result = {"refused": type(error).__name__, "facts": audit.plain(error.facts)}
+        result = refusal(error)
     _end(claim, TaskState.FAILED, error=str(error), result=result)
 
 
 def purge_tasks(limit: int) -> int:
-    """Forgets at most `limit` tasks that ended KEEP_DAYS ago; returns how many."""
-    old = sa.select(Task.id).where(Task.finished_at < sa.func.now() - timedelta(days=KEEP_DAYS)).limit(limit)
+    """Forgets at most `limit` tasks that ended KEEP_DAYS ago, or never began; returns how many."""
+    day_ago = sa.func.now() - timedelta(days=1)
+    old = (
+        sa.select(Task.id)
+        .where(
+            sa.or_(
+                Task.finished_at < sa.func.now() - timedelta(days=KEEP_DAYS),
+                sa.and_(Task.status == TaskState.DRAFT, Task.created_at < day_ago),
+            )
+        )
+        .limit(limit)
+    )
     return db.session.connection().execute(sa.delete(Task).where(Task.id.in_(old))).rowcount
 
 

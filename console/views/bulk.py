@@ -1,28 +1,50 @@
-"""Bulk actions: one service call for each ticked row, with what was refused and why."""
+"""Bulk actions: one service call for each row, ticked or matching, and a report of what was refused and why.
 
-from collections import Counter
-from collections.abc import Callable
+The rows are frozen first, so that what is asked about is what is done. A few are done at once, many by a
+worker, in batches; both go the same way.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from uuid import UUID
 
-from flask import abort, flash, redirect
+import sqlalchemy as sa
+from flask import abort, current_app, flash, redirect, request
 from flask_babel import gettext, ngettext
+from flask_babel import lazy_gettext as _l
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from console import policy
+from console import tasks as long_work
 from console.db import db, transaction
-from console.errors import ConsoleError
-from console.models import User
+from console.errors import ConsoleError, NotAllowed, NotFound
+from console.models import Task, TaskRow, User
 from console.policy import Action
-from console.views.formats import sentence
+from console.services import tasks
+from console.services.tasks import Claim
+from console.states import TaskState
+from console.views.desk.tasks import WORDS, Words, task_url
+from console.views.formats import number, sentence
 from console.views.labels import Labels, has_label
 from console.views.listing import PAGE_SIZES
+from console.views.values import parse, write_key
 
 if TYPE_CHECKING:
     from console.views.table import TableView
 
-#: Reasons told one by one; the rest as a number.
-REFUSALS_SHOWN = 5
+KIND = "bulk"
+#: With more rows than this a worker does it.
+AT_ONCE_MAX = 500
+#: Rows a transaction changes: few, because each holds its locks until the commit.
+BATCH = 100
+#: A set that is larger is no longer looked through by whoever freezes it.
+ROWS_MAX = 1_000_000
+#: Rows named before it is done, and refusals on a page of the report.
+NAMED = 5
+REPORT_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -47,33 +69,179 @@ class BulkAction:
 
 
 def actions_for(view: "TableView", user: User) -> list[BulkAction]:
-    """What `user` may do with ticked rows: the table's own actions, and deleting where that is allowed."""
+    """What `user` may do with rows: the table's own actions, and deleting where that is allowed."""
     return [action for action in _all(view) if action.allowed(user, view.table)]
 
 
-def run(view: "TableView", name: str, keys: list[str]) -> Response:
-    """Does it to each row, or to none when one of the rows does not exist for the user."""
-    user = view.user
-    action = next((a for a in actions_for(view, user) if a.name == name), None)
+def action_named(view: "TableView", user: User, name: str) -> BulkAction | None:
+    return next((action for action in actions_for(view, user) if action.name == name), None)
+
+
+def answer(view: "TableView") -> Response | str:
+    """What a press in the bulk bar does: ticked rows at once, all that match after a page that asks."""
+    action = action_named(view, view.user, request.form.get("action", ""))
+    keys = request.form.getlist("rowid")
     # One address is one page of a list at most.
     if action is None or len(keys) > PAGE_SIZES[-1]:
         abort(404)
+    if "matching" in request.form:
+        return _ask(view, action)
     if not keys:
         flash(gettext("Nothing was ticked."), "warning")
         return redirect(view.back(), 303)
-    # In one order, so that two who act on the same rows wait for each other instead of deadlocking.
-    rows = [view.find(key) for key in sorted(set(keys))]
-    titles = _titles(view, user, rows)
-    refused: list[tuple[str, str]] = []
+    # One row out of reach refuses them all.
+    rows = {key: view.find(key) for key in sorted(set(keys))}
+    conditions = [sa.and_(*(c.attribute == getattr(row, c.name) for c in view.keys)) for row in rows.values()]
+    ticked = sa.select(*(c.attribute for c in view.keys)).where(sa.or_(*conditions))
     with transaction():
-        for title, row in zip(titles, rows, strict=True):
-            try:
-                with db.session.begin_nested():
-                    action.run(row, user)
-            except ConsoleError as error:
-                refused.append((title, sentence(error)))
-    _say(action, len(rows) - len(refused), refused)
+        task = _prepare(view, action, ticked)
+        tasks.start_prepared(task.id, actor=view.user)
+    return _done_at_once(view, action, task)
+
+
+def _ask(view: "TableView", action: BulkAction) -> Response | str:
+    """Freezes what the list matches, and asks whether it is meant."""
+    address = request.form["matching"]
+    listing = view.listing_of(MultiDict(parse_qsl(address.removeprefix("?"))))
+    with transaction():
+        task = _prepare(view, action, listing.ordered(()).limit(ROWS_MAX))
+    if not task.total:
+        flash(gettext("Nothing matches any more."), "warning")
+        return redirect(view.back(), 303)
+    return redirect(f"{view.url}/bulk/?task={task.id}", 303)
+
+
+def asking_page(view: "TableView") -> dict[str, Any]:
+    """What tables/bulk.html needs to ask about a prepared task."""
+    task = own_task(view, request.args.get("task", ""))
+    if task.status != TaskState.DRAFT:
+        abort(404)
+    action = _action_of(view, task)
+    first = db.session.scalars(
+        sa.select(TaskRow).where(TaskRow.task_id == task.id).order_by(TaskRow.number).limit(NAMED)
+    ).all()
+    titles = [title for _, title in _titles(view, first)]
+    return {"task": task, "action": action, "titles": titles, "more": (task.total or 0) - len(titles)}
+
+
+def start(view: "TableView") -> Response:
+    """Does what was asked about: at once, or by a worker when it is much."""
+    task = own_task(view, request.form.get("task", ""))
+    action = _action_of(view, task)
+    with transaction():
+        tasks.start_prepared(task.id, actor=view.user)
+    if (task.total or 0) > AT_ONCE_MAX:
+        return redirect(task_url(task), 303)
+    return _done_at_once(view, action, task)
+
+
+def report_page(view: "TableView") -> dict[str, Any]:
+    """What tables/report.html needs: how much was done, and each refusal."""
+    task = own_task(view, request.args.get("task", ""))
+    after = request.args.get("after", "0")
+    if not after.isascii() or not after.isdigit() or len(after) > 9:
+        abort(400)
+    refused = db.session.scalars(
+        sa.select(TaskRow)
+        .where(TaskRow.task_id == task.id, TaskRow.refusal.is_not(None), TaskRow.number > int(after))
+        .order_by(TaskRow.number)
+        .limit(REPORT_ROWS + 1)
+    ).all()
+    shown = refused[:REPORT_ROWS]
+    reasons = [sentence(tasks.refused(row.refusal or {})) for row in shown]
+    return {
+        "task": task,
+        "action": _action_of(view, task),
+        "refused": [
+            (url, title, reason) for (url, title), reason in zip(_titles(view, shown), reasons, strict=True)
+        ],
+        "next_url": f"{view.url}/report/?task={task.id}&after={shown[-1].number}"
+        if len(refused) > REPORT_ROWS
+        else None,
+    }
+
+
+def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
+    """The work of a bulk task: its rows in batches, a transaction each, from where the last run was."""
+    view = views()[claim.args["table"]]
+    last, done, refused = (int(claim.progress.get(name, 0)) for name in ("last", "succeeded", "refused"))
+    while True:
+        with transaction():
+            user = db.session.get(User, claim.actor_user_id, populate_existing=True)
+            # Whoever lost the right meanwhile does nothing any more.
+            action = action_named(view, user, claim.args["action"]) if user and user.active else None
+            if user is None or action is None:
+                raise NotAllowed()
+            rows = tasks.next_rows(claim, after=last, limit=BATCH)
+            for row in rows:
+                row.refusal = _try(view, action, row, user)
+                done, refused = done + (row.refusal is None), refused + (row.refusal is not None)
+            if rows:
+                last = rows[-1].number
+                db.session.flush()
+                tasks.step(claim, done=done + refused, last=last, succeeded=done, refused=refused)
+        if not rows:
+            return {"done": done, "refused": refused}
+
+
+def _try(view: "TableView", action: BulkAction, row: TaskRow, user: User) -> dict[str, Any] | None:
+    """Does it to one row; returns why not."""
+    key = [parse(column, text) for column, text in zip(view.keys, row.key, strict=True)]
+    try:
+        with db.session.begin_nested():
+            found = policy.find(user, view.model, *key)
+            if found is None:
+                raise NotFound()
+            action.run(found, user)
+    except ConsoleError as error:
+        return tasks.refusal(error)
+    return None
+
+
+def _prepare(view: "TableView", action: BulkAction, rows: sa.Select[Any]) -> Task:
+    return tasks.prepare_task(
+        KIND, rows, actor=view.user, subject=str(view.many), table=view.table, action=action.name
+    )
+
+
+def _done_at_once(view: "TableView", action: BulkAction, task: Task) -> Response:
+    """Does a started task in this request, unless a worker was quicker, and says what came of it."""
+    claim = long_work.claimed(task.id)
+    if claim is None or long_work.run_task(claim) == "lost":
+        return redirect(task_url(task), 303)
+    task = db.session.get_one(Task, task.id, populate_existing=True)
+    result = task.result or {}
+    if task.status == TaskState.FAILED:
+        raise tasks.refused(result)
+    if result.get("done"):
+        count = result["done"]
+        flash(
+            ngettext("%(label)s: %(num)s done.", "%(label)s: %(num)s done.", count, label=action.label),
+            "success",
+        )
+    if result.get("refused"):
+        return redirect(f"{view.url}/report/?task={task.id}", 303)
     return redirect(view.back(), 303)
+
+
+def own_task(view: "TableView", text: str) -> Task:
+    """A bulk task of this table that the signed-in person began; 404 for any other."""
+    try:
+        task = db.session.get(Task, UUID(text))
+    except ValueError:
+        task = None
+    if task is None or task.kind != KIND or task.actor_user_id != view.user.id:
+        abort(404)
+    if task.args.get("table") != view.table:
+        abort(404)
+    return task
+
+
+def _action_of(view: "TableView", task: Task) -> BulkAction:
+    action = action_named(view, view.user, task.args["action"])
+    if action is None:
+        abort(404)
+    return action
 
 
 def _all(view: "TableView") -> list[BulkAction]:
@@ -82,32 +250,55 @@ def _all(view: "TableView") -> list[BulkAction]:
         view.delete_label or gettext("Delete"),
         view.delete,
         right=Action.DELETE,
-        confirm=gettext("The ticked records are removed, with what belongs to them."),
+        confirm=gettext("The records are removed, with what belongs to them."),
         icon="trash",
     )
     return [*view.bulk_actions, delete]
 
 
-def _titles(view: "TableView", user: User, rows: list[Any]) -> list[str]:
-    labels = Labels(user)
-    wanted = [(view.model, view.key_of(row)[0]) for row in rows] if has_label(view.model) else []
-    wanted += [
-        (column.target, getattr(row, column.name)) for row in rows for column in view.keys if column.target
+def _titles(view: "TableView", rows: Sequence[TaskRow]) -> list[tuple[str, str]]:
+    """Where each frozen row is, and what it is called; a row that is gone has no address."""
+    keys = [
+        tuple(parse(column, text) for column, text in zip(view.keys, row.key, strict=True)) for row in rows
     ]
+    query = policy.visible(view.user, view.model)
+    columns = sa.tuple_(*(column.attribute for column in view.keys))
+    found = {view.key_of(row): row for row in db.session.scalars(query.where(columns.in_(keys)))}
+    labels = Labels(view.user)
+    wanted = [(view.model, key[0]) for key in found] if has_label(view.model) else []
+    wanted += [(c.target, getattr(row, c.name)) for row in found.values() for c in view.keys if c.target]
     labels.load(wanted)
-    return [view.title(row, labels) for row in rows]
+    return [
+        (f"{view.url}/details/?id={write_key(key)}", view.title(found[key], labels))
+        if key in found
+        else ("", str(key[0])[:6])
+        for key in keys
+    ]
 
 
-def _say(action: BulkAction, done: int, refused: list[tuple[str, str]]) -> None:
-    if done:
-        text = ngettext("%(label)s: %(num)s done.", "%(label)s: %(num)s done.", done, label=action.label)
-        flash(text, "success")
-    for title, reason in refused[:REFUSALS_SHOWN]:
-        flash(f"{title}: {reason}", "error")
-    if len(refused) > REFUSALS_SHOWN:
-        rest = Counter(reason for _, reason in refused[REFUSALS_SHOWN:])
-        for reason, count in rest.items():
-            flash(
-                ngettext("%(num)s more: %(reason)s", "%(num)s more: %(reason)s", count, reason=reason),
-                "error",
-            )
+def views() -> dict[str, "TableView"]:
+    """The pages of every table, by its name."""
+    found: dict[str, TableView] = current_app.extensions["table_views"]
+    return found
+
+
+def _outcome(task: Task) -> str:
+    result = task.result or {}
+    done, refused = result.get("done", 0), result.get("refused", 0)
+    parts = [ngettext("%(count)s done", "%(count)s done", done, count=number(done))]
+    if refused:
+        parts.append(ngettext("%(count)s refused", "%(count)s refused", refused, count=number(refused)))
+    return ", ".join(parts)
+
+
+def _link(task: Task) -> tuple[str, str] | None:
+    view = views()[task.args["table"]]
+    if (task.result or {}).get("refused"):
+        return gettext("What was refused"), f"{view.url}/report/?task={task.id}"
+    return gettext("To the list"), f"{view.url}/"
+
+
+def register() -> None:
+    """Makes bulk work a kind of task."""
+    long_work.KINDS[KIND] = run
+    WORDS[KIND] = Words(_l("Bulk action"), _outcome, _link)

@@ -138,12 +138,16 @@ class TableView(StaffView):
 
     def listing(self) -> Listing:
         """The list that the address asks for. Raises BadAddress."""
+        return self.listing_of(request.args)
+
+    def listing_of(self, arguments: MultiDict[str, str]) -> Listing:
+        """The list that these arguments of an address ask for. Raises BadAddress."""
         beside = [self.zone_by] if self.zone_by else []
         beside += [c.pointed_by for c in self.columns.values() if c.pointed_by]
         return Listing(
             self.user,
             self.model,
-            request.args,
+            arguments,
             shown=[*self.list_columns, *beside],
             search_by=self.search_by,
             filter_by=pages.filter_names(self),
@@ -346,5 +350,17 @@ class TableView(StaffView):
 
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Answer:
-        """One action on all ticked rows."""
-        return bulk.run(self, request.form.get("action", ""), request.form.getlist("rowid"))
+        """One action on all ticked rows, or on all that the list matches."""
+        return bulk.answer(self)
+
+    @expose("/bulk/", methods=("GET", "POST"))
+    def bulk_view(self) -> Answer:
+        """Whether it is meant: one action on everything that a list matched."""
+        if request.method == "POST":
+            return bulk.start(self)
+        return self.render("tables/bulk.html", view=self, **bulk.asking_page(self))
+
+    @expose("/report/")
+    def report_view(self) -> Answer:
+        """What came of an action on many rows."""
+        return self.render("tables/report.html", view=self, **bulk.report_page(self))

@@ -29,7 +29,7 @@ CREATE TABLE ops.tasks (
     started_at TIMESTAMP WITH TIME ZONE,
     finished_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_tasks PRIMARY KEY (id),
-    CONSTRAINT ck_tasks_status CHECK (status IN ('QUEUED', 'RUNNING', 'DONE', 'CANCELLED', 'FAILED')),
+    CONSTRAINT ck_tasks_status CHECK (status IN ('DRAFT', 'QUEUED', 'RUNNING', 'DONE', 'CANCELLED', 'FAILED')),
     CONSTRAINT fk_tasks_actor_user_id FOREIGN KEY (actor_user_id) REFERENCES "user".users (id) ON DELETE CASCADE
 )
 """,
@@ -37,6 +37,17 @@ CREATE TABLE ops.tasks (
     "CREATE INDEX ix_tasks_open ON ops.tasks (created_at) WHERE status IN ('QUEUED', 'RUNNING')",
     "CREATE UNIQUE INDEX uq_tasks_open_key ON ops.tasks (key) WHERE status IN ('QUEUED', 'RUNNING')",
     "CREATE INDEX ix_tasks_finished_at ON ops.tasks (finished_at)",
+    """
+CREATE TABLE ops.task_rows (
+    task_id UUID NOT NULL,
+    number BIGINT NOT NULL,
+    key JSONB NOT NULL,
+    refusal JSONB,
+    CONSTRAINT pk_task_rows PRIMARY KEY (task_id, number),
+    CONSTRAINT fk_task_rows_task_id FOREIGN KEY (task_id) REFERENCES ops.tasks (id) ON DELETE CASCADE
+)
+""",
+    "CREATE INDEX ix_task_rows_refused ON ops.task_rows (task_id, number) WHERE refusal IS NOT NULL",
 )
 
 
@@ -46,4 +57,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TABLE ops.task_rows")
     op.execute("DROP TABLE ops.tasks")

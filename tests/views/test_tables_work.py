@@ -1,7 +1,6 @@
 """What the tables write through services: bookings, money, people, files; deleting and bulk actions."""
 
 import io
-from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +11,6 @@ from console.models import (
     CrewAssignment,
     Event,
     File,
-    Organizer,
     Payment,
     PaymentReceipt,
     Profile,
@@ -26,9 +24,7 @@ from tests.views.browser import post
 from tests.views.table_pages import (
     as_form,
     errors_in,
-    key_of,
     row_url,
-    rows_in,
     said,
     save,
     signed_in,
@@ -228,44 +224,3 @@ def test_get_changes_nothing(admin, session):
     for url in ("/event/events/delete/", "/event/events/action/"):
         assert admin.get(url, query_string={"id": str(event.id)}).status_code == 405
     assert session.get(Event, event.id)
-
-
-# Bulk
-
-
-def test_bulk_reports_what_was_done_and_what_was_refused(admin, session):
-    draft, published = make.event(status="DRAFT"), make.event(title="Already open")
-    keys = [key_of(draft), key_of(published)]
-    assert post(admin, "/event/events/action/", action="publish", rowid=keys).status_code == 303
-    messages = said(admin)
-    assert "Publish: 1 done." in messages
-    assert "Already open:" in messages
-    assert "“Published” cannot become “Published”" in messages
-    session.expire_all()
-    assert draft.status == "PUBLISHED"
-
-
-def test_bulk_cancel_frees_every_seat(admin, session):
-    event = make.event(capacity=5)
-    rows = [make.booking(event_id=event.id, status="CONFIRMED") for _ in range(3)]
-    keys = [key_of(row) for row in rows]
-    assert post(admin, "/event/bookings/action/", action="cancel", rowid=keys).status_code == 303
-    session.expire_all()
-    assert {row.status for row in rows} == {BookingStatus.CANCELLED}
-    assert event.available == 5
-    assert len(rows_in(admin.get("/event/bookings/?status=CANCELLED"))) == 3
-
-
-def test_bulk_delete_removes_what_nothing_depends_on(admin, session):
-    free, used = make.organizer(), make.organizer(name="Busy")
-    ids = free.id, used.id
-    make.event(organizer_id=used.id)
-    post(admin, "/event/organizers/action/", action="delete", rowid=[key_of(free), key_of(used)])
-    assert "Busy: Other records depend on this one: events" in said(admin)
-    session.expire_all()
-    assert session.scalars(sa.select(Organizer.id).where(Organizer.id.in_(ids))).all() == [ids[1]]
-
-
-def test_more_rows_than_a_page_holds_are_refused(admin):
-    keys = [str(uuid4()) for _ in range(101)]
-    assert post(admin, "/event/events/action/", action="publish", rowid=keys).status_code == 404

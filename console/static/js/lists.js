@@ -78,6 +78,13 @@ function initTicks(table, rows) {
     show();
   });
   every?.addEventListener("change", () => { boxes.forEach((box) => { box.checked = every.checked; }); show(); });
+  // What matches on other pages too is asked about on a page of its own, not in a dialog.
+  bar?.querySelector("[data-bulk-matching]")?.addEventListener("change", (event) => {
+    bar.querySelectorAll("button[name=action]").forEach((button) => {
+      if (event.target.checked && button.dataset.confirm) { button.dataset.confirmLater = button.dataset.confirm; delete button.dataset.confirm; }
+      else if (!event.target.checked && button.dataset.confirmLater) { button.dataset.confirm = button.dataset.confirmLater; delete button.dataset.confirmLater; }
+    });
+  });
   const clear = () => { boxes.forEach((box) => { box.checked = false; }); show(); };
   bar?.querySelector("[data-bulk-clear]").addEventListener("click", clear);
   document.addEventListener("keydown", (event) => event.key === "Escape" && isPageKey(event) && !panelIsOpen() && clear());

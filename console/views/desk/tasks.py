@@ -15,7 +15,6 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from console import errors
 from console.db import db, transaction
 from console.models import Task
 from console.services import tasks
@@ -70,7 +69,7 @@ class Card:
         task = self.task
         refusal = task.result or {}
         if task.status == TaskState.FAILED and "refused" in refusal:
-            return sentence(getattr(errors, refusal["refused"])(**refusal["facts"]))
+            return sentence(tasks.refused(refusal))
         if task.status == TaskState.FAILED:
             return _(task.error) if task.error else ""
         return "" if self.is_open else str(self.words.outcome(task))

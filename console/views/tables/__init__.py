@@ -2,7 +2,7 @@
 
 from flask_admin import Admin
 
-from console.views import menu
+from console.views import bulk, menu
 from console.views.tables import crew, event, media, notification, payment, user
 
 VIEWS = (*event.VIEWS, *crew.VIEWS, *payment.VIEWS, *user.VIEWS, *notification.VIEWS, *media.VIEWS)
@@ -10,6 +10,9 @@ VIEWS = (*event.VIEWS, *crew.VIEWS, *payment.VIEWS, *user.VIEWS, *notification.V
 
 def init_app(admin: Admin) -> None:
     """Registers the pages of every table, and the menu of all pages, which is complete now."""
-    for view in VIEWS:
-        admin.add_view(view())
+    views = [view() for view in VIEWS]
+    admin.app.extensions["table_views"] = {view.table: view for view in views}
+    for view in views:
+        admin.add_view(view)
+    bulk.register()
     menu.init_app(admin)
