@@ -37,6 +37,9 @@ SCHEMAS = ("user", "event", "crew", "payment", "notification", "media", "ops")
 RETRYABLE = frozenset({"40P01", "40001", "55P03"})
 ATTEMPTS = 5
 
+#: The connections of `at_once`.
+AT_ONCE = "at_once"
+
 T = TypeVar("T")
 
 
@@ -117,6 +120,21 @@ def transaction() -> Iterator[None]:
         _ring_now(sorted(bells, key=lambda bell: (bell == "drain-outbox", bell)))
 
 
+@contextmanager
+def at_once() -> Iterator[sa.Connection]:
+    """A connection on which each statement is committed by itself, in one round trip to the server.
+
+    For single statements that may be said twice: nobody asks before whether the connection still lives. A
+    session that was given a connection of its own lends that one.
+    """
+    bind = db.session.get_bind()
+    if isinstance(bind, sa.Connection):
+        yield bind
+        return
+    with db.engines[AT_ONCE].connect() as connection:
+        yield connection
+
+
 def retrying(work: Callable[[], T]) -> T:
     """What `work` returns; repeated, from the start, when the database broke a deadlock at its cost.
 
@@ -187,6 +205,13 @@ def _ring_now(bells: list[str]) -> None:
 def init_app(app: Flask) -> None:
     """Connects the application to its database, with the migrations in `migrations/`."""
     app.config["SQLALCHEMY_DATABASE_URI"] = app.config["SETTINGS"].database_url
+    app.config["SQLALCHEMY_BINDS"] = {
+        AT_ONCE: {
+            "url": app.config["SETTINGS"].database_url,
+            "isolation_level": "AUTOCOMMIT",
+            "pool_pre_ping": False,
+        }
+    }
     db.init_app(app)
     Migrate(
         app,

@@ -3,6 +3,11 @@
 PostgreSQL holds the work. When Redis is away, or forgets, the next scheduled run finds it.
 """
 
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -16,6 +21,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from console import db as database
+
+log = logging.getLogger(__name__)
 
 QUEUES = ("critical", "default", "bulk")
 #: What a worker runs when a bell rings: the job's name is its only argument.
@@ -34,6 +41,7 @@ def init_app(app: Flask) -> None:
         socket_timeout=2,
         retry=Retry(NoBackoff(), 0),
     )
+    app.extensions["passing_bells"] = Passing(app)
     database.doorbell = ring_workers
 
 
@@ -49,8 +57,16 @@ def queue(name: str) -> Queue:
 def ring_workers(bells: list[str]) -> None:
     """Asks a worker to run each of these jobs now. Raises redis.RedisError when Redis is away.
 
-    A job that still waits on the queue will look after this commit anyway: one bell is enough.
+    A job that still waits on the queue will look after this commit anyway: one bell is enough. Those of
+    IN_PASSING ring a moment later, from a thread.
     """
+    passing = IN_PASSING.intersection(bells)
+    if passing:
+        current_app.extensions["passing_bells"].ask(passing)
+    _ring([name for name in bells if name not in IN_PASSING])
+
+
+def _ring(bells: list[str]) -> None:
     for name in bells:
         where = BELLS_ELSEWHERE.get(name, "critical")
         target = queue(where)
@@ -63,6 +79,44 @@ def ring_workers(bells: list[str]) -> None:
                 result_ttl=60,
                 failure_ttl=86400,
             )
+
+
+#: Rung thousands of times in a second, by requests that an acquirer waits for: not while they wait.
+IN_PASSING = frozenset({"process-webhooks"})
+#: How often such a bell rings at most.
+PASSING_SECONDS = 0.2
+
+
+class Passing:
+    """Rings bells from a thread of its own: each once, however often it was asked for meanwhile."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._asked: set[str] = set()
+        self._condition = threading.Condition()
+        self._process = 0
+
+    def ask(self, names: Iterable[str]) -> None:
+        """Returns at once; the bells ring after what was committed before."""
+        with self._condition:
+            self._asked.update(names)
+            # A thread does not survive a fork.
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                threading.Thread(target=self._run, name="doorbell", daemon=True).start()
+            self._condition.notify()
+
+    def _run(self) -> None:
+        with self._app.app_context():
+            while True:
+                with self._condition:
+                    self._condition.wait_for(lambda: bool(self._asked))
+                    names, self._asked = sorted(self._asked), set()
+                try:
+                    _ring(names)
+                except Exception as error:  # noqa: BLE001 - the scheduled run finds the work anyway
+                    log.warning("doorbell failed: %s", type(error).__name__)
+                time.sleep(PASSING_SECONDS)
 
 
 #: Failed runs that are kept; what they left undone is found in PostgreSQL, not here.

@@ -14,7 +14,7 @@ from console.models.event import (
 )
 from console.models.media import File
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
-from console.models.ops import Heartbeat, JobState, Task, TaskRow
+from console.models.ops import Heartbeat, JobState, Task, TaskRow, WebhookEffect
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
 from console.models.seating import SeatingRemoval, SeatingStep
 from console.models.user import (
@@ -56,6 +56,7 @@ __all__ = [
     "TelegramSubscription",
     "User",
     "WaitlistEntry",
+    "WebhookEffect",
     "WebhookEvent",
     "crew",
     "event",

@@ -1,6 +1,7 @@
 """Schema `ops`: what the console keeps of its own running; no other service reads it."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from console.db import Base, check_state, state
+from console.models.columns import CreatedAt, references
 from console.states import TaskState
 
 OPEN = f"status IN ('{TaskState.QUEUED}', '{TaskState.RUNNING}')"
@@ -97,5 +99,31 @@ class TaskRow(Base):
         sa.Index(
             "ix_task_rows_refused", "task_id", "number", postgresql_where=sa.text("refusal IS NOT NULL")
         ),
+        {"schema": "ops"},
+    )
+
+
+class WebhookEffect(Base):
+    """What an acquirer's event did to a payment: once per event, and once per payment and kind, whatever
+    is repeated, replayed or said in other words.
+    """
+
+    __tablename__ = "webhook_effects"
+    idempotency_key: Mapped[str] = mapped_column(
+        references("payment.webhook_events.idempotency_key", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(sa.String(32))
+    payment_id: Mapped[UUID] = mapped_column(references("payment.payments.id"))
+    booking_id: Mapped[UUID] = mapped_column(references("event.bookings.id"))
+    amount: Mapped[Decimal | None]
+    currency: Mapped[str | None] = mapped_column(sa.String(3))
+    #: The rows it wrote into the booking's log.
+    log_ids: Mapped[list[UUID]] = mapped_column(server_default=sa.text("'{}'::uuid[]"))
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (
+        sa.CheckConstraint("kind IN ('SUCCEEDED', 'CANCELED', 'REFUNDED')", name="kind"),
+        sa.UniqueConstraint("payment_id", "kind"),
+        sa.Index("ix_webhook_effects_booking_id", "booking_id"),
         {"schema": "ops"},
     )

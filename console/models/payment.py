@@ -15,6 +15,17 @@ from console.models.user import User
 from console.states import PaymentMethod, PaymentStatus, ReceiptDecision, RefundMethod, WebhookStatus
 
 
+def _moved(column: str) -> sa.Index:
+    """Money that came, or went, in order of time: the sums of a period read nothing but this."""
+    return sa.Index(
+        f"ix_payments_{column}",
+        column,
+        "id",
+        postgresql_include=["booking_id", "method", "amount", "currency"],
+        postgresql_where=sa.text(f"{column} IS NOT NULL"),
+    )
+
+
 class Payment(Base):
     """Money for a booking: expected, in review, received, or given back."""
 
@@ -27,10 +38,13 @@ class Payment(Base):
     status: Mapped[PaymentStatus] = mapped_column(state(PaymentStatus), server_default="PENDING")
     provider: Mapped[str | None] = mapped_column(sa.String(32))
     provider_payment_id: Mapped[str | None] = mapped_column(sa.String(128))
+    #: When the money came; the database writes it, whoever changes the status.
+    received_at: Mapped[datetime | None]
     #: What was still to be paid when this money came, where that was another amount: more or less.
     due: Mapped[Decimal | None]
     #: The payment whose money this is a part of: a surplus that was given back.
     split_from: Mapped[UUID | None] = mapped_column(references("payment.payments.id"))
+    #: When it was given back; the database writes it where nobody else does.
     refunded_at: Mapped[datetime | None]
     refunded_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
     refund_method: Mapped[RefundMethod | None] = mapped_column(state(RefundMethod))
@@ -68,6 +82,8 @@ class Payment(Base):
         sa.Index(
             "ix_payments_refunded_by", "refunded_by", postgresql_where=sa.text("refunded_by IS NOT NULL")
         ),
+        _moved("received_at"),
+        _moved("refunded_at"),
         {"schema": "payment"},
     )
 
@@ -155,7 +171,12 @@ class WebhookEvent(Base):
     #: What it changed, or why it changed nothing.
     effect: Mapped[str | None] = mapped_column(sa.Text)
     attempts: Mapped[int] = mapped_column(server_default=sa.text("0"))
+    #: While a worker applies it, the end of its lease.
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
+    #: The fencing token of the lease: an outcome is only written by who still holds it.
+    lease_token: Mapped[UUID | None]
+    #: Attempts that broke, or whose worker ended: after a few it is set aside.
+    failures: Mapped[int] = mapped_column(server_default=sa.text("0"))
     created_at: Mapped[CreatedAt]
 
     payment: Mapped[Payment | None] = relationship()
@@ -170,5 +191,11 @@ class WebhookEvent(Base):
             "next_attempt_at",
             postgresql_where=sa.text("status = 'PENDING'"),
         ),
+        sa.Index(
+            "ix_webhook_events_leased",
+            "next_attempt_at",
+            postgresql_where=sa.text("status = 'PENDING' AND lease_token IS NOT NULL"),
+        ),
+        sa.Index("ix_webhook_events_provider_created_at", "provider", "created_at", "idempotency_key"),
         {"schema": "payment"},
     )

@@ -130,6 +130,31 @@ END $$
 """,
 )
 
+STAMP_MONEY = Function(
+    "payment.stamp_money",
+    """
+CREATE OR REPLACE FUNCTION payment.stamp_money() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- A decision that is taken back takes its moment along.
+    IF NEW.status NOT IN ('SUCCEEDED', 'REFUNDED') THEN
+        NEW.received_at := NULL;
+    ELSIF NEW.received_at IS NULL THEN
+        -- A part of a payment came when the whole did.
+        NEW.received_at := coalesce(
+            (SELECT p.received_at FROM payment.payments p WHERE p.id = NEW.split_from),
+            CASE TG_OP WHEN 'INSERT' THEN NEW.created_at ELSE now() END);
+    END IF;
+    IF NEW.status <> 'REFUNDED' THEN
+        NEW.refunded_at := NULL;
+    ELSIF NEW.refunded_at IS NULL THEN
+        NEW.refunded_at := CASE TG_OP WHEN 'INSERT' THEN greatest(NEW.created_at, NEW.updated_at)
+            ELSE now() END;
+    END IF;
+    RETURN NEW;
+END $$
+""",
+)
+
 #: Tells `console/changes.py`, and through it the pages, which events a statement changed.
 _TELL = """
 CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -200,6 +225,7 @@ FUNCTIONS = (
     CREW_CHANGE,
     REVIEWER_CHECK,
     FREE_PLACES,
+    STAMP_MONEY,
     TELL_EVENT,
     TELL_OF_EVENT,
     TELL_OF_CREW,
@@ -274,6 +300,13 @@ TRIGGERS = (
         "event.bookings",
         "CREATE TRIGGER bookings_free_places AFTER UPDATE ON event.bookings"
         " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION event.free_places()",
+    ),
+    # Other services write payments too: when money moved is not left to them.
+    Trigger(
+        "payments_stamp_money",
+        "payment.payments",
+        "CREATE TRIGGER payments_stamp_money BEFORE INSERT OR UPDATE OF status ON payment.payments"
+        " FOR EACH ROW EXECUTE FUNCTION payment.stamp_money()",
     ),
     *(trigger for table, function in _TOLD for trigger in _telling(table, function)),
     *(

@@ -1,13 +1,13 @@
-"""Webhooks of acquirers: stored once, answered at once, applied by a job, once.
+"""Webhooks of acquirers, stored by `webhook_intake`: each applied by a job, once.
 
-Whatever is repeated, reordered or made up changes nothing: the row is unique by its key, its effect is
-written in one transaction with the row's own state, and every amount is compared with ours.
+Whatever is repeated, reordered or made up changes nothing: an effect is a row that is unique per event and
+per payment and kind, written in one transaction with what it does, and every amount is compared with ours.
+A worker leases a few events at a time; whoever lost the lease meanwhile changes nothing.
 """
 
-import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,32 +18,29 @@ from sqlalchemy.dialects.postgresql import insert
 from console import config, errors
 from console.db import db, lock, now, retrying, ring, transaction
 from console.errors import N_
-from console.gateways.providers import Notice, Outcome, cloudpayments, stripe, tbank, yookassa
-from console.models import Booking, Event, Payment, User, WebhookEvent
+from console.gateways.providers import Notice, Outcome, yookassa
+from console.models import Booking, BookingLog, Event, Payment, User, WebhookEffect, WebhookEvent
 from console.services import audit, payments, rebooking, refunds
 from console.services.history import before, log_booking
+from console.services.webhook_intake import FLAGGED, PROVIDERS, kind_of
 from console.states import PaymentMethod, PaymentStatus, WebhookStatus, move
 
 log = logging.getLogger(__name__)
 
-PROVIDERS: dict[str, Any] = {
-    "yookassa": yookassa,
-    "cloudpayments": cloudpayments,
-    "stripe": stripe,
-    "tbank": tbank,
-}
-MAX_BODY_BYTES = 256 * 1024
-#: An event that could not be applied is tried again after 10 s, 20 s, 40 s …, then it is FAILED.
-MAX_ATTEMPTS = 8
+#: What waits for something else, an API that is away or a payment that is not there yet, is looked at again
+#: after 10 s, 20 s, 40 s … at most ten minutes, for over an hour in all; then it is FAILED.
+MAX_ATTEMPTS = 13
 RETRY_SECONDS = 10
+RETRY_MAX_SECONDS = 600
+#: An event that breaks, or with which its worker ends, is set aside after this many times.
+MAX_FAILURES = 3
 #: How long the events of a worker that died wait before another one takes them up. Who lives renews in time.
-CLAIM_SECONDS = 8.0
-#: Claimed at a time.
-CLAIM_BATCH = 20
+LEASE_SECONDS = 8.0
+#: Leased at a time.
+LEASE_BATCH = 20
 
 # What stands in `effect`; English, translated where it is shown.
 NOTHING_FOLLOWS = N_("Nothing follows from this notification")
-OTHER_CONTENT = N_("The same key came before with another content: nothing was applied")
 UNKNOWN_PAYMENT = N_("No payment of ours has this number")
 FOREIGN_PAYMENT = N_("The payment is not one of this provider")
 OTHER_BOOKING = N_("It names another booking than the payment has")
@@ -61,13 +58,7 @@ IGNORED = (NOTHING_FOLLOWS, ALREADY_SO, NOT_OPEN)
 CANCELED = N_("The payment is cancelled")
 REFUNDED = N_("The payment is refunded")
 BROKEN = N_("It could not be applied, see the log")
-#: What stands there while a worker is at it: found by the next one, it says that the worker ended.
-AT_WORK = N_("It is being applied")
-LOST_ONCE = N_("A worker ended while applying it")
-LOST_TWICE = N_("Two workers ended while applying it")
 WORKER_LOST = N_("Workers ended again and again while applying it")
-#: From what is found to what the next attempt leaves behind; after the third end it is set aside.
-AFTER_A_LOSS = {AT_WORK: LOST_ONCE, LOST_ONCE: LOST_TWICE}
 
 
 class Later(Exception):
@@ -82,205 +73,236 @@ class Unfit(Exception):
         super().__init__(effect)
 
 
-def store(
-    provider: str, *, headers: Mapping[str, str], body: bytes, address: str, kind: str = ""
-) -> WebhookEvent:
-    """Stores an authentic webhook once, and returns its row, the old one when it came before.
-
-    The same key with another content is kept beside it, flagged and without effect. `kind` is the type of a
-    notification that stands in the address. Raises NotFound, WebhookRefused, InvalidInput.
-    """
-    gateway = PROVIDERS.get(provider)
-    if gateway is None:
-        raise errors.NotFound()
-    secret = config.current().webhook_secrets.get(provider)
-    if not secret:
-        raise errors.WebhookRefused(problem=N_("no secret is set for this provider."))
-    if len(body) > MAX_BODY_BYTES:
-        raise errors.InvalidInput(field=N_("Body"), problem=N_("it is too large."))
-    gateway.authenticate({name.lower(): value for name, value in headers.items()}, body, address, secret)
-    payload = gateway.read(body)
-    told: Notice = gateway.notice(payload, kind)
-    key = f"{provider}:{told.key}"
-    stored = _insert(key, provider, payload)
-    if stored is not None:
-        ring("process-webhooks")
-        return stored
-    known = db.session.get_one(WebhookEvent, key)
-    if gateway.notice(known.raw_payload, _kind(known)) == told:
-        return known
-    flagged = f"{key}#{hashlib.sha256(body).hexdigest()[:16]}"
-    kept = _insert(
-        flagged,
-        provider,
-        payload,
-        status=WebhookStatus.IGNORED,
-        effect=OTHER_CONTENT,
-        processed_at=sa.func.now(),
-    )
-    return kept or db.session.get_one(WebhookEvent, flagged)
+class LeaseLost(Exception):
+    """Somebody else has taken the event over; nothing is written."""
 
 
-def _insert(key: str, provider: str, payload: dict[str, Any], **values: Any) -> WebhookEvent | None:
-    return db.session.scalar(
-        insert(WebhookEvent)
-        .values(idempotency_key=key, provider=provider, raw_payload=payload, **values)
-        .on_conflict_do_nothing(index_elements=[WebhookEvent.idempotency_key])
-        .returning(WebhookEvent)
-    )
+@dataclass(frozen=True)
+class Lease:
+    """An event that this worker may apply until the lease runs out."""
+
+    key: str
+    token: UUID
+    provider: str
+    payload: dict[str, Any]
 
 
-def _kind(event: WebhookEvent) -> str:
-    """The type that stood in the address: the second part of the key."""
-    return event.idempotency_key.split(":", 2)[1] if event.provider == "cloudpayments" else ""
-
-
-CLAIM = sa.text("""
+#: A worker that ended leaves its token: the event may have been the reason. It is taken over alone, so that
+#: whatever it does, it does not do it to others.
+TAKE_OVER = sa.text("""
 WITH due AS MATERIALIZED (
     SELECT idempotency_key FROM payment.webhook_events
-    WHERE status = 'PENDING' AND next_attempt_at <= now()
+    WHERE status = 'PENDING' AND lease_token IS NOT NULL AND next_attempt_at <= now()
+    ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+UPDATE payment.webhook_events w SET
+    failures = w.failures + 1,
+    attempts = w.attempts + CASE WHEN w.failures + 1 < :failures THEN 1 ELSE 0 END,
+    next_attempt_at = now() + :lease,
+    status = CASE WHEN w.failures + 1 < :failures THEN w.status ELSE 'FAILED' END,
+    effect = CASE WHEN w.failures + 1 < :failures THEN w.effect ELSE :lost END,
+    processed_at = CASE WHEN w.failures + 1 < :failures THEN w.processed_at ELSE now() END,
+    lease_token = CASE WHEN w.failures + 1 < :failures THEN gen_random_uuid() END
+FROM due WHERE w.idempotency_key = due.idempotency_key
+RETURNING w.idempotency_key AS key, w.lease_token AS token, w.provider, w.raw_payload AS payload
+""")
+
+LEASE = sa.text("""
+WITH due AS MATERIALIZED (
+    SELECT idempotency_key FROM payment.webhook_events
+    WHERE status = 'PENDING' AND lease_token IS NULL AND next_attempt_at <= now()
     ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
 )
-UPDATE payment.webhook_events w SET next_attempt_at = now() + :claim
+UPDATE payment.webhook_events w SET
+    attempts = w.attempts + 1, next_attempt_at = now() + :lease, lease_token = gen_random_uuid()
 FROM due WHERE w.idempotency_key = due.idempotency_key
-RETURNING w.idempotency_key
+RETURNING w.idempotency_key AS key, w.lease_token AS token, w.provider, w.raw_payload AS payload
 """)
 
 RENEW = sa.text("""
-UPDATE payment.webhook_events SET next_attempt_at = now() + :claim
-WHERE idempotency_key = ANY(:keys) AND status = 'PENDING'
+UPDATE payment.webhook_events w SET next_attempt_at = now() + :lease
+FROM unnest(CAST(:keys AS text[]), CAST(:tokens AS uuid[])) AS held(key, token)
+WHERE w.idempotency_key = held.key AND w.lease_token = held.token AND w.status = 'PENDING'
 """)
 
 
 def apply_due(limit: int) -> int:
     """Applies at most `limit` stored events, each in its own transaction; returns how many it took up.
 
-    An event that cannot be applied does not hold up the others; one with which workers ended three times is
-    FAILED. Call it outside of a transaction.
+    An event that cannot be applied does not hold up the others. Call it outside of a transaction.
     """
-    claim_for = timedelta(seconds=CLAIM_SECONDS)
 
-    def claim() -> list[str]:
+    def take() -> tuple[int, list[Lease]]:
         with transaction():
-            parameters = {"limit": min(limit, CLAIM_BATCH), "claim": claim_for}
-            return list(db.session.scalars(CLAIM, parameters))
+            return lease(min(limit, LEASE_BATCH))
 
-    def renew(waiting: list[str]) -> None:
-        with transaction():
-            db.session.execute(RENEW, {"keys": waiting, "claim": claim_for})
-
-    keys = retrying(claim)
+    taken, leases = retrying(take)
     renewed = time.monotonic()
-    for done, key in enumerate(keys):
-        if time.monotonic() - renewed > CLAIM_SECONDS / 4:
+    for done, each in enumerate(leases):
+        if time.monotonic() - renewed > LEASE_SECONDS / 4:
             renewed = time.monotonic()
-            retrying(lambda waiting=keys[done:]: renew(waiting))  # type: ignore[misc]
-        _apply_one(key)
-    return len(keys)
+            renew(leases[done:])
+        _apply_one(each)
+    return taken
 
 
-def _apply_one(key: str) -> None:
-    """Applies one claimed event, or notes why not."""
-    status, effect, payment_id = WebhookStatus.PENDING, BROKEN, None
+def lease(limit: int) -> tuple[int, list[Lease]]:
+    """Leases at most `limit` due events: how many rows it took up, and those to be applied.
+
+    One that a worker left half-way comes alone; after MAX_FAILURES ends it is set aside instead.
+    """
+    values: dict[str, Any] = {"lease": timedelta(seconds=LEASE_SECONDS)}
+    lost = db.session.execute(
+        TAKE_OVER, {**values, "failures": MAX_FAILURES, "lost": WORKER_LOST}
+    ).one_or_none()
+    if lost is not None:
+        if lost.token is None:
+            log.error("webhook %s is set aside: its workers ended", lost.key)
+            return 1, []
+        return 1, [Lease(**lost._mapping)]
+    rows = db.session.execute(LEASE, {**values, "limit": limit}).all()
+    return len(rows), [Lease(**row._mapping) for row in rows]
+
+
+def _apply_one(held: Lease) -> None:
+    """Applies one leased event, or notes why not."""
+    status, effect, payment_id, is_failure = WebhookStatus.PENDING, BROKEN, None, False
     try:
-        if not retrying(lambda: _begin(key)):
-            return
-        payload = _confirmed(key)
+        payload = _confirmed(held)
 
         def apply() -> None:
             with transaction():
-                _apply(key, payload)
+                _apply(held, payload)
 
         retrying(apply)
+        return
+    except LeaseLost:
+        log.warning("webhook %s: the lease was lost", held.key)
         return
     except Later as error:
         effect = str(error)
     except Unfit as error:
         status, effect, payment_id = WebhookStatus.FAILED, str(error), error.payment_id
     except Exception:
-        log.exception("webhook %s", key)
+        is_failure = True
+        log.exception("webhook %s", held.key)
 
     def note() -> None:
         with transaction():
-            _note(key, status, effect, payment_id)
+            _note(held, status, effect, payment_id, is_failure)
 
     retrying(note)
 
 
-def _begin(key: str) -> bool:
-    """Notes that the event is being applied, so that an end of this process is found by the next one.
+def _confirmed(held: Lease) -> dict[str, Any]:
+    """The payload, as the provider's API confirms it where there is no signature.
 
-    False when there is nothing to apply: it has been, or it ended three workers and is set aside.
+    Raises Later, Unfit, LeaseLost.
     """
-    with transaction():
-        event = lock(WebhookEvent, key)
-        if event.status is not WebhookStatus.PENDING:
-            return False
-        event.attempts += 1
-        if event.effect == LOST_TWICE:
-            _set_aside(event, WORKER_LOST)
-            return False
-        event.effect = AFTER_A_LOSS.get(event.effect or "", AT_WORK)
-        event.next_attempt_at = now() + timedelta(seconds=CLAIM_SECONDS)
-        return True
-
-
-def _confirmed(key: str) -> dict[str, Any] | None:
-    """The payload as the provider's API confirms it; None where its signature was enough."""
-    with transaction():
-        event = db.session.get_one(WebhookEvent, key)
-        provider, payload = event.provider, event.raw_payload
-    if provider != "yookassa":
-        return None
+    if held.provider != "yookassa":
+        return held.payload
+    # Its answer may take most of a lease.
+    if not renew([held]):
+        raise LeaseLost
     try:
-        return yookassa.confirmed(payload, config.current().webhook_secrets.get("yookassa", ""))
+        return yookassa.confirmed(held.payload, config.current().webhook_secrets.get("yookassa", ""))
     except yookassa.NotConfirmed as error:
         raise Unfit(NOT_CONFIRMED) from error
     except yookassa.Unavailable as error:
         raise Later(API_AWAY) from error
 
 
-def _note(key: str, status: WebhookStatus, effect: str, payment_id: UUID | None) -> None:
+def renew(leases: list[Lease]) -> int:
+    """Holds these events for another LEASE_SECONDS; returns how many of them are still held."""
+
+    def extend() -> int:
+        with transaction():
+            values = {
+                "keys": [each.key for each in leases],
+                "tokens": [each.token for each in leases],
+                "lease": timedelta(seconds=LEASE_SECONDS),
+            }
+            return db.session.execute(RENEW, values).rowcount  # type: ignore[attr-defined]
+
+    return retrying(extend)
+
+
+def _held(held: Lease) -> WebhookEvent:
+    """The event, locked. Raises LeaseLost."""
+    event = lock(WebhookEvent, held.key)
+    if event.status is not WebhookStatus.PENDING or event.lease_token != held.token:
+        raise LeaseLost
+    return event
+
+
+def _note(held: Lease, status: WebhookStatus, effect: str, payment_id: UUID | None, is_failure: bool) -> None:
     """Writes why an event was not applied, and when it is tried again."""
-    event = lock(WebhookEvent, key)
-    if event.status is not WebhookStatus.PENDING:
+    try:
+        event = _held(held)
+    except LeaseLost:
         return
-    event.payment_id = payment_id
-    if status is WebhookStatus.PENDING and event.attempts < MAX_ATTEMPTS:
-        event.effect = effect
-        wait = RETRY_SECONDS * 2 ** (event.attempts - 1)
+    event.effect, event.payment_id, event.lease_token = effect, payment_id, None
+    event.failures = event.failures + 1 if is_failure else 0
+    again = status is WebhookStatus.PENDING and event.attempts < MAX_ATTEMPTS
+    if again and event.failures < MAX_FAILURES:
+        wait = min(RETRY_MAX_SECONDS, RETRY_SECONDS * 2 ** (event.attempts - 1))
         event.next_attempt_at = now() + timedelta(seconds=wait)
         return
-    _set_aside(event, effect)
-
-
-def _set_aside(event: WebhookEvent, effect: str) -> None:
     move(event, WebhookStatus.FAILED)
-    event.effect = effect
     event.processed_at = now()
 
 
-def _apply(key: str, payload: dict[str, Any] | None) -> None:
-    """Gives an event its effect, unless it has had it. Raises Later, Unfit."""
-    event = lock(WebhookEvent, key)
-    if event.status is not WebhookStatus.PENDING:
-        return
-    gateway = PROVIDERS[event.provider]
-    told: Notice = gateway.notice(payload or event.raw_payload, _kind(event))
+def _apply(held: Lease, payload: dict[str, Any]) -> None:
+    """Gives an event its effect, unless it has had it. Raises Later, Unfit, LeaseLost."""
+    event = _held(held)
+    told: Notice = PROVIDERS[event.provider].notice(payload, kind_of(event.idempotency_key))
     effect = NOTHING_FOLLOWS
     if told.outcome is not Outcome.OTHER:
-        payment_id = _find(event.provider, told)
+        payment_id = find(event.provider, told)
         trip, booking, payment = payments.locked_payment(payment_id)
         event.payment_id = payment_id
-        _check(event.provider, told, payment)
-        effect = EFFECTS[told.outcome](told, trip, booking, payment)
+        check(event.provider, told, payment)
+        payment.provider, payment.provider_payment_id = event.provider, told.provider_payment_id
+        judged = judge(told, payment)
+        effect = judged if judged in IGNORED else _once(event, told, trip, booking, payment)
     move(event, WebhookStatus.IGNORED if effect in IGNORED else WebhookStatus.PROCESSED)
-    event.effect = effect
+    event.effect, event.lease_token, event.failures = effect, None, 0
     event.processed_at = now()
     db.session.flush()
 
 
-def _find(provider: str, told: Notice) -> UUID:
+def _once(event: WebhookEvent, told: Notice, trip: Event, booking: Booking, payment: Payment) -> str:
+    """Does to the payment what is told, unless it was done: the database knows, whatever is locked."""
+    begun = db.session.scalars(sa.select(sa.func.clock_timestamp())).one()
+    first = db.session.scalar(
+        insert(WebhookEffect)
+        .values(
+            idempotency_key=event.idempotency_key,
+            kind=told.outcome.value.upper(),
+            payment_id=payment.id,
+            booking_id=booking.id,
+            amount=told.amount,
+            currency=told.currency or payment.currency,
+        )
+        .on_conflict_do_nothing()
+        .returning(WebhookEffect.idempotency_key)
+    )
+    if first is None:
+        return ALREADY_SO
+    effect = EFFECTS[told.outcome](trip, booking, payment)
+    # The booking is locked: what was logged since is of this effect.
+    logged = sa.select(sa.func.coalesce(sa.func.array_agg(BookingLog.id), sa.text("'{}'::uuid[]"))).where(
+        BookingLog.booking_id == booking.id, BookingLog.created_at >= begun
+    )
+    db.session.execute(
+        sa.update(WebhookEffect)
+        .where(WebhookEffect.idempotency_key == first)
+        .values(log_ids=logged.scalar_subquery())
+    )
+    return effect
+
+
+def find(provider: str, told: Notice) -> UUID:
     """The payment it is about. Raises Later: another service may be about to write it."""
     found = db.session.scalar(
         sa.select(Payment.id).where(
@@ -298,33 +320,50 @@ def _find(provider: str, told: Notice) -> UUID:
     return found
 
 
-def _check(provider: str, told: Notice, payment: Payment) -> None:
-    """Compares with our own rows. Raises Unfit."""
+def check(provider: str, told: Notice, payment: Payment) -> None:
+    """Compares what is told with our own rows. Raises Unfit."""
     if payment.method is not PaymentMethod.WIDGET or payment.provider not in (None, provider):
         raise Unfit(FOREIGN_PAYMENT, payment)
     if payment.provider_payment_id not in (None, told.provider_payment_id):
         raise Unfit(FOREIGN_PAYMENT, payment)
     if told.booking_id and not rebooking.is_of(payment, told.booking_id.lower()):
         raise Unfit(OTHER_BOOKING, payment)
-    if told.currency and told.currency != payment.currency:
+    # Who gives money back need not say in what; who says that it came must.
+    is_silent = told.currency is None and told.outcome is not Outcome.SUCCEEDED
+    if told.currency != payment.currency and not is_silent:
         raise Unfit(OTHER_CURRENCY, payment)
-    payment.provider = provider
-    payment.provider_payment_id = told.provider_payment_id
 
 
-def _succeed(told: Notice, event: Event, booking: Booking, payment: Payment) -> str:
-    if told.amount != payment.amount:
-        raise Unfit(OTHER_AMOUNT, payment)
-    if payment.status in (PaymentStatus.SUCCEEDED, PaymentStatus.REFUNDED):
-        return ALREADY_SO
-    if payment.status is not PaymentStatus.PENDING:
-        raise Unfit(PAID_AFTER_CANCEL, payment)
+def judge(told: Notice, payment: Payment) -> str:
+    """What is to be done to a payment, one of IGNORED when nothing is; does nothing. Raises Later, Unfit."""
+    match told.outcome:
+        case Outcome.SUCCEEDED:
+            if told.amount != payment.amount:
+                raise Unfit(OTHER_AMOUNT, payment)
+            if payment.status in (PaymentStatus.SUCCEEDED, PaymentStatus.REFUNDED):
+                return ALREADY_SO
+            if payment.status is not PaymentStatus.PENDING:
+                raise Unfit(PAID_AFTER_CANCEL, payment)
+            return payments.PAID
+        case Outcome.CANCELED:
+            if payment.status is PaymentStatus.PENDING:
+                return CANCELED
+            return ALREADY_SO if payment.status is PaymentStatus.CANCELED else NOT_OPEN
+        case _:
+            if payment.status is PaymentStatus.REFUNDED:
+                return ALREADY_SO
+            if told.amount != payment.amount:
+                raise Unfit(PARTIAL_REFUND, payment)
+            if payment.status is not PaymentStatus.SUCCEEDED:
+                raise Later(WAITS_FOR_PAYMENT)
+            return REFUNDED
+
+
+def _succeed(event: Event, booking: Booking, payment: Payment) -> str:
     return payments.settle(event, booking, payment, action="payment_succeeded", actor=None)
 
 
-def _cancel(told: Notice, event: Event, booking: Booking, payment: Payment) -> str:
-    if payment.status is not PaymentStatus.PENDING:
-        return ALREADY_SO if payment.status is PaymentStatus.CANCELED else NOT_OPEN
+def _cancel(event: Event, booking: Booking, payment: Payment) -> str:
     old = before(booking)
     move(payment, PaymentStatus.CANCELED)
     if booking.payment_id in (None, payment.id):
@@ -333,13 +372,7 @@ def _cancel(told: Notice, event: Event, booking: Booking, payment: Payment) -> s
     return CANCELED
 
 
-def _refund(told: Notice, event: Event, booking: Booking, payment: Payment) -> str:
-    if payment.status is PaymentStatus.REFUNDED:
-        return ALREADY_SO
-    if told.amount != payment.amount:
-        raise Unfit(PARTIAL_REFUND, payment)
-    if payment.status is not PaymentStatus.SUCCEEDED:
-        raise Later(WAITS_FOR_PAYMENT)
+def _refund(event: Event, booking: Booking, payment: Payment) -> str:
     refunds.refund(event, booking, payment, actor=None, reason="")
     return REFUNDED
 
@@ -353,11 +386,12 @@ def replay(key: str, *, actor: User | None) -> WebhookEvent:
     One that was applied stays applied; one whose key came before with another content has no effect ever.
     """
     event = lock(WebhookEvent, key)
-    if event.effect == OTHER_CONTENT:
+    if event.effect in FLAGGED:
         raise errors.TransitionRefused(current=event.status, wanted=WebhookStatus.PENDING)
     old = audit.snapshot(event, ["status", "effect"])
     move(event, WebhookStatus.PENDING)
-    event.attempts = 0
+    event.attempts = event.failures = 0
+    event.lease_token = None
     event.next_attempt_at = now()
     event.processed_at = None
     db.session.flush()

@@ -6,7 +6,10 @@ from flask import Blueprint, Flask, Response, request
 
 from console.db import retrying, transaction
 from console.errors import ConsoleError
-from console.services import webhooks
+from console.services import webhook_intake
+
+#: What a stranger is told, whatever was wrong.
+UNKNOWN = "Not accepted."
 
 log = logging.getLogger(__name__)
 
@@ -22,21 +25,25 @@ def init_app(app: Flask) -> None:
 
 @blueprint.post("/<provider>")
 def receive(provider: str) -> Response:
-    """Stores the event and answers what the provider expects; refusals are plain text."""
-    request.max_content_length = webhooks.MAX_BODY_BYTES
+    """Stores the event and answers what the provider expects; refusals are plain text.
+
+    Who has not proved to be the provider learns nothing: not what was wrong, nor what is set up here.
+    """
+    request.max_content_length = webhook_intake.MAX_BODY_BYTES
     body = request.get_data(cache=False)
     try:
         retrying(lambda: _store(provider, body))
     except ConsoleError as error:
         log.warning("webhook of %s refused: %s", provider[:32], error)
-        return Response(str(error), status=error.status_code, content_type="text/plain; charset=utf-8")
-    answer, content_type = webhooks.PROVIDERS[provider].ANSWER
+        said = UNKNOWN if error.status_code in (401, 404) else str(error)
+        return Response(said, status=error.status_code, content_type="text/plain; charset=utf-8")
+    answer, content_type = webhook_intake.PROVIDERS[provider].ANSWER
     return Response(answer, content_type=content_type)
 
 
 def _store(provider: str, body: bytes) -> None:
     with transaction():
-        webhooks.store(
+        webhook_intake.store(
             provider,
             headers=dict(request.headers),
             body=body,

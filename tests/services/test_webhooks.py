@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from console import errors
 from console.db import db, now
-from console.gateways.providers import tbank, yookassa
+from console.gateways.providers import cloudpayments, tbank, yookassa
 from console.models import Booking, Event, Payment, WebhookEvent
-from console.services import bookings, webhooks
+from console.services import bookings, webhook_intake, webhooks
 from console.states import BookingPaymentStatus, BookingStatus, PaymentStatus, WebhookStatus
 from tests import make
 from tests.gateways.test_providers import stripe_header, yookassa_event
@@ -61,9 +61,15 @@ def body_for(payment: Payment, kind: str = "payment_intent.succeeded", **about: 
 
 
 def store(body: bytes) -> WebhookEvent:
-    return webhooks.store(
-        "stripe", headers={"Stripe-Signature": stripe_header(body, SECRET)}, body=body, address=""
-    )
+    return stored("stripe", {"stripe-signature": stripe_header(body, SECRET)}, body)
+
+
+def stored(
+    provider: str, headers: dict[str, str], body: bytes, *, address: str = "", kind: str = ""
+) -> WebhookEvent:
+    """The row of an event that came in."""
+    key = webhook_intake.store(provider, headers=headers, body=body, address=address, kind=kind)
+    return db.session.get_one(WebhookEvent, key)
 
 
 def apply() -> int:
@@ -123,7 +129,7 @@ def test_same_key_with_another_amount_is_kept_flagged_and_without_effect() -> No
     first = store(body)
     other = store(body.replace(b"150000", b"100"))
     assert other.idempotency_key != first.idempotency_key
-    assert (other.status, other.effect) == (WebhookStatus.IGNORED, webhooks.OTHER_CONTENT)
+    assert (other.status, other.effect) == (WebhookStatus.IGNORED, webhook_intake.OTHER_CONTENT)
     assert store(body.replace(b"150000", b"100")).idempotency_key == other.idempotency_key
     assert apply() == 1
     assert payment.status is PaymentStatus.SUCCEEDED
@@ -344,12 +350,12 @@ def test_unknown_provider_missing_secret_and_large_bodies_are_refused(
     change_settings: Callable[..., None],
 ) -> None:
     with pytest.raises(errors.NotFound):
-        webhooks.store("paypal", headers={}, body=b"{}", address="")
+        stored("paypal", {}, b"{}")
     with pytest.raises(errors.InvalidInput, match="large"):
-        webhooks.store("stripe", headers={}, body=b" " * (webhooks.MAX_BODY_BYTES + 1), address="")
+        stored("stripe", {}, b" " * (webhook_intake.MAX_BODY_BYTES + 1))
     change_settings(webhook_secrets={})
     with pytest.raises(errors.WebhookRefused, match="no secret"):
-        webhooks.store("stripe", headers={}, body=b"{}", address="")
+        stored("stripe", {}, b"{}")
 
 
 def test_yookassa_is_read_back_before_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +371,7 @@ def test_yookassa_is_read_back_before_it_counts(monkeypatch: pytest.MonkeyPatch)
         return answer
 
     monkeypatch.setattr(yookassa, "confirmed", confirmed)
-    row = webhooks.store("yookassa", headers={}, body=body, address="185.71.76.5")
+    row = stored("yookassa", {}, body, address="185.71.76.5")
     apply()
     assert (row.status, row.effect) == (WebhookStatus.PENDING, webhooks.API_AWAY)
     row.next_attempt_at = now()
@@ -382,9 +388,7 @@ def test_yookassa_that_its_api_denies_has_no_effect(monkeypatch: pytest.MonkeyPa
         raise yookassa.NotConfirmed
 
     monkeypatch.setattr(yookassa, "confirmed", denied)
-    row = webhooks.store(
-        "yookassa", headers={}, body=json.dumps(yookassa_event()).encode(), address="185.71.76.5"
-    )
+    row = stored("yookassa", {}, json.dumps(yookassa_event()).encode(), address="185.71.76.5")
     apply()
     assert (row.status, row.effect) == (WebhookStatus.FAILED, webhooks.NOT_CONFIRMED)
     assert payment.status is PaymentStatus.PENDING
@@ -400,15 +404,15 @@ def test_tbank_and_cloudpayments_confirm_too(monkeypatch: pytest.MonkeyPatch) ->
         "Success": True,
     }
     payload["Token"] = tbank.token(payload, "tbank-secret")
-    webhooks.store("tbank", headers={}, body=json.dumps(payload).encode(), address="")
+    stored("tbank", {}, json.dumps(payload).encode())
     by_cloud = card_payment(provider=None, provider_payment_id=None)
-    monkeypatch.setattr(webhooks.cloudpayments, "authenticate", lambda *_: None)
+    monkeypatch.setattr(cloudpayments, "authenticate", lambda *_: None)
     form = f"TransactionId=9&Amount=1500.00&Currency=RUB&InvoiceId={by_cloud.id}&Status=Completed"
-    row = webhooks.store("cloudpayments", headers={}, body=form.encode(), address="", kind="check")
+    row = stored("cloudpayments", {}, form.encode(), kind="check")
     assert row.idempotency_key == "cloudpayments:check:9"
     apply()
     assert by_tbank.status is PaymentStatus.SUCCEEDED
     assert by_cloud.status is PaymentStatus.PENDING
-    webhooks.store("cloudpayments", headers={}, body=form.encode(), address="", kind="pay")
+    stored("cloudpayments", {}, form.encode(), kind="pay")
     apply()
     assert by_cloud.status is PaymentStatus.SUCCEEDED

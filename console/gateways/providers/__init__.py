@@ -13,6 +13,8 @@ from typing import Any
 
 from console.errors import N_, InvalidInput
 
+#: An acquirer's message nests a few levels; what nests deeper was made to cost time.
+MAX_DEPTH = 32
 #: Longer ids are nobody's: the key of an event must fit its column.
 MAX_ID_CHARACTERS = 128
 
@@ -50,12 +52,24 @@ def parse(body: bytes) -> dict[str, Any]:
     """A JSON object that PostgreSQL can store. Raises InvalidInput."""
     try:
         payload = json.loads(body)
+        bounded(payload)
         storable(payload)
     except (ValueError, RecursionError) as error:
         raise malformed() from error
     if not isinstance(payload, dict):
         raise malformed()
     return payload
+
+
+def bounded(payload: Any) -> None:
+    """Raises ValueError for what nests deeper than MAX_DEPTH."""
+    level, depth = [payload], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError("too deep")
+        nested = (item for item in level if isinstance(item, dict | list))
+        level = [inner for item in nested for inner in (item.values() if isinstance(item, dict) else item)]
 
 
 def storable(payload: Any) -> None:

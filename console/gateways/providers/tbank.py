@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from console.errors import N_, WebhookRefused
+from console.errors import N_, InvalidInput, WebhookRefused
 from console.gateways.providers import Notice, Outcome, identifier, minor, parse, text
 
 ANSWER = ("OK", "text/plain")
@@ -28,8 +28,12 @@ OUTCOMES = {
 
 
 def authenticate(headers: Mapping[str, str], body: bytes, address: str, secret: str) -> None:
-    """Raises WebhookRefused unless the token fits, InvalidInput for what is no JSON object."""
-    payload = parse(body)
+    """Raises WebhookRefused unless the token fits."""
+    try:
+        payload = parse(body)
+    except InvalidInput as error:
+        # Whoever sends it has proved nothing: they learn nothing about it.
+        raise WebhookRefused(problem=N_("the signature is wrong.")) from error
     given = payload.get("Token")
     expected = token(payload, secret)
     if not isinstance(given, str) or not hmac.compare_digest(expected.encode(), given.lower().encode()):

@@ -4,6 +4,8 @@ The secret is `shop_id:secret_key`. The payment's metadata may hold our `payment
 """
 
 import ipaddress
+import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +17,11 @@ from console.gateways.providers import Notice, Outcome, child, identifier, malfo
 ANSWER = ("", "text/plain")
 
 API = "https://api.yookassa.ru/v3"
+#: For the whole answer, and for its parts: shorter than the lease of the event it is about.
 DEADLINE_SECONDS = 6.0
+TIMEOUT = httpx.Timeout(3.0)
+#: A payment is a few kilobytes.
+MAX_ANSWER_BYTES = 256 * 1024
 
 #: As published by YooKassa.
 ADDRESSES = tuple(
@@ -93,20 +99,33 @@ def confirmed(payload: dict[str, Any], secret: str) -> dict[str, Any]:
     if not object_id.replace("-", "").isalnum():
         # It goes into an address.
         raise NotConfirmed
-    shop_id, _, key = secret.partition(":")
-    try:
-        with httpx.Client(timeout=DEADLINE_SECONDS, trust_env=False) as client:
-            answer = client.get(f"{API}/{kind}s/{object_id}", auth=(shop_id, key))
-            found = answer.json() if answer.status_code == 200 else None
-    except (httpx.HTTPError, ValueError) as error:
-        raise Unavailable(type(error).__name__) from None
-    if answer.status_code == 404:
+    status, found = _asked(f"{API}/{kind}s/{object_id}", secret)
+    if status == 404:
         raise NotConfirmed
     if not isinstance(found, dict):
-        raise Unavailable(f"status {answer.status_code}")
+        raise Unavailable(f"status {status}")
     if found.get("id") != object_id or found.get("status") not in _consistent(state):
         raise NotConfirmed
     return {**payload, "object": found}
+
+
+def _asked(address: str, secret: str) -> tuple[int, Any]:
+    """The status of the API's answer, and its JSON when that is 200. Raises Unavailable."""
+    shop_id, _, key = secret.partition(":")
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    try:
+        with (
+            httpx.Client(timeout=TIMEOUT, trust_env=False) as client,
+            client.stream("GET", address, auth=(shop_id, key)) as answer,
+        ):
+            content = b""
+            for part in answer.iter_bytes():
+                content += part
+                if time.monotonic() > deadline or len(content) > MAX_ANSWER_BYTES:
+                    raise Unavailable("it takes too long")
+            return answer.status_code, json.loads(content) if answer.status_code == 200 else None
+    except (httpx.HTTPError, ValueError) as error:
+        raise Unavailable(type(error).__name__) from None
 
 
 def _consistent(state: str) -> tuple[str, ...]:
