@@ -9,7 +9,7 @@ from console.demo.bookings import Paid, Teller
 from console.demo.people import STAFF, People
 from console.demo.rows import DAY, HOUR, MINUTE, Sink, stamp, uuid_hex
 from console.demo.trips import Trip
-from console.services import delivery, outbox, webhooks
+from console.services import delivery, outbox, webhook_intake, webhook_rules
 
 #: Webhooks are kept of this many payments, the last ones.
 WEBHOOKS = 3000
@@ -36,22 +36,22 @@ def _webhooks(sink: Sink, rng: Random, payments: list[Paid], now: int) -> None:
         at = min(paid.at, now - MINUTE)
         # Refunds are made by staff here, so that every other one succeeded first.
         outcome = "canceled" if paid.status == "CANCELED" else "succeeded"
-        effect = webhooks.CANCELED if outcome == "canceled" else "confirmed"
+        effect = webhook_rules.CANCELED if outcome == "canceled" else "confirmed"
         _webhook(sink, paid, outcome, "PROCESSED", effect, at=at, ours=True)
     strangers = (
-        ("yookassa", "IGNORED", webhooks.NOTHING_FOLLOWS, 900),
-        ("tbank", "FAILED", webhooks.OTHER_AMOUNT, 140),
-        ("stripe", "FAILED", webhooks.UNKNOWN_PAYMENT, 3300),
-        ("cloudpayments", "IGNORED", webhooks.ALREADY_SO, 520),
-        ("tbank", "FAILED", webhooks.PAID_AFTER_CANCEL, 47),
-        ("stripe", "PENDING", webhooks.UNKNOWN_PAYMENT, 12),
+        ("yookassa", "IGNORED", webhook_rules.NOTHING_FOLLOWS, 900),
+        ("tbank", "FAILED", webhook_rules.OTHER_AMOUNT, 140),
+        ("stripe", "FAILED", webhook_rules.UNKNOWN_PAYMENT, 3300),
+        ("cloudpayments", "IGNORED", webhook_rules.ALREADY_SO, 520),
+        ("tbank", "FAILED", webhook_rules.PAID_AFTER_CANCEL, 47),
+        ("stripe", "PENDING", webhook_rules.UNKNOWN_PAYMENT, 12),
     )
     if not payments:
         return
     for provider, status, effect, minutes_ago in strangers:
         number = uuid_hex(rng)
         paid = Paid(uuid_hex(rng), uuid_hex(rng), provider, number, rng.choice(payments).amount, "", 0)
-        outcome = "waiting" if effect == webhooks.NOTHING_FOLLOWS else "succeeded"
+        outcome = "waiting" if effect == webhook_rules.NOTHING_FOLLOWS else "succeeded"
         _webhook(sink, paid, outcome, status, effect, at=now - minutes_ago * MINUTE)
     # One that the next run of the job applies: somebody's hold becomes a booking before your eyes.
     fresh = [paid for paid in payments if paid.status == "PENDING" and paid.at > now - 18 * MINUTE]
@@ -65,7 +65,7 @@ def _webhook(
 ) -> None:
     """Adds one message of the payment's provider, received at `at`."""
     payload = json.loads(json.dumps(MESSAGES[paid.provider](paid, outcome)))
-    gateway = webhooks.PROVIDERS[paid.provider]
+    gateway = webhook_intake.PROVIDERS[paid.provider]
     done = status != "PENDING"
     attempts, retried = (1, at) if done else (0, at) if effect is None else (4, at + 40 * MINUTE)
     sink.add(

@@ -56,8 +56,8 @@ KNOWN = sa.text("SELECT raw_payload FROM payment.webhook_events WHERE idempotenc
 def store(provider: str, *, headers: Mapping[str, str], body: bytes, address: str, kind: str = "") -> str:
     """Stores an authentic webhook once, committed at once, and returns the key of its row.
 
-    The same key with another content is kept beside it, flagged and without effect. `kind` is the type of a notification that stands in the address. Raises NotFound,
-    WebhookRefused, InvalidInput.
+    The same key with another content is kept beside it, flagged and without effect. `kind`
+    is the type of a notification that stands in the address. Raises NotFound, WebhookRefused, InvalidInput.
     """
     gateway = PROVIDERS.get(provider)
     if gateway is None:
@@ -75,7 +75,7 @@ def store(provider: str, *, headers: Mapping[str, str], body: bytes, address: st
         "provider": provider,
         "payload": json.dumps(payload, ensure_ascii=False, sort_keys=True),
     }
-    is_new, is_same = _said(STORE, row).one()
+    [(is_new, is_same)] = _said(STORE, row)
     if is_new:
         ring("process-webhooks")
         return row["key"]
@@ -87,7 +87,7 @@ def store(provider: str, *, headers: Mapping[str, str], body: bytes, address: st
 def _keep_beside(row: dict[str, str], told: Notice, gateway: Any) -> str:
     """Keeps a content that differs from the first one of its key, and returns the key it is kept by."""
     # The first one has been committed by now: the statement above waited for it.
-    known = _said(KNOWN, {"key": row["key"]}).scalar_one()
+    [(known,)] = _said(KNOWN, {"key": row["key"]})
     if known == json.loads(row["payload"]):
         return row["key"]
     same_words = gateway.notice(known, kind_of(row["key"])) == told
@@ -101,16 +101,20 @@ def _keep_beside(row: dict[str, str], told: Notice, gateway: Any) -> str:
     return flagged["key"]
 
 
-def _said(statement: sa.TextClause, values: dict[str, str]) -> sa.CursorResult[Any]:
-    """What a statement returned; it is committed. A connection that had died is replaced, once."""
+def _said(statement: sa.TextClause, values: dict[str, str]) -> list[Any]:
+    """The rows of a statement, which is committed. A connection that had died is replaced, once."""
     try:
-        with at_once() as connection:
-            return connection.execute(statement, values).freeze()()
+        return _rows(statement, values)
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-        with at_once() as connection:
-            return connection.execute(statement, values).freeze()()
+        return _rows(statement, values)
+
+
+def _rows(statement: sa.TextClause, values: dict[str, str]) -> list[Any]:
+    with at_once() as connection:
+        result = connection.execute(statement, values)
+        return list(result) if result.returns_rows else []
 
 
 def kind_of(key: str) -> str:

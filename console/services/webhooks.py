@@ -20,10 +20,25 @@ from console.db import db, lock, now, retrying, ring, transaction
 from console.errors import N_
 from console.gateways.providers import Notice, Outcome, yookassa
 from console.models import Booking, BookingLog, Event, Payment, User, WebhookEffect, WebhookEvent
-from console.services import audit, payments, rebooking, refunds
+from console.services import audit, payments, refunds
 from console.services.history import before, log_booking
 from console.services.webhook_intake import FLAGGED, PROVIDERS, kind_of
-from console.states import PaymentMethod, PaymentStatus, WebhookStatus, move
+from console.services.webhook_intake import store as store  # noqa: PLC0414 - both halves by one name
+from console.services.webhook_rules import (
+    ALREADY_SO,
+    API_AWAY,
+    CANCELED,
+    IGNORED,
+    NOT_CONFIRMED,
+    NOTHING_FOLLOWS,
+    REFUNDED,
+    Later,
+    Unfit,
+    check,
+    find,
+    judge,
+)
+from console.states import PaymentStatus, WebhookStatus, move
 
 log = logging.getLogger(__name__)
 
@@ -39,38 +54,9 @@ LEASE_SECONDS = 8.0
 #: Leased at a time.
 LEASE_BATCH = 20
 
-# What stands in `effect`; English, translated where it is shown.
-NOTHING_FOLLOWS = N_("Nothing follows from this notification")
-UNKNOWN_PAYMENT = N_("No payment of ours has this number")
-FOREIGN_PAYMENT = N_("The payment is not one of this provider")
-OTHER_BOOKING = N_("It names another booking than the payment has")
-OTHER_AMOUNT = N_("The amount differs from ours")
-OTHER_CURRENCY = N_("The currency differs from ours")
-PARTIAL_REFUND = N_("Only a part was refunded: settle it by hand")
-PAID_AFTER_CANCEL = N_("Paid after the payment was cancelled: settle it by hand")
-NOT_CONFIRMED = N_("The provider's API does not confirm it")
-API_AWAY = N_("The provider's API cannot be reached")
-WAITS_FOR_PAYMENT = N_("It waits until the payment itself is applied")
-ALREADY_SO = N_("It was so already")
-NOT_OPEN = N_("The payment is not open any more: nothing changes")
-#: Effects that are none.
-IGNORED = (NOTHING_FOLLOWS, ALREADY_SO, NOT_OPEN)
-CANCELED = N_("The payment is cancelled")
-REFUNDED = N_("The payment is refunded")
+# What stands in `effect` beside what the rules say; English, translated where it is shown.
 BROKEN = N_("It could not be applied, see the log")
 WORKER_LOST = N_("Workers ended again and again while applying it")
-
-
-class Later(Exception):
-    """It cannot be applied yet; the argument says why."""
-
-
-class Unfit(Exception):
-    """It must not be applied to this payment, if one is known; says why."""
-
-    def __init__(self, effect: str, payment: Payment | None = None) -> None:
-        self.payment_id = payment.id if payment else None
-        super().__init__(effect)
 
 
 class LeaseLost(Exception):
@@ -300,63 +286,6 @@ def _once(event: WebhookEvent, told: Notice, trip: Event, booking: Booking, paym
         .values(log_ids=logged.scalar_subquery())
     )
     return effect
-
-
-def find(provider: str, told: Notice) -> UUID:
-    """The payment it is about. Raises Later: another service may be about to write it."""
-    found = db.session.scalar(
-        sa.select(Payment.id).where(
-            Payment.provider == provider, Payment.provider_payment_id == told.provider_payment_id
-        )
-    )
-    if found is None and told.payment_id:
-        try:
-            ours = UUID(told.payment_id)
-        except ValueError:
-            raise Later(UNKNOWN_PAYMENT) from None
-        found = db.session.scalar(sa.select(Payment.id).where(Payment.id == ours))
-    if found is None:
-        raise Later(UNKNOWN_PAYMENT)
-    return found
-
-
-def check(provider: str, told: Notice, payment: Payment) -> None:
-    """Compares what is told with our own rows. Raises Unfit."""
-    if payment.method is not PaymentMethod.WIDGET or payment.provider not in (None, provider):
-        raise Unfit(FOREIGN_PAYMENT, payment)
-    if payment.provider_payment_id not in (None, told.provider_payment_id):
-        raise Unfit(FOREIGN_PAYMENT, payment)
-    if told.booking_id and not rebooking.is_of(payment, told.booking_id.lower()):
-        raise Unfit(OTHER_BOOKING, payment)
-    # Who gives money back need not say in what; who says that it came must.
-    is_silent = told.currency is None and told.outcome is not Outcome.SUCCEEDED
-    if told.currency != payment.currency and not is_silent:
-        raise Unfit(OTHER_CURRENCY, payment)
-
-
-def judge(told: Notice, payment: Payment) -> str:
-    """What is to be done to a payment, one of IGNORED when nothing is; does nothing. Raises Later, Unfit."""
-    match told.outcome:
-        case Outcome.SUCCEEDED:
-            if told.amount != payment.amount:
-                raise Unfit(OTHER_AMOUNT, payment)
-            if payment.status in (PaymentStatus.SUCCEEDED, PaymentStatus.REFUNDED):
-                return ALREADY_SO
-            if payment.status is not PaymentStatus.PENDING:
-                raise Unfit(PAID_AFTER_CANCEL, payment)
-            return payments.PAID
-        case Outcome.CANCELED:
-            if payment.status is PaymentStatus.PENDING:
-                return CANCELED
-            return ALREADY_SO if payment.status is PaymentStatus.CANCELED else NOT_OPEN
-        case _:
-            if payment.status is PaymentStatus.REFUNDED:
-                return ALREADY_SO
-            if told.amount != payment.amount:
-                raise Unfit(PARTIAL_REFUND, payment)
-            if payment.status is not PaymentStatus.SUCCEEDED:
-                raise Later(WAITS_FOR_PAYMENT)
-            return REFUNDED
 
 
 def _succeed(event: Event, booking: Booking, payment: Payment) -> str:

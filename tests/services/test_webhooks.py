@@ -12,7 +12,7 @@ from console import errors
 from console.db import db, now
 from console.gateways.providers import cloudpayments, tbank, yookassa
 from console.models import Booking, Event, Payment, WebhookEvent
-from console.services import bookings, webhook_intake, webhooks
+from console.services import bookings, webhook_intake, webhook_rules, webhooks
 from console.states import BookingPaymentStatus, BookingStatus, PaymentStatus, WebhookStatus
 from tests import make
 from tests.gateways.test_providers import stripe_header, yookassa_event
@@ -119,7 +119,7 @@ def test_two_events_that_say_the_same_have_one_effect() -> None:
     payment = card_payment()
     told(body_for(payment))
     again = told(body_for(payment))
-    assert (again.status, again.effect) == (WebhookStatus.IGNORED, webhooks.ALREADY_SO)
+    assert (again.status, again.effect) == (WebhookStatus.IGNORED, webhook_rules.ALREADY_SO)
     assert len(log_moves(booking_of(payment))) == 1
 
 
@@ -140,11 +140,11 @@ def test_same_key_with_another_amount_is_kept_flagged_and_without_effect() -> No
 @pytest.mark.parametrize(
     ("about", "effect"),
     [
-        ({"amount": 149999}, webhooks.OTHER_AMOUNT),
-        ({"amount": 150001}, webhooks.OTHER_AMOUNT),
-        ({"amount": None}, webhooks.OTHER_AMOUNT),
-        ({"currency": "usd"}, webhooks.OTHER_CURRENCY),
-        ({"metadata": {"booking_id": "another"}}, webhooks.OTHER_BOOKING),
+        ({"amount": 149999}, webhook_rules.OTHER_AMOUNT),
+        ({"amount": 150001}, webhook_rules.OTHER_AMOUNT),
+        ({"amount": None}, webhook_rules.OTHER_AMOUNT),
+        ({"currency": "usd"}, webhook_rules.OTHER_CURRENCY),
+        ({"metadata": {"booking_id": "another"}}, webhook_rules.OTHER_BOOKING),
     ],
 )
 def test_what_differs_from_our_rows_fails_and_changes_nothing(about: dict[str, Any], effect: str) -> None:
@@ -160,13 +160,13 @@ def test_transfer_of_ours_is_no_card_payment() -> None:
     transfer = make.payment()
     transfer.provider_payment_id = "pi_x"
     event = told(body_for(transfer))
-    assert (event.status, event.effect) == (WebhookStatus.FAILED, webhooks.FOREIGN_PAYMENT)
+    assert (event.status, event.effect) == (WebhookStatus.FAILED, webhook_rules.FOREIGN_PAYMENT)
 
 
 def test_payment_of_another_provider_is_not_touched() -> None:
     payment = card_payment(provider="tbank")
     event = told(body_for(payment))
-    assert (event.status, event.effect) == (WebhookStatus.FAILED, webhooks.FOREIGN_PAYMENT)
+    assert (event.status, event.effect) == (WebhookStatus.FAILED, webhook_rules.FOREIGN_PAYMENT)
 
 
 def test_unknown_payment_is_waited_for_then_failed() -> None:
@@ -176,7 +176,7 @@ def test_unknown_payment_is_waited_for_then_failed() -> None:
         event.next_attempt_at = now()
         db.session.flush()
         assert apply() == 1
-        assert event.effect == webhooks.UNKNOWN_PAYMENT
+        assert event.effect == webhook_rules.UNKNOWN_PAYMENT
         assert event.status is (
             WebhookStatus.PENDING if attempt < webhooks.MAX_ATTEMPTS else WebhookStatus.FAILED
         )
@@ -263,19 +263,19 @@ def test_booking_that_is_paid_twice_says_so_and_keeps_its_first_payment() -> Non
 def test_cancelled_payment_leaves_the_booking_to_its_hold() -> None:
     payment = card_payment()
     row = told(body_for(payment, "payment_intent.canceled"))
-    assert (row.status, row.effect) == (WebhookStatus.PROCESSED, webhooks.CANCELED)
+    assert (row.status, row.effect) == (WebhookStatus.PROCESSED, webhook_rules.CANCELED)
     assert payment.status is PaymentStatus.CANCELED
     booking = booking_of(payment)
     assert booking.status is BookingStatus.PENDING
     assert booking.payment_status is BookingPaymentStatus.CANCELED
     late = told(body_for(payment))
-    assert (late.status, late.effect) == (WebhookStatus.FAILED, webhooks.PAID_AFTER_CANCEL)
+    assert (late.status, late.effect) == (WebhookStatus.FAILED, webhook_rules.PAID_AFTER_CANCEL)
 
 
 def test_failed_attempt_changes_nothing() -> None:
     payment = card_payment()
     row = told(body_for(payment, "payment_intent.payment_failed"))
-    assert (row.status, row.effect) == (WebhookStatus.IGNORED, webhooks.NOTHING_FOLLOWS)
+    assert (row.status, row.effect) == (WebhookStatus.IGNORED, webhook_rules.NOTHING_FOLLOWS)
     assert payment.status is PaymentStatus.PENDING
 
 
@@ -283,7 +283,7 @@ def test_refund_in_part_is_left_to_finance() -> None:
     payment = card_payment()
     told(body_for(payment))
     row = told(body_for(payment, "charge.refunded", amount_refunded=100))
-    assert (row.status, row.effect) == (WebhookStatus.FAILED, webhooks.PARTIAL_REFUND)
+    assert (row.status, row.effect) == (WebhookStatus.FAILED, webhook_rules.PARTIAL_REFUND)
     assert payment.status is PaymentStatus.SUCCEEDED
 
 
@@ -373,7 +373,7 @@ def test_yookassa_is_read_back_before_it_counts(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(yookassa, "confirmed", confirmed)
     row = stored("yookassa", {}, body, address="185.71.76.5")
     apply()
-    assert (row.status, row.effect) == (WebhookStatus.PENDING, webhooks.API_AWAY)
+    assert (row.status, row.effect) == (WebhookStatus.PENDING, webhook_rules.API_AWAY)
     row.next_attempt_at = now()
     db.session.flush()
     apply()
@@ -390,7 +390,7 @@ def test_yookassa_that_its_api_denies_has_no_effect(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(yookassa, "confirmed", denied)
     row = stored("yookassa", {}, json.dumps(yookassa_event()).encode(), address="185.71.76.5")
     apply()
-    assert (row.status, row.effect) == (WebhookStatus.FAILED, webhooks.NOT_CONFIRMED)
+    assert (row.status, row.effect) == (WebhookStatus.FAILED, webhook_rules.NOT_CONFIRMED)
     assert payment.status is PaymentStatus.PENDING
 
 
