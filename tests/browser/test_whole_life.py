@@ -170,13 +170,16 @@ def test_one_bookings_whole_life(
     # A boat and a tent, and a seat in each.
     for kind, name, seat in (("CREW", "Boat Taimen", 2), ("TENT", "Tent Cedar", 1)):
         organizer.open(f"{desk}/seating?type={kind}")
+        page.locator("[data-board][data-ready]").wait_for()
+        page.locator("[data-act=add-crew]:visible").first.click()
         page.get_by_label("Name").fill(name)
-        page.get_by_label("Seats").fill("3")
-        page.get_by_role("button", name="Add", exact=True).click()
-        organizer.said(f"{name} is added.")
-        page.locator(".unplaced label", has_text=story.second).click()
-        page.get_by_role("button", name=f"Seat {seat} of {name}, free").click()
-        organizer.said(f"{story.second} sits in {name}, seat {seat}.")
+        page.get_by_label("Seats", exact=True).fill("3")
+        page.get_by_role("button", name="Add", exact=True).last.click()
+        free = page.get_by_role("button", name=f"{name}, seat {seat}, free")
+        free.wait_for()
+        page.locator(".person-row", has_text=story.second).click()
+        free.click()
+        page.get_by_role("button", name=f"{name}, seat {seat}, {story.second}").wait_for()
     organizer.shoot("seated")
     placed = sa.select(sa.func.count()).select_from(CrewAssignment)
     assert console.value(placed) == 2

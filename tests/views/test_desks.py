@@ -17,7 +17,7 @@ from redis import Redis
 from console.db import db
 from console.models import AuditLog, Booking, CrewAssignment, Event, JobState, User, WaitlistEntry
 from console.services import receipts
-from console.states import BookingStatus, CrewType, OutboxStatus, PaymentStatus, UserRole
+from console.states import BookingStatus, OutboxStatus, PaymentStatus, UserRole
 from console.views.desk.webhooks import masked
 from tests import make
 from tests.views.browser import post, sign_in
@@ -100,7 +100,19 @@ def test_pages_of_an_event_exist_for_their_roles_only(
         assert client.get(desk(event, page)).status_code == (200 if role in roles else 404), role
 
 
-@pytest.mark.parametrize("page", ["", "/waitlist", "/seating", "/bookings/new", "/bookings/people?q=a"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "",
+        "/waitlist",
+        "/seating",
+        "/seating/list",
+        "/seating/state",
+        "/seating/people?q=a",
+        "/bookings/new",
+        "/bookings/people?q=a",
+    ],
+)
 def test_a_foreign_event_and_a_missing_one_answer_alike(client: FlaskClient, page: str) -> None:
     own, foreign = make.event(), make.event()
     organizer_of(client, own)
@@ -130,10 +142,9 @@ def test_foreign_rows_are_out_of_reach_of_every_step(client: FlaskClient) -> Non
         *((desk(own, f"/waitlist/{entry.id}/{step}"), {"reason": "x"}) for step in ENTRY_STEPS),
         *((booking_page(booking, f"/{step}"), {"reason": "x", "minutes": "5"}) for step in BOOKING_STEPS),
         (desk(own, f"/bookings/{booking.id}/cancel"), {"reason": "x"}),
-        (desk(foreign, "/seating/place"), {"who": f"booking:{booking.id}", "seat": f"{crew.id}:1"}),
-        (desk(own, "/seating/place"), {"who": f"booking:{booking.id}", "seat": f"{crew.id}:1"}),
-        (desk(own, "/seating/unplace"), {"place": str(place.id)}),
-        (desk(foreign, "/seating/crews"), {"type": "CREW", "name": "Boat", "capacity": "4"}),
+        *((desk(foreign, f"/seating/{step}"), {}) for step in ("moves", "locks", "crews", "undo", "redo")),
+        *((desk(event, f"/seating/crews/{crew.id}"), {}) for event in (own, foreign)),
+        *((desk(event, f"/seating/crews/{crew.id}/remove"), {}) for event in (own, foreign)),
     ]:
         assert post(client, path, **form).status_code == 404, path
     for row in (booking, entry, place, foreign):
@@ -428,41 +439,6 @@ def test_an_offer_out_of_order_wants_a_reason(client: FlaskClient) -> None:
     post(client, desk(event, f"/waitlist/{entry.id}/offer"), reason="  ")
     db.session.refresh(entry)
     assert entry.notified_at is None
-
-
-# Seating
-
-
-def test_people_are_seated_moved_and_taken_out(client: FlaskClient) -> None:
-    event = make.event()
-    organizer_of(client, event)
-    booking = make.booking(event_id=event.id, status=BookingStatus.CONFIRMED)
-    post(client, desk(event, "/seating/crews"), type="TENT", name="Tent 1", capacity="3")
-    boat, tent = make.crew(event_id=event.id), event_crew(event, CrewType.TENT)
-    for crew, seat in ((boat, 2), (tent, 3)):
-        post(client, desk(event, "/seating/place"), who=f"booking:{booking.id}", seat=f"{crew.id}:{seat}")
-    assert places(booking) == {(boat.id, 2), (tent.id, 3)}
-    in_boat = db.session.scalars(sa.select(CrewAssignment).where(CrewAssignment.crew_id == boat.id)).one()
-    post(client, desk(event, "/seating/place"), who=f"place:{in_boat.id}", seat=f"{boat.id}:4")
-    assert (boat.id, 4) in places(booking)
-    post(client, desk(event, "/seating/unplace"), place=str(in_boat.id))
-    assert places(booking) == {(tent.id, 3)}
-
-
-def test_a_seat_without_a_person_asks_for_one(client: FlaskClient) -> None:
-    event = make.event()
-    organizer_of(client, event)
-    boat = make.crew(event_id=event.id)
-    for who in ("", "booking:", "booking:nobody", "crew:1"):
-        answer = post(client, desk(event, "/seating/place"), who=who, seat=f"{boat.id}:1")
-        assert answer.status_code == 303, who
-    assert "choose who sits there" in client.get(desk(event, "/seating")).text
-
-
-def event_crew(event: Event, kind: CrewType) -> Any:
-    from console.models import Crew
-
-    return db.session.scalars(sa.select(Crew).where(Crew.event_id == event.id, Crew.type == kind)).one()
 
 
 def places(booking: Booking) -> set[Any]:

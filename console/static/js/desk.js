@@ -1,5 +1,4 @@
-// Desks: a reason as a template, people picked and dropped into seats, a list filtered as one types, typed text kept.
-import { isPageKey, letter } from "./text.js";
+// Desks: a reason as a template, a list filtered as one types, typed text kept.
 
 // A template reason is a start, not the last word: it lands in the field, where it can still be changed.
 function initReasons() {
@@ -58,37 +57,7 @@ function initKept() {
   }
 }
 
-// Seating: a seat without a person asks for one; "j" and "k" walk through people, "s" takes the first free seat.
-function initSeating() {
-  const form = document.querySelector("form[data-seating]");
-  if (!form) return;
-  const radios = () => [...document.querySelectorAll("input[name=who]")].filter((each) => each.checkVisibility({ visibilityProperty: true }) || each.closest(".taken"));
-  const chosen = () => document.querySelector("input[name=who]:checked");
-  form.addEventListener("submit", (event) => {
-    if (chosen()) return;
-    event.preventDefault();
-    radios()[0]?.focus();
-    document.querySelector(".seating-hint")?.animate([{ color: "var(--accent-ink)" }, {}], 600);
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && chosen()) { chosen().checked = false; return; }
-    if (!isPageKey(event)) return;
-    const key = letter(event);
-    if (key === "j" || key === "k") {
-      const all = radios();
-      const at = all.indexOf(chosen()) + (key === "j" ? 1 : -1);
-      const next = all[Math.min(Math.max(at, 0), all.length - 1)];
-      if (next) { next.checked = true; next.focus(); }
-    }
-    if (key === "s" && chosen()) {
-      const free = document.querySelector("button.seat.free");
-      if (free) { event.preventDefault(); form.requestSubmit(free); }
-    }
-  });
-}
-
 initReasons();
 initFolds();
 initFilters();
 initKept();
-initSeating();

@@ -27,6 +27,12 @@ export function hold() {
   };
 }
 
+// Another way to look than fetching the page: a function of the changed tables that resolves to a status.
+let lookOtherwise = null;
+export function lookWith(how) {
+  lookOtherwise = how;
+}
+
 // Looks now, whether or not anything was told.
 export function refresh() {
   gather();
@@ -39,11 +45,16 @@ function gather(tables = []) {
 }
 
 async function look() {
-  if (leaving || holds || looking || document.hidden || document.querySelector("dialog[open]:not([data-keys])")) return;
+  if (leaving || holds || looking || document.hidden) return;
+  if (!lookOtherwise && document.querySelector("dialog[open]:not([data-keys])")) return;
   const tables = changed;
   changed = new Set();
   looking = true;
   try {
+    if (lookOtherwise) {
+      if ([401, 404].includes(await lookOtherwise(tables))) stop();
+      return;
+    }
     const answer = await fetch(location.href, { headers: { "X-Requested-With": "live" }, redirect: "manual" });
     if (leaving) return;
     if (answer.status === 0 || answer.status === 401 || answer.status === 404) { stop(); return; }
@@ -108,6 +119,7 @@ function keepsOpen(node) {
 }
 
 let stream = null;
+let missed = false;
 let polling = 0;
 
 function listen() {
@@ -118,10 +130,12 @@ function listen() {
     clearInterval(polling);
     polling = 0;
     body.dataset.following = "stream";
-    gather(); // what changed since the page was made, or while the stream was away
+    gather(missed ? ["*"] : []); // what changed since the page was made, or while the stream was away
+    missed = false;
   });
   stream.addEventListener("error", () => {
     body.dataset.following = "";
+    missed = true;
     if (stream.readyState !== EventSource.CLOSED || polling) return;
     polling = setInterval(() => { gather(); listen(); }, POLL_MS);
   });
@@ -146,7 +160,7 @@ if (source) {
   // A page that nobody sees holds no stream; seen again, it looks at once.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) stop();
-    else { listen(); gather(); }
+    else { listen(); gather(["*"]); }
   });
   if (!document.hidden) listen();
 }

@@ -1,0 +1,191 @@
+// The board as it is seen: cards with numbered seats, the list of who has no place, the score. Draws, decides nothing.
+import { app, board, follow, here, person, root } from "./app.js";
+import { el, icon, kinds, mark, states, word } from "./words.js";
+
+const grid = root.querySelector("[data-crews]");
+const list = root.querySelector("[data-people]");
+const search = root.querySelector("[data-find]");
+const cards = new Map(); // crew -> card
+const rows = new Map(); // booking -> row of the list
+
+// Cards
+
+function marksOf(one, crew) {
+  const { met, broken } = board.fares(one, crew);
+  const marks = el("span", { class: "marks" });
+  const says = [];
+  if (broken.length) {
+    marks.append(mark("avoid"));
+    says.push(word("mark_avoid", { names: broken.map((each) => each.name).join(", ") }));
+  }
+  if (one.wishes.length) {
+    marks.append(mark(met.length ? "met" : "unmet"));
+    says.push(met.length ? word("mark_met", { names: met.map((each) => each.name).join(", ") }) : word("mark_unmet", { names: one.wishes.map((each) => each.name).join(", ") }));
+  }
+  if (!one.active) {
+    marks.append(mark("ended"));
+    says.push(word("mark_ended", { state: states[one.status].label }));
+  }
+  return { marks, says, broken: broken.length > 0, met: met.length > 0 };
+}
+
+function seatOf(crew, seat, place) {
+  const one = place && person(place.booking);
+  const data = { type: "button", "data-cell": true, "data-crew": crew.id, "data-seat": seat, tabindex: -1 };
+  if (!one) {
+    return el("button", { ...data, class: "seat free", "aria-label": word("seat_free", { crew: crew.name, seat }) }, el("span", { class: "seat-no" }, seat));
+  }
+  const { marks, says, broken } = marksOf(one, crew);
+  if (place.locked) { marks.append(mark("lock")); says.push(word("mark_locked")); }
+  if (seat > crew.capacity) says.push(word("mark_over"));
+  const classes = ["seat", "taken", broken && "is-broken", !one.active && "is-ended", place.locked && "is-locked", seat > crew.capacity && "is-over"].filter(Boolean).join(" ");
+  return el("button", { ...data, class: classes, "data-who": one.booking, "aria-label": word("seat_taken", { crew: crew.name, seat, name: one.name, says: says.join(", ") }), title: says.join("\n") || null },
+    el("span", { class: "seat-no" }, seat), el("span", { class: "seat-name" }, one.name), marks);
+}
+
+function draw(crew) {
+  const seats = board.seats.get(crew.id);
+  const last = Math.max(crew.capacity, ...seats.keys());
+  const items = [];
+  for (let seat = 1; seat <= last; seat += 1) items.push(el("li", {}, seatOf(crew, seat, seats.get(seat))));
+  const over = seats.size > crew.capacity;
+  const state = over ? "over" : seats.size === crew.capacity ? "full" : "";
+  const card = el("article", { class: `crew-card ${state} ${crew.locked ? "is-locked" : ""}`, "data-card": crew.id, "aria-label": word("crew_label", { crew: crew.name, n: seats.size, seats: crew.capacity }) },
+    el("header", {}, crew.locked ? mark("lock") : null, el("h3", {}, crew.name),
+      el("span", { class: "fill num", title: over ? word("crew_over") : null }, `${seats.size}/${crew.capacity}`),
+      el("button", { type: "button", class: "card-menu", "data-crew-menu": crew.id, tabindex: -1, "aria-label": word("crew_menu", { crew: crew.name }), "aria-haspopup": "menu" }, icon("dots"))),
+    el("ol", { class: "seats" }, ...items));
+  return card;
+}
+
+function drawCards(touched) {
+  const crews = board.crewsOf(app.type);
+  const kept = touched && app.drawn === app.type;
+  if (!kept) { cards.clear(); }
+  const wanted = new Set(crews.map((crew) => crew.id));
+  for (const [id, card] of cards) if (!wanted.has(id)) { card.remove(); cards.delete(id); }
+  const order = [];
+  for (const crew of crews) {
+    const old = cards.get(crew.id);
+    if (old && !touched.has(crew.id)) { order.push(old); continue; }
+    const card = draw(crew);
+    old?.replaceWith(card);
+    cards.set(crew.id, card);
+    order.push(card);
+  }
+  if (!kept) grid.replaceChildren(...order);
+  else order.forEach((card, at) => { if (grid.children[at] !== card) grid.insertBefore(card, grid.children[at] ?? null); });
+  app.drawn = app.type;
+  root.querySelector("[data-no-crews]").hidden = crews.length > 0;
+}
+
+// The list
+
+function rowOf(one) {
+  const data = { type: "button", class: "person-row", "data-cell": true, "data-who": one.booking, tabindex: -1 };
+  const details = el("span", { class: "row-more" });
+  if (one.wishes.length) details.append(mark(one.met ? "met" : "unmet"), el("span", {}, one.wishes.map((each) => each.name).join(", ")));
+  if (one.avoids.length) details.append(mark("avoid"), el("span", {}, one.avoids.map((each) => each.name).join(", ")));
+  const state = states[one.status];
+  const label = word("row_label", {
+    name: one.name, state: state.label,
+    wishes: one.wishes.length ? word("row_wishes", { names: one.wishes.map((each) => each.name).join(", ") }) : "",
+    avoids: one.avoids.length ? word("row_avoids", { names: one.avoids.map((each) => each.name).join(", ") }) : "",
+  });
+  return el("button", { ...data, "aria-label": label },
+    el("span", { class: "row-name" }, el("span", {}, one.name), el("span", { class: `state-word tone-${state.tone}` }, el("i"), state.label)), details.childNodes.length ? details : null);
+}
+
+const plain = (text) => text.toLocaleLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
+const finds = (term) => { const words = plain(term).split(/\s+/).filter(Boolean); return (one) => words.every((each) => plain(one.name).includes(each)); };
+
+// Rows are made once and kept: only what changed is drawn anew.
+function drawList(all) {
+  const wanted = board.unplaced(app.type);
+  if (all) rows.clear();
+  const match = finds(search.value);
+  const keep = [];
+  for (const one of wanted) {
+    const row = rows.get(one.booking) ?? rowOf(one);
+    rows.set(one.booking, row);
+    if (match(one)) keep.push(row);
+  }
+  const ids = new Set(wanted.map((one) => one.booking));
+  for (const booking of rows.keys()) if (!ids.has(booking)) rows.delete(booking);
+  const now = new Set(keep);
+  for (const row of [...list.children]) if (!now.has(row)) row.remove();
+  keep.forEach((row, at) => { if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null); });
+  root.querySelector("[data-unplaced-count]").textContent = wanted.length;
+  const nothing = root.querySelector("[data-nobody]");
+  nothing.hidden = keep.length > 0;
+  nothing.textContent = search.value && wanted.length ? word("nobody_found") : board.people.size ? word("everybody_placed") : word("no_bookings");
+  drawFound(match);
+}
+
+// Who is found but sits already: shown below, a click leads there.
+function drawFound(match) {
+  const found = root.querySelector("[data-found]");
+  const sitting = search.value.trim() ? [...board.people.values()].filter((one) => here(one.booking) && match(one)).slice(0, 12) : [];
+  found.hidden = !sitting.length;
+  found.querySelector("ul").replaceChildren(...sitting.map((one) => {
+    const place = here(one.booking);
+    return el("li", {}, el("button", { type: "button", class: "found", "data-lead": one.booking }, el("span", {}, one.name), el("small", {}, word("sits", { crew: board.crews.get(place.crew).name, seat: place.seat }))));
+  }));
+}
+
+// Head
+
+function drawScore() {
+  const score = board.score(app.type);
+  const parts = { placed: word("score_placed", { n: score.placed, people: score.people }), met: word("score_met", { n: score.met, people: score.wishers }), broken: word("score_broken", { n: score.broken }) };
+  for (const [name, text] of Object.entries(parts)) root.querySelector(`[data-score="${name}"]`).textContent = text;
+  root.querySelector("[data-score=placed]").classList.toggle("tone-green", score.people > 0 && score.placed === score.people);
+  root.querySelector("[data-score=broken]").classList.toggle("tone-red", score.broken > 0);
+  for (const name of ["undo", "redo"]) {
+    const step = board[name];
+    const control = root.querySelector(`[data-act=${name}]`);
+    control.disabled = !step;
+    const text = step ? word(`${name}_what`, { what: stepWord(step) }) : word(`${name}_none`);
+    control.setAttribute("aria-label", text);
+    control.dataset.tip = text;
+  }
+}
+
+function stepWord([, kind, count, booking]) {
+  const name = booking && person(booking)?.name;
+  if (name && count === 1 && ["move", "unplace", "lock", "unlock"].includes(kind)) return word(`step_${kind}`, { name });
+  return count > 1 && kind === "move" ? word("step_moves", { n: count }) : word(`step_${kind}`, { name: name ?? "", n: count });
+}
+
+function drawTabs() {
+  for (const tab of root.querySelectorAll("[data-type]")) {
+    const count = board.crewsOf(tab.dataset.type).length;
+    tab.setAttribute("aria-pressed", String(tab.dataset.type === app.type));
+    tab.querySelector(".count").textContent = count || "";
+  }
+  root.dataset.shows = app.type;
+  grid.setAttribute("aria-label", kinds[app.type]);
+}
+
+export const cardOf = (crew) => cards.get(crew);
+export const cellOf = (booking) => root.querySelector(`[data-cell][data-who="${booking}"]`);
+export const seatCell = (crew, seat) => cards.get(crew)?.querySelector(`[data-seat="${seat}"]`);
+
+// Draws what changed; who had the focus keeps it, on the same seat or person.
+export function render(touched = null) {
+  const focused = document.activeElement?.closest?.("[data-cell]");
+  const key = focused && { who: focused.dataset.who, crew: focused.dataset.crew, seat: focused.dataset.seat };
+  const scroll = grid.scrollTop;
+  drawTabs();
+  drawCards(touched);
+  drawList(touched === null || app.listed !== app.type || board.related);
+  board.related = false;
+  app.listed = app.type;
+  drawScore();
+  grid.scrollTop = scroll;
+  if (key && !focused.isConnected) ((key.who && cellOf(key.who)) || (key.seat && seatCell(key.crew, key.seat)))?.focus({ preventScroll: true });
+  if (!root.querySelector("[data-cell][tabindex='0']")) root.querySelector("[data-cell]")?.setAttribute("tabindex", "0");
+}
+
+follow(render);
+search.addEventListener("input", () => drawList(false));

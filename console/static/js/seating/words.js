@@ -1,0 +1,49 @@
+// What the board says: the page writes it, translated, into <script id="board-words">.
+import { icon as sprite } from "../text.js";
+
+const words = JSON.parse(document.getElementById("board-words").textContent);
+const plural = new Intl.PluralRules(document.documentElement.lang);
+
+// A word that has forms is {one, few, many, other}, chosen by the value n.
+export function word(name, values = {}) {
+  const entry = words[name];
+  const text = typeof entry === "string" ? entry : (entry[plural.select(values.n)] ?? entry.other);
+  return text.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+}
+
+export const states = words.states;
+export const kinds = words.kinds;
+export const icon = sprite;
+
+// A small mark of the page itself: a thousand of them cost nothing.
+export function mark(name, label) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", `sign sign-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#mark-${name}`);
+  svg.append(use);
+  if (label) svg.dataset.says = label;
+  return svg;
+}
+
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export function button(text, attributes = {}, name = null) {
+  return el("button", { type: "button", class: "btn btn-sm", ...attributes }, name ? icon(name) : null, text);
+}
+
+const spoken = document.querySelector("[data-spoken]");
+// For who listens; the same words twice are said twice.
+export function speak(text) {
+  spoken.textContent = "";
+  requestAnimationFrame(() => { spoken.textContent = text; });
+}
