@@ -1,6 +1,6 @@
 """The 23 tables of the domain, one module a schema, and the few the console adds."""
 
-from console.models import crew, event, media, notification, ops, payment, seating, user
+from console.models import crew, event, media, notification, ops, payment, proof, seating, user
 from console.models.crew import Crew, CrewAssignment, TeamPreference
 from console.models.event import (
     Booking,
@@ -16,6 +16,7 @@ from console.models.media import File
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
 from console.models.ops import Heartbeat, JobState, Task, TaskRow, WebhookEffect
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
+from console.models.proof import ProofFinding, ProofMark, ProofPicture
 from console.models.seating import SeatingRemoval, SeatingStep
 from console.models.user import (
     AuditLog,
@@ -45,6 +46,9 @@ __all__ = [
     "Payment",
     "PaymentReceipt",
     "Profile",
+    "ProofFinding",
+    "ProofMark",
+    "ProofPicture",
     "RecoveryCode",
     "RefreshSession",
     "SeatingRemoval",
@@ -64,6 +68,7 @@ __all__ = [
     "notification",
     "ops",
     "payment",
+    "proof",
     "seating",
     "user",
 ]

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id
+from console.models.columns import NOW, CreatedAt, Id, references
 from console.states import FileOwner
 
 
@@ -25,6 +25,17 @@ class File(Base):
     expires_at: Mapped[datetime | None]
     checksum: Mapped[str | None] = mapped_column(sa.String(64))
     created_at: Mapped[CreatedAt]
+    #: A picture made of another file, and of which part: "page-1", "thumbnail".
+    source_id: Mapped[UUID | None] = mapped_column(references("media.files.id", ondelete="SET NULL"))
+    part: Mapped[str | None] = mapped_column(sa.String(16))
+    #: What became of a proof's inspection by a worker: pages, hashes, text.
+    page_count: Mapped[int | None]
+    inspected_at: Mapped[datetime | None]
+    inspect_attempts: Mapped[int] = mapped_column(server_default=sa.text("0"))
+    inspect_after: Mapped[datetime] = mapped_column(server_default=NOW)
+    inspect_token: Mapped[UUID | None]
+    #: Why it cannot be shown.
+    problem: Mapped[str | None] = mapped_column(sa.Text)
 
     __table_args__ = (
         check_state("owner_type", FileOwner),
@@ -37,6 +48,20 @@ class File(Base):
             "ix_files_expires_at",
             "expires_at",
             postgresql_where=sa.text("expires_at IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_files_to_inspect",
+            "inspect_after",
+            postgresql_where=sa.text(
+                "inspected_at IS NULL AND source_id IS NULL AND owner_type = 'PAYMENT_RECEIPT'"
+            ),
+        ),
+        sa.Index(
+            "uq_files_source_id_part",
+            "source_id",
+            "part",
+            unique=True,
+            postgresql_where=sa.text("source_id IS NOT NULL"),
         ),
         {"schema": "media"},
     )
