@@ -1,38 +1,42 @@
 """What an uploaded file really is: found in its content, never in its name.
 
-Images are decoded and written anew, so that nothing but pixels survives: no metadata, no second file behind
-the first. A PDF is opened and its pages counted; it is kept as it is and only ever served as a download.
+Images are decoded and written anew, so that nothing but pixels survives. A PDF is opened and its pages counted
+in a process of its own; it is kept as it is and only ever served as a download. What is two things at once, an
+image that is also a page or an archive, is refused.
 """
 
 import io
-import threading
+import re
 import warnings
 from dataclasses import dataclass
 
 import puremagic
-import pypdfium2
 from PIL import Image, ImageOps
 
 from console.errors import N_, FileRefused, FileTooLarge
+from console.services import pdfs
 
 MB = 1024 * 1024
 #: A photo of a phone has 50 million pixels at most; decoded, that is 150 MB.
 MAX_PIXELS = 50_000_000
 #: Larger than any screen; a bank's slip is read at a fraction of it.
 MAX_SIDE_PIXELS = 4000
-MAX_PAGES = 20
-#: A page of A4 at 1200 pixels width has two million.
-MAX_PREVIEW_PIXELS = 6_000_000
+#: A thumbnail in the queue, on a sharp screen.
+THUMBNAIL_PIXELS = 240
 JPEG_QUALITY = 88
 
 #: What is accepted, and what it is written as.
 FORMATS = ("JPEG", "WEBP", "PNG")
 #: A phone's photo of several frames opens as MPO.
 IMAGES = {"JPEG": "JPEG", "MPO": "JPEG", "WEBP": "JPEG", "PNG": "PNG"}
+POLYGLOT = N_("it is more than one thing at once: send a plain image or PDF.")
 TYPES = {"JPEG": ("image/jpeg", "jpg"), "PNG": ("image/png", "png")}
 
-# PDFium is not safe to use from two threads.
-_pdfium = threading.Lock()
+#: What makes a second file of an image or a PDF: long enough never to be there by chance.
+SECOND_FILE = re.compile(rb"<(?:script|html|!doctype html|svg\s|\?php|iframe)", re.IGNORECASE)
+#: The end of a ZIP archive is in its last bytes.
+ZIP_END = b"PK\x05\x06"
+ZIP_END_BYTES = 65_557
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ def examine(content: bytes, *, max_mb: float, pdf: bool = True) -> Content:
     kinds = _sniffed(content)
     if content.startswith(b"%PDF-") and ".pdf" in kinds:
         if pdf:
+            _refuse_second_file(content)
             return _examined_pdf(content)
     elif kinds & {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".mpo"}:
+        _refuse_second_file(content)
         return _examined_image(content)
     if pdf:
         raise FileRefused(problem=N_("send an image (JPEG, PNG, WebP) or a PDF."))
@@ -67,6 +73,13 @@ def _sniffed(content: bytes) -> set[str]:
         return {match.extension for match in puremagic.magic_string(content)}
     except (puremagic.PureError, ValueError):
         return set()
+
+
+def _refuse_second_file(content: bytes) -> None:
+    """Raises FileRefused for what is a web page, a PDF or an archive besides."""
+    is_archive = ZIP_END in content[-ZIP_END_BYTES:]
+    if SECOND_FILE.search(content) or content.find(b"%PDF-", 1) > 0 or is_archive:
+        raise FileRefused(problem=POLYGLOT)
 
 
 def _examined_image(content: bytes) -> Content:
@@ -103,38 +116,19 @@ def _rewritten(image: Image.Image, kind: str) -> Content:
 
 
 def _examined_pdf(content: bytes) -> Content:
-    try:
-        with _pdfium:
-            document = pypdfium2.PdfDocument(content)
-            try:
-                pages = len(document)
-                if pages:
-                    # Opens the page's content: a PDF whose table is fine may still hold nothing.
-                    document[0].get_size()
-            finally:
-                document.close()
-    except pypdfium2.PdfiumError as error:
-        raise FileRefused(problem=N_("the PDF is damaged or locked with a password.")) from error
-    if not 0 < pages <= MAX_PAGES:
-        raise FileRefused(problem=N_("a PDF may have 1 to 20 pages."))
+    # Only an empty line may follow its end: a reader of something else would start there.
+    if b"%%EOF" in content and content.rpartition(b"%%EOF")[2].strip(b"\0 \t\r\n"):
+        raise FileRefused(problem=POLYGLOT)
+    pdfs.count_pages(content)
     return Content(content, "application/pdf", "pdf")
 
 
-def first_page(pdf: bytes, *, width_pixels: int) -> bytes:
-    """The first page of a PDF as a PNG of this width. Raises FileRefused for what cannot be drawn."""
-    try:
-        with _pdfium:
-            document = pypdfium2.PdfDocument(pdf)
-            try:
-                page = document[0]
-                width, height = page.get_size()
-                # A page may claim to be miles high.
-                scale = min(width_pixels / width, (MAX_PREVIEW_PIXELS / (width * height)) ** 0.5)
-                image = page.render(scale=scale).to_pil()
-            finally:
-                document.close()
-    except (pypdfium2.PdfiumError, ValueError, ZeroDivisionError) as error:
-        raise FileRefused(problem=N_("the PDF is damaged or locked with a password.")) from error
+def thumbnail(image: bytes) -> Content:
+    """A small JPEG of an image that `examine` or a worker wrote."""
+    with Image.open(io.BytesIO(image), formats=FORMATS) as opened:
+        opened.draft("RGB", (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+        small = opened.convert("RGB")
+    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     out = io.BytesIO()
-    image.convert("RGB").save(out, "PNG")
-    return out.getvalue()
+    small.save(out, "JPEG", quality=JPEG_QUALITY)
+    return Content(out.getvalue(), *TYPES["JPEG"])

@@ -16,6 +16,7 @@ from wtforms.fields.choices import Choice, SelectChoice
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 from wtforms.widgets import DateTimeLocalInput
 
+from console import config
 from console.db import Base
 from console.errors import N_, FileRefused, InvalidInput
 from console.services.contacts import clean_email, clean_phone, clean_telegram
@@ -315,12 +316,18 @@ def lookup_url(model: type[Base]) -> str:
 
 
 def read_upload(upload: Any) -> bytes:
-    """The content of an uploaded file. Raises FileRefused when there is none."""
-    if upload is None:
+    """The content of an uploaded file, at most one byte more than may be stored (PROOF_MAX_MB).
+
+    Raises FileRefused when there is none, or when its name leads somewhere: nothing is ever stored under a
+    name, but whoever sends such a one is up to something.
+    """
+    if upload is None or not upload.filename:
         raise FileRefused(problem=N_("choose a file."))
+    if any(sign in upload.filename for sign in ("/", "\\", "\0")):
+        raise FileRefused(problem=N_("its name is a path: give it a plain name."))
     # A step that is repeated after a deadlock reads it once more.
     upload.seek(0)
-    return bytes(upload.read())
+    return bytes(upload.read(int(config.current().proof_max_mb * 1024 * 1024) + 1))
 
 
 def field_for(column: Column, *, label: Any, zone: ZoneInfo, help_text: Any = "") -> Any:

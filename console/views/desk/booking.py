@@ -41,6 +41,7 @@ from console.views.desk.activity import in_words
 from console.views.desk.base import DeskView, asked_id, done, typed, typed_id, typed_money, typed_number
 from console.views.desk.event import event_tabs
 from console.views.desk.queries import seats_of
+from console.views.fields import read_upload
 from console.views.formats import money, person, sentence
 
 PEOPLE_OFFERED = 20
@@ -289,12 +290,7 @@ class BookingView(DeskView):
     def proof(self, event_id: UUID, booking_id: UUID) -> Response:
         actor = self.need("proofs")
         booking = self._booking(event_id, booking_id)
-        upload = request.files.get("proof")
-        if upload is None or not upload.filename:
-            raise InvalidInput(field=_("Proof"), problem=_("choose an image or a PDF."))
-        # A repeated attempt reads it again.
-        upload.stream.seek(0)
-        content = upload.stream.read(int(config.current().proof_max_mb * 1024 * 1024) + 1)
+        content = read_upload(request.files.get("proof"))
         with transaction():
             receipts.upload_proof(booking.id, content=content, actor=actor)
         return done(_("The proof is in the review queue."), self.back())
