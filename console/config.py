@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -172,8 +172,19 @@ def _url(
 
 def _media_url(env: Mapping[str, str]) -> str:
     url = _url(env, "MEDIA_URL", ("file", "s3"), "file:var/media")
-    if url.startswith("s3:"):
-        raise SettingError("MEDIA_URL: s3: is not supported yet, give a directory such as file:var/media")
+    if not url.startswith("s3:"):
+        return url
+    address = urlsplit(url)
+    options = parse_qs(address.query, keep_blank_values=True)
+    unknown = sorted(options.keys() - {"endpoint", "region"})
+    endpoint = options.get("endpoint", ["https://s3.amazonaws.com"])[0]
+    if not address.netloc or "@" in address.netloc:
+        # Keys in an address would end in logs: they come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+        raise SettingError("MEDIA_URL names no bucket: write s3://bucket?endpoint=https://host")
+    if unknown:
+        raise SettingError(f"MEDIA_URL: {', '.join(unknown)} is no option, give endpoint and region")
+    if urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc:
+        raise SettingError("MEDIA_URL: the endpoint is an address that begins with https: or http:")
     return url
 
 

@@ -12,7 +12,7 @@ from console.db import db, transaction
 from console.jobs import BATCH, EVENTS_BATCH, Result
 from console.models import File, Task
 from console.models.ops import OPEN
-from console.services import backlog, bookings, events, retention, tasks, waitlist
+from console.services import backlog, bookings, events, proof_pages, retention, tasks, waitlist
 
 T = TypeVar("T")
 
@@ -67,6 +67,7 @@ DRY_RUNS: dict[str, Callable[[], Result]] = {
     },
     "drain-outbox": lambda: {"due": _waiting("due_notices", "lapsed_leases")},
     "process-webhooks": lambda: {"due": _waiting("unapplied_webhooks")},
+    "inspect-proofs": lambda: {"due": proof_pages.count_due(BATCH)},
     "complete-events": lambda: {"completed": events.complete_due(EVENTS_BATCH)},
     "send-reminders": lambda: {"reminded": events.remind_due(BATCH)},
     "purge-expired": _purge,

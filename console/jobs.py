@@ -21,6 +21,7 @@ from console.services import (
     events,
     files,
     outbox,
+    proof_pages,
     retention,
     tasks,
     waitlist,
@@ -104,6 +105,14 @@ def send_reminders() -> Result:
     return {"reminded": batches(events.remind_due, BATCH, budget())}
 
 
+def inspect_proofs() -> Result:
+    """Draws the pages of proofs, one at a time, and finds what a reviewer should know of them."""
+    until, inspected = budget(), 0
+    while time.monotonic() < until and proof_pages.inspect_next():
+        inspected += 1
+    return {"inspected": inspected}
+
+
 def purge_expired() -> Result:
     until = budget()
     return {
@@ -126,6 +135,7 @@ SCHEDULE = (
     # With the lease of a worker that died, it is less than 15 s until another one does what it had begun.
     ScheduledJob("drain-outbox", drain_outbox, every_seconds=5),
     ScheduledJob("process-webhooks", process_webhooks, every_seconds=5),
+    ScheduledJob("inspect-proofs", inspect_proofs),
     ScheduledJob("complete-events", complete_events, every_seconds=3600),
     ScheduledJob("send-reminders", send_reminders, every_seconds=300),
     ScheduledJob("purge-expired", purge_expired, every_seconds=86400),

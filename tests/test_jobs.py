@@ -37,12 +37,13 @@ def run(name: str) -> dict[str, Any]:
     return result
 
 
-def test_there_are_seven_jobs_and_one_for_tasks() -> None:
+def test_there_are_seven_jobs_one_for_proofs_and_one_for_tasks() -> None:
     assert list(jobs.BY_NAME) == [
         "expire-bookings",
         "process-waitlist",
         "drain-outbox",
         "process-webhooks",
+        "inspect-proofs",
         "complete-events",
         "send-reminders",
         "purge-expired",
@@ -57,6 +58,7 @@ def test_there_are_seven_jobs_and_one_for_tasks() -> None:
         ("process-waitlist", {"lapsed": 0, "offered": 0}),
         ("drain-outbox", {}),
         ("process-webhooks", {"applied": 0}),
+        ("inspect-proofs", {"inspected": 0}),
         ("complete-events", {"completed": 0}),
         ("send-reminders", {"reminded": 0}),
         ("purge-expired", {"files": 0, "orphans": 0, "sessions": 0, "recovery_codes": 0, "tasks": 0}),

@@ -1,6 +1,7 @@
 """What is known of a proof besides its file; in schema `ops`, because no other service reads it.
 
-It belongs to the receipt and stays when the file is purged: a proof that is used again a year later is noticed.
+It belongs to the receipt and stays when the file is purged: a proof that is used again a year later is
+noticed.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """What an uploaded file really is: found in its content, never in its name.
 
-Images are decoded and written anew, so that nothing but pixels survives. A PDF is opened and its pages counted
-in a process of its own; it is kept as it is and only ever served as a download. What is two things at once, an
-image that is also a page or an archive, is refused.
+Images are decoded and written anew, so that nothing but pixels survives. A PDF is opened and its pages
+counted in a process of its own; it is kept as it is and only ever served as a download. What is two things at
+once, an image that is also a page or an archive, is refused.
 """
 
 import io

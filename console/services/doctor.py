@@ -1,11 +1,9 @@
 """Whether everything that must always hold does hold, on the live database and in the storage."""
 
 from collections.abc import Iterator
-from itertools import islice
 
 import sqlalchemy as sa
 
-from console import config
 from console.db import db
 from console.gateways import storage
 from console.models import File
@@ -18,7 +16,7 @@ LINES_PER_CHECK = 20
 STATEMENT_SECONDS = 120
 #: What a check may use before it goes to the disk: logs of a million bookings are sorted.
 SORT_MEMORY = "256MB"
-#: Files looked at, newest first: each is a question to the storage.
+#: Rows of files looked at, newest first.
 FILES = 100_000
 #: The purge of the day takes what has no row; after another day it has had its time.
 STRAY_SECONDS = ORPHAN_AFTER_SECONDS + 25 * 3600
@@ -49,31 +47,36 @@ def _told(name: str, rule: str, found: list[str], total: int) -> Iterator[str]:
 
 
 def _storage_lines() -> Iterator[str]:
-    """Whether each row of files has its file, and each file its row. Only for a directory."""
-    if not config.current().media_url.startswith("file:"):
-        return
+    """Whether each row of files has its file, and each file its row."""
     # A file whose time is over may be on its way out.
     rows = db.session.execute(
         sa.select(File.id, File.file_key, File.size_bytes)
         .where(sa.or_(File.expires_at.is_(None), File.expires_at > sa.func.now()))
         .order_by(File.created_at.desc(), File.id)
         .limit(FILES)
-    )
+    ).all()
+    try:
+        # After the rows: a file is stored before its row commits.
+        stored = {each.key: each for each in storage.stored()}
+    except storage.StorageError as error:
+        yield f"file-stored: {error} (the storage answers)"
+        return
     wrong = []
     for row in rows:
-        size = storage.size(row.file_key)
-        if size is None:
+        file = stored.get(row.file_key)
+        if file is None:
             wrong.append(f"file {row.id}: {row.file_key} is not in the storage")
-        elif size != row.size_bytes:
-            wrong.append(f"file {row.id}: {row.file_key} has {size} bytes, not {row.size_bytes}")
+        elif file.size_bytes != row.size_bytes:
+            wrong.append(f"file {row.id}: {row.file_key} has {file.size_bytes} bytes, not {row.size_bytes}")
     yield from _told("file-stored", "each file of the table is in the storage", wrong, len(wrong))
-    strays = [f"{key} has no row" for key in _strays()]
+    old = [each.key for each in stored.values() if each.age_seconds >= STRAY_SECONDS]
+    strays = [f"{key} has no row" for key in _strays(old)]
     yield from _told("file-stray", "each file of the storage is in the table", strays, len(strays))
 
 
-def _strays() -> Iterator[str]:
-    """Keys in the storage without a row, older than any upload that may still commit."""
-    keys = iter(islice(storage.keys(STRAY_SECONDS), FILES))
-    while batch := list(islice(keys, 1000)):
+def _strays(keys: list[str]) -> Iterator[str]:
+    """Those of the keys, older than any upload that may still commit, that have no row."""
+    for first in range(0, len(keys), 1000):
+        batch = keys[first : first + 1000]
         known = set(db.session.scalars(sa.select(File.file_key).where(File.file_key.in_(batch))))
         yield from (key for key in batch if key not in known)

@@ -1,6 +1,7 @@
 """Files: a row in `media.files` for each file in the storage, and one in the storage for each row."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -16,6 +17,19 @@ from console.services import audit
 from console.services.content import Content, examine
 from console.states import FileOwner
 
+log = logging.getLogger(__name__)
+
+#: What an audit row says of a file.
+SHOWN = [
+    "owner_type",
+    "owner_id",
+    "file_key",
+    "content_type",
+    "size_bytes",
+    "storage_url",
+    "expires_at",
+    "checksum",
+]
 #: An upload writes the file first and the row a moment later; a file this old without a row is an orphan.
 ORPHAN_AFTER_SECONDS = 24 * 3600.0
 
@@ -42,28 +56,40 @@ def store_file(
     """
     if not isinstance(content, Content):
         content = examine(content, max_mb=config.current().proof_max_mb)
+    try:
+        file = keep(owner_type, owner_id, content, expires_at=expires_at)
+    except storage.StorageError as error:
+        log.warning("an upload was refused: %s", error)
+        raise errors.FileRefused(problem=N_("the storage cannot take it now, try again later.")) from error
+    db.session.add(file)
+    db.session.flush()
+    if owner_type is FileOwner.PAYMENT_RECEIPT:
+        ring("inspect-proofs")
+    if actor is not None:
+        audit.record(actor, "file.store", file, after=audit.snapshot(file, SHOWN))
+        db.session.flush()
+    return file
+
+
+def keep(
+    owner_type: FileOwner, owner_id: UUID, content: Content, *, expires_at: datetime | None = None
+) -> File:
+    """Puts content into the storage and returns its row, which is not in the session yet.
+
+    Raises storage.StorageError.
+    """
     name = uuid4().hex
     key = f"{owner_type.lower()}/{name[:2]}/{name}.{content.extension}"
-    try:
-        address = storage.put(key, content.data)
-    except storage.StorageError as error:
-        raise errors.FileRefused(problem=N_("the storage cannot take it now, try again later.")) from error
-    file = File(
+    return File(
         owner_type=owner_type,
         owner_id=owner_id,
         file_key=key,
         content_type=content.content_type,
         size_bytes=len(content.data),
-        storage_url=address,
+        storage_url=storage.put(key, content.data),
         expires_at=expires_at,
         checksum=hashlib.sha256(content.data).hexdigest(),
     )
-    db.session.add(file)
-    db.session.flush()
-    if actor is not None:
-        audit.record(actor, "file.store", file, after=audit.snapshot(file))
-        db.session.flush()
-    return file
 
 
 def read_file(file_id: UUID) -> Stored:
@@ -86,6 +112,8 @@ def remove_file(file_id: UUID, *, actor: User | None) -> None:
     old = audit.snapshot(file, ["expires_at"])
     file.expires_at = now()
     db.session.flush()
+    # The pictures made of it go with it.
+    db.session.execute(sa.update(File).where(File.source_id == file_id).values(expires_at=file.expires_at))
     if actor is not None:
         audit.record(actor, "file.remove", file, before=old, after=audit.snapshot(file, ["expires_at"]))
         db.session.flush()
@@ -115,6 +143,7 @@ def purge_due(limit: int) -> int:
 
 def remove_orphans(limit: int) -> int:
     """Removes at most `limit` files from the storage that have no row, left by uploads that failed."""
+    storage.sweep(ORPHAN_AFTER_SECONDS)
     removed = 0
     batch: list[str] = []
     for key in storage.stale_keys(ORPHAN_AFTER_SECONDS):

@@ -1,10 +1,11 @@
 """The process that opens a PDF from a stranger: `python pdf_child.py look|draw`, the PDF on standard input.
 
-It runs alone, with limits on memory and time and without the console's environment: whatever a hostile file does to
-PDFium ends here. `services.pdfs` starts it. It imports nothing of the console, so that it starts quickly.
+It runs alone, with limits on memory and time and without the console's environment: whatever a hostile file
+does to PDFium ends here. `services.pdfs` starts it. It imports nothing of the console, so that it starts
+quickly.
 
-Written to standard output: a line of JSON, and for `draw` after it a line of JSON for each page, each followed by the
-bytes of the page's picture.
+Written to standard output: a line of JSON, and for `draw` after it a line of JSON for each page, each
+followed by the bytes of the page's picture.
 """
 
 import io
@@ -37,7 +38,8 @@ def limit() -> None:
 
 def main(task: str) -> None:
     limit()
-    import pypdfium2
+    # Only now: loading it is part of what is limited.
+    import pypdfium2  # noqa: PLC0415
 
     out = sys.stdout.buffer
     try:

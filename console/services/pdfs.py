@@ -52,7 +52,7 @@ def count_pages(pdf: bytes) -> int:
 
 
 def draw_pages(pdf: bytes) -> list[Page]:
-    """Every page. Raises FileRefused for what cannot be shown; PdfFailed when it took too much, or crashed."""
+    """Every page. Raises FileRefused for what cannot be shown, PdfFailed when it took too much or crashed."""
     with _asked("draw", pdf, DRAW_SECONDS) as answer:
         return [_page(answer) for _ in range(_pages(answer))]
 

@@ -1,9 +1,10 @@
 """How a picture looks, in few bytes, so that the same one is found again whoever saved it anew.
 
-Two steps, because the slips of one bank all look alike. The print finds candidates: the signs of the lowest 16 × 16
-frequencies of the discrete cosine transform, against their median (the pHash of C. Zauner, "Implementation and
-Benchmarking of Perceptual Image Hash Functions", 2010). The shades decide: 32 × 32 grey means, which another
-payer, amount and date change somewhere, and which saving, scaling or a touched-up digit hardly change anywhere.
+Two steps, because the slips of one bank all look alike. The print finds candidates: the signs of the lowest
+16 × 16 frequencies of the discrete cosine transform, against their median (the pHash of C. Zauner,
+"Implementation and Benchmarking of Perceptual Image Hash Functions", 2010). The shades decide: 32 × 32 grey
+means, which another payer, amount and date change somewhere, and which saving, scaling or a touched-up digit
+hardly change anywhere.
 """
 
 import io
@@ -22,8 +23,8 @@ BANDS = 8
 BAND_BITS = BITS // BANDS
 MAX_BITS_APART = BANDS - 1
 SHADES_SIDE = 32
-#: Of 256. Measured on slips of one bank: 6 between copies at half the size, 6 where one digit was touched up, 8
-#: where it was made lighter; from 14 on between two transfers of the same person, 30 between those of others.
+#: Of 256. Measured on slips of one bank: 6 between copies at half the size and where a digit was touched up,
+#: from 14 on between two transfers of the same person, from 30 on between those of others.
 MAX_SHADE_APART = 11
 
 
@@ -39,7 +40,7 @@ class Print:
         return f"{self.bits:0{BITS}b}"
 
     def bands(self) -> list[int]:
-        """The bits dealt out to BANDS numbers, each with its band in front: equal ones are of the same band."""
+        """The bits dealt out to BANDS numbers, each with its band in front: equal ones are of one band."""
         text = self.text()
         return [band << BAND_BITS | int(text[band::BANDS], 2) for band in range(BANDS)]
 

@@ -1,7 +1,7 @@
 """What the text of a proof says: amounts, days, the minute, the bank's reference. Russian and English.
 
-Only what is written like money (with a currency) and like a date is taken: account numbers, telephone numbers and
-codes must not be mistaken for either. Where a date can be read in two ways, both are meant.
+Only what is written like money (with a currency) and like a date is taken: account numbers, telephone numbers
+and codes must not be mistaken for either. Where a date can be read in two ways, both are meant.
 """
 
 import re
@@ -25,7 +25,8 @@ SIGNS = {
 }
 SIGN = "|".join(SIGNS.values())
 MONEY = re.compile(
-    rf"(?P<number>{NUMBER}){SPACE}?\n?(?P<after>{SIGN})|(?P<before>{SIGN})\s?(?P<follows>{NUMBER})", re.IGNORECASE
+    rf"(?P<number>{NUMBER}){SPACE}?\n?(?P<after>{SIGN})|(?P<before>{SIGN})\s?(?P<follows>{NUMBER})",
+    re.IGNORECASE,
 )
 
 ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -107,10 +108,12 @@ def _currency(sign: str) -> str:
 
 
 def _number(written: str) -> Decimal:
-    """4 500,00 · 4,500.00 · 4.500,00 · 4500.5: the last comma or point with one or two digits is the decimal."""
+    """4 500,00 · 4,500.00 · 4.500,00 · 4500.5: one or two digits after the last sign are decimals."""
     parts = re.fullmatch(r"(?P<whole>.*?)(?:[.,](?P<cents>\d{1,2}))?", written)
     assert parts is not None
-    return Decimal(f"{re.sub(r'[^0-9]', '', parts['whole'])}.{parts['cents'] or '0'}").quantize(Decimal("0.01"))
+    return Decimal(f"{re.sub(r'[^0-9]', '', parts['whole'])}.{parts['cents'] or '0'}").quantize(
+        Decimal("0.01")
+    )
 
 
 def _dates(text: str) -> Iterator[tuple[int, datetime, bool]]:
@@ -120,7 +123,7 @@ def _dates(text: str) -> Iterator[tuple[int, datetime, bool]]:
             clock = TIME.match(text, match.end())
             at = _clock(clock) if clock else None
             for day in _days(match):
-                yield match.start(), datetime.combine(day, at or time.min), at is not None  # noqa: DTZ007
+                yield match.start(), datetime.combine(day, at or time.min), at is not None
 
 
 def _days(match: re.Match[str]) -> Iterator[date]:

@@ -1,33 +1,97 @@
-"""The storage in a directory."""
+"""The storage: a directory, and a bucket of an S3 server that runs here."""
 
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 from flask import Flask
+from moto.server import ThreadedMotoServer
 
 from console.config import SettingError, load_settings
 from console.gateways import storage
 
 
-@pytest.fixture(autouse=True)
-def _context(app: Flask) -> object:
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    """An S3 server on the loopback, with an empty bucket `media`."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/media", method="PUT")):
+        pass
+    yield url
+    server.stop()
+
+
+@pytest.fixture(params=["directory", "bucket", "bucket with a prefix"])
+def media_url(
+    request: pytest.FixtureRequest, app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """MEDIA_URL of an empty storage of each kind, in use."""
+    url = f"file:{tmp_path}"
+    if request.param != "directory":
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "console")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        prefix = f"/{uuid4().hex}" if "prefix" in request.param else ""
+        url = f"s3://media{prefix}?endpoint={quote(request.getfixturevalue('s3_url'))}&region=eu-west-1"
+    monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], media_url=url))
     with app.app_context():
-        yield
+        yield url
+        for each in list(storage.stored()):
+            storage.remove(each.key)
 
 
 def key() -> str:
     return f"event/ab/{uuid4().hex}.jpg"
 
 
-def test_file_is_read_as_it_was_written_and_removed_twice() -> None:
+def test_file_is_read_as_it_was_written_and_removed_twice(media_url: str) -> None:
     name = key()
-    assert storage.put(name, b"one") == f"file:{name}"
+    assert storage.put(name, b"one") in (f"file:{name}", f"s3://media/{name}")
     storage.put(name, b"two")
     assert storage.get(name) == b"two"
     storage.remove(name)
     storage.remove(name)
-    with pytest.raises(storage.StorageError):
+    with pytest.raises(storage.Missing):
         storage.get(name)
+
+
+def test_what_is_stored_is_listed_with_its_size_and_age(media_url: str) -> None:
+    names = {key() for _ in range(3)}
+    for name in names:
+        storage.put(name, b"four")
+    found = list(storage.stored())
+    assert {each.key for each in found} == names
+    assert {each.size_bytes for each in found} == {4}
+    assert all(-2 < each.age_seconds < 60 for each in found)
+    assert set(storage.stale_keys(-5)) == names
+    assert list(storage.stale_keys(3600)) == []
+
+
+def test_large_file_arrives_whole(media_url: str) -> None:
+    name, content = key(), bytes(range(256)) * 30_000
+    storage.put(name, content)
+    assert storage.get(name) == content
+
+
+def test_bucket_that_is_not_there_is_an_error_that_tells_no_secret(
+    app: Flask, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "console")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "top-secret")
+    for url in (f"s3://nowhere?endpoint={s3_url}", "s3://media?endpoint=http://127.0.0.1:9"):
+        monkeypatch.setitem(app.config, "SETTINGS", replace(app.config["SETTINGS"], media_url=url))
+        with app.app_context():
+            for call in (lambda: storage.put(key(), b"x"), lambda: list(storage.stored())):
+                with pytest.raises(storage.StorageError) as refused:
+                    call()
+                assert "secret" not in str(refused.value)
+                assert "127.0.0.1" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -42,18 +106,42 @@ def test_file_is_read_as_it_was_written_and_removed_twice() -> None:
         "event/ab/0123456789abcdef0123456789abcdef.jpg/../x",
     ],
 )
-def test_nothing_outside_of_the_directory_is_reached(name: str) -> None:
-    for call in (storage.get, storage.remove, lambda k: storage.put(k, b"")):
-        with pytest.raises(storage.StorageError):
-            call(name)
+def test_nothing_outside_of_the_storage_is_reached(app: Flask, name: str) -> None:
+    with app.app_context():
+        for call in (storage.get, storage.remove, lambda k: storage.put(k, b"")):
+            with pytest.raises(storage.StorageError, match="no key"):
+                call(name)
 
 
-def test_other_storages_stop_the_start_with_one_line() -> None:
-    environment = {
-        "DATABASE_URL": "postgresql:///x",
-        "REDIS_URL": "unix:///x",
-        "SECRET_KEY": "k" * 32,
-        "MEDIA_URL": "s3://bucket?endpoint=http://127.0.0.1",
-    }
-    with pytest.raises(SettingError, match=r"^MEDIA_URL: [^\n]+$"):
-        load_settings(environment)
+SETTINGS = {"DATABASE_URL": "postgresql:///x", "REDIS_URL": "unix:///x", "SECRET_KEY": "k" * 32}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://media",
+        "s3://media/files?endpoint=https://storage.example.org",
+        "s3://media?endpoint=http://127.0.0.1:9000&region=ru-1",
+    ],
+)
+def test_bucket_is_a_setting(url: str) -> None:
+    assert load_settings({**SETTINGS, "MEDIA_URL": url}).media_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3:",
+        "s3:///prefix",
+        "s3://key:secret@bucket",
+        "s3://bucket?endpoint=storage.example.org",
+        "s3://bucket?endpoint=",
+        "s3://bucket?acl=public-read",
+        "https://bucket.example.org",
+        "media",
+    ],
+)
+def test_malformed_storage_stops_the_start_with_one_line(url: str) -> None:
+    with pytest.raises(SettingError, match=r"^MEDIA_URL[ :][^\n]+$") as refused:
+        load_settings({**SETTINGS, "MEDIA_URL": url})
+    assert "secret@" not in str(refused.value)

@@ -1,10 +1,10 @@
-"""Real files: images by Pillow, a PDF by PDFium."""
+"""Real files: images by Pillow, a PDF by PDFium and by hand."""
 
 import io
 from typing import Any
 
 import pypdfium2
-from PIL import Image
+from PIL import Image, ImageDraw
 
 
 def image(kind: str = "JPEG", size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: Any) -> bytes:
@@ -21,3 +21,60 @@ def pdf(pages: int = 1) -> bytes:
     document.save(out)
     document.close()
     return out.getvalue()
+
+
+def slip(*lines: str, color: str = "#1f6f54", size: tuple[int, int] = (540, 900)) -> Image.Image:
+    """A bank's confirmation as a picture: the same frame each time, the lines in it."""
+    image = Image.new("RGB", size, "#f3f4f6")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, size[0], 220), fill=color)
+    draw.rounded_rectangle((20, 200, size[0] - 20, size[1] - 60), 18, fill="white")
+    for place, line in enumerate(lines):
+        draw.text((44, 240 + place * 62), line, fill="#111827", font_size=30)
+    return image
+
+
+def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **options)
+    return out.getvalue()
+
+
+def written(*pages: str, extra: str = "") -> bytes:
+    """A PDF with a text layer in any letters, a page each; `extra` goes into its catalogue."""
+    cmap = (
+        "/CIDInit /ProcSet findresource begin begincmap /CMapName /U def /CMapType 2 def"
+        " 1 begincodespacerange <0000> <FFFF> endcodespacerange"
+        " 1 beginbfrange <0000> <FFFF> <0000> endbfrange endcmap end"
+    )
+    kids = " ".join(f"{6 + 2 * number} 0 R" for number in range(len(pages)))
+    objects = [
+        f"<< /Type /Catalog /Pages 2 0 R {extra} >>",
+        f"<< /Type /Pages /Count {len(pages)} /Kids [{kids}] >>",
+        "<< /Type /Font /Subtype /Type0 /BaseFont /Sans /Encoding /Identity-H"
+        " /DescendantFonts [4 0 R] /ToUnicode 5 0 R >>",
+        "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Sans /DW 500"
+        " /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >>"
+        " /FontDescriptor << /Type /FontDescriptor /FontName /Sans /Flags 4 /FontBBox [0 0 1000 1000]"
+        " /ItalicAngle 0 /Ascent 800 /Descent -200 /CapHeight 700 /StemV 80 >> >>",
+        _stream(cmap),
+    ]
+    for number, text in enumerate(pages):
+        lines = " T* ".join(f"<{line.encode('utf-16-be').hex()}> Tj" for line in text.split("\n"))
+        objects.append(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842]"
+            f" /Resources << /Font << /F 3 0 R >> >> /Contents {7 + 2 * number} 0 R >>"
+        )
+        objects.append(_stream(f"BT /F 14 Tf 20 TL 40 780 Td {lines} ET"))
+    out = b"%PDF-1.7\n"
+    places = []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{body}\nendobj\n".encode()
+    table = "".join(f"{place:010} 00000 n \n" for place in places)
+    trailer = f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF\n"
+    return out + f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}{trailer}".encode()
+
+
+def _stream(content: str) -> str:
+    return f"<< /Length {len(content)} >>\nstream\n{content}\nendstream"

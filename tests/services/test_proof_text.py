@@ -108,7 +108,9 @@ def test_day_that_can_be_read_in_two_ways_means_both() -> None:
     assert set(read("03/04/2026").dates) == {date(2026, 4, 3), date(2026, 3, 4)}
 
 
-@pytest.mark.parametrize("text", ["31.02.2026", "99.99.2026", "версия 1.2.26.4", "+7 900 22-11-20261", "14:05"])
+@pytest.mark.parametrize(
+    "text", ["31.02.2026", "99.99.2026", "версия 1.2.26.4", "+7 900 22-11-20261", "14:05"]
+)
 def test_what_is_no_day_is_not_read(text: str) -> None:
     assert read(text).dates == ()
 

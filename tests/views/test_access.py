@@ -29,7 +29,12 @@ OPEN = {
     "offer.answer",
 }
 #: The address arguments of all our rules, filled with something that could be right.
-ARGUMENTS: dict[str, Any] = {"export_type": "csv", "filename": "css/console.css", "provider": "stripe"}
+ARGUMENTS: dict[str, Any] = {
+    "export_type": "csv",
+    "filename": "css/console.css",
+    "provider": "stripe",
+    "number": 1,
+}
 
 
 @pytest.fixture

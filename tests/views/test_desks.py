@@ -16,7 +16,7 @@ from redis import Redis
 
 from console.db import db
 from console.models import AuditLog, Booking, CrewAssignment, Event, JobState, User, WaitlistEntry
-from console.services import receipts
+from console.services import proof_pages, receipts
 from console.states import BookingStatus, OutboxStatus, PaymentStatus, UserRole
 from console.views.desk.webhooks import masked
 from tests import make
@@ -501,6 +501,9 @@ def test_a_pdf_is_a_download_with_its_first_page_as_an_image(client: FlaskClient
     answer = client.get(f"/desk/receipts/{receipt.id}/proof")
     assert answer.content_type == "application/pdf"
     assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert client.get(f"/desk/receipts/{receipt.id}/page.png").status_code == 404
+    while proof_pages.inspect_next():
+        continue
     page = client.get(f"/desk/receipts/{receipt.id}/page.png")
     assert page.content_type == "image/png"
     assert Image.open(io.BytesIO(page.data)).width == pytest.approx(1200, abs=2)

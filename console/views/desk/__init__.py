@@ -12,6 +12,7 @@ from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
 from console.views.desk.jobs import JobsView, scheduler_silence
 from console.views.desk.notices import NoticesView
+from console.views.desk.proofs import ProofsView
 from console.views.desk.receipts import ReceiptsView
 from console.views.desk.seating import SeatingView
 from console.views.desk.tasks import TasksView
@@ -28,6 +29,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(WaitlistView("Waitlist", "desk_waitlist", f"{event}/waitlist"))
     admin.add_view(SeatingView("Seating", "desk_seating", f"{event}/seating"))
     admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
+    admin.add_view(ProofsView("Proofs", "desk_proofs", "/desk/proofs"))
     admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))
     admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
     admin.add_view(JobsView("Jobs", "desk_jobs", "/desk/jobs"))

@@ -36,6 +36,7 @@ WHAT = {
     "process-webhooks": _l("Applies what acquirers told us"),
     "complete-events": _l("Closes events that are over"),
     "send-reminders": _l("Reminds people 48 and 24 hours before the start"),
+    "inspect-proofs": _l("Draws the pages of proofs and looks whether they were used before"),
     "purge-expired": _l("Deletes old proofs, sessions and codes"),
     "run-tasks": _l("Does exports, imports and other long work that people started"),
 }
@@ -48,6 +49,7 @@ OUTCOMES = {
     "applied": _l("applied"),
     "completed": _l("events completed"),
     "reminded": _l("reminders queued"),
+    "inspected": _l("proofs inspected"),
     "files": _l("files"),
     "orphans": _l("stray files"),
     "sessions": _l("sessions"),

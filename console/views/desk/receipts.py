@@ -16,13 +16,12 @@ from console import config, policy
 from console.db import db, transaction
 from console.errors import NotFound
 from console.models import Booking, File, Payment, PaymentReceipt, User
-from console.services import content, files, receipts
+from console.services import files, proof_pages, receipts
 from console.views.desk.base import DeskView, asked_id, done, typed
+from console.views.desk.proofs import served
 from console.views.desk.queries import bounded_count, number, page, with_person
 
 QUEUE_SHOWN = 50
-#: Wide enough to read a bank's slip on a sharp screen.
-PREVIEW_WIDTH_PIXELS = 1200
 
 #: What the console itself wrote and shows in the page; everything else is a download.
 SHOWN_IN_PLACE = frozenset({"image/jpeg", "image/png"})
@@ -133,11 +132,9 @@ class ReceiptsView(DeskView):
 
     @expose("/<uuid:receipt_id>/page.png")
     def preview(self, receipt_id: UUID) -> Response:
-        """The first page of a PDF as an image."""
-        file, data = self._file(receipt_id)
-        if file.content_type != "application/pdf":
-            raise NotFound()
-        return _served(content.first_page(data, width_pixels=PREVIEW_WIDTH_PIXELS), "image/png", None)
+        """The first page of a PDF as an image, once a worker has drawn it."""
+        file, _ = self._file(receipt_id)
+        return served(proof_pages.find_picture(file, "page-1"))
 
     def _file(self, receipt_id: UUID) -> tuple[File, bytes]:
         receipt = self.found(PaymentReceipt, receipt_id)

@@ -1,0 +1,30 @@
+"""The keys of files, the same in every storage, and what can go wrong in one."""
+
+import re
+from typing import NamedTuple
+
+#: Owner, two letters of the id, the id, the extension: `receipt/3f/3f….jpg`.
+KEY = re.compile(r"[a-z_]{1,40}/[0-9a-f]{2}/[0-9a-f]{32}\.[a-z0-9]{1,8}")
+
+
+class StorageError(Exception):
+    """The storage cannot be used now, cannot take the file, or this is no key of ours."""
+
+
+class Missing(StorageError):
+    """The storage does not have the file."""
+
+
+class Stored(NamedTuple):
+    """A file in the storage, its bytes, and for how long it has been there."""
+
+    key: str
+    size_bytes: int
+    age_seconds: float
+
+
+def check(key: str) -> str:
+    """The key, if it is one the console generated. Raises StorageError."""
+    if not KEY.fullmatch(key):
+        raise StorageError("this is no key of the storage")
+    return key
