@@ -9,6 +9,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +26,9 @@ from console.states import PaymentMethod
 
 #: With it the stand-in for the acquirer signs its webhooks.
 SECRET = "stripe-secret"
+
+#: Between two steps of one client, on average: load enough to race, and the faults keep their share.
+PAUSE_SECONDS = 0.06
 
 Work = Callable[[random.Random], None]
 
@@ -57,7 +62,7 @@ class Load:
             name, work = chance.choice(works)
             with app.app_context():
                 try:
-                    retrying(lambda work=work: work(chance))
+                    retrying(partial(work, chance))
                     self.operations[name] += 1
                 except _Nothing:
                     pass
@@ -67,7 +72,7 @@ class Load:
                     self.troubles[type(error.orig).__name__] += 1
                 finally:
                     db.session.remove()
-            time.sleep(chance.uniform(0, 0.05))
+            time.sleep(chance.uniform(0, 2 * PAUSE_SECONDS))
 
     def _book(self, chance: random.Random) -> None:
         with transaction():
@@ -95,7 +100,7 @@ class Load:
     def _pay(self, _: random.Random) -> None:
         booking = self._booking("PENDING")
         with transaction():
-            payments.register_cash(booking, amount=1000, actor=None)
+            payments.register_cash(booking, amount=Decimal(1000), actor=None)
 
     def _cancel(self, chance: random.Random) -> None:
         booking = self._booking(chance.choice(("CONFIRMED", "CONFIRMED", "PENDING")))
