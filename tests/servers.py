@@ -134,7 +134,11 @@ def close(app: Any) -> None:
     app.extensions["redis"].close()
 
 
-def until(what: Callable[[], Any], seconds: float = 15) -> Any:
+#: So long that only what never comes is not waited for, on the busiest machine.
+PATIENCE_SECONDS = 60.0
+
+
+def until(what: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """The first true answer of `what`. Fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:
@@ -144,15 +148,9 @@ def until(what: Callable[[], Any], seconds: float = 15) -> Any:
         time.sleep(0.05)
 
 
-@contextmanager
-def process(
-    *command: str, database_url: str, redis_url: str, log: Path, **environment: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a part of the console, for example `worker.py scheduler`, by this Python; killed at the end.
-
-    Its output goes to `log`. Settings are given by their names in the environment.
-    """
-    values = {
+def environment_of(database_url: str, redis_url: str, **settings: str) -> dict[str, str]:
+    """The environment of a part of the console; settings are given by their names in it."""
+    return {
         "PATH": os.environ["PATH"],
         "LC_ALL": "C.UTF-8",
         "CREWDECK_ENV": "development",
@@ -163,8 +161,19 @@ def process(
         "TELEGRAM_BOT_TOKEN": "123456:test-token",
         "TELEGRAM_API_BASE": "http://127.0.0.1:9",
         "PYTHONUNBUFFERED": "1",
-        **environment,
+        **settings,
     }
+
+
+@contextmanager
+def process(
+    *command: str, database_url: str, redis_url: str, log: Path, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a part of the console, for example `worker.py scheduler`, by this Python; killed at the end.
+
+    Its output goes to `log`. Settings are given by their names in the environment.
+    """
+    values = environment_of(database_url, redis_url, **environment)
     with log.open("ab") as output:
         running = spawn([sys.executable, *command], output=output, env=values, cwd=ROOT)
     try:

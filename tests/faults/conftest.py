@@ -4,8 +4,11 @@
 holding the lock on a row they are about to touch.
 """
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,15 +17,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from console import jobs
+from console.config import ROOT
 from console.db import db, transaction
 from console.doorbell import queue
 from console.embedded.bot_api import BotApi
 from console.services import doctor
 from tests.conftest import _make_app
-from tests.servers import close, process, until
-
-#: What a dead worker's work may take to be taken over.
-TAKEN_OVER_SECONDS = 15
+from tests.servers import close, environment_of, process, until
 
 
 class Stage:
@@ -57,6 +59,55 @@ class Stage:
         self.stack.callback(running.kill)
         running.log = log
         return running
+
+    def ready(self, *running: Any) -> None:
+        """Waits until these processes have come so far that they say that they are alive."""
+        pids = {str(each.pid) for each in running}
+        names = "SELECT coalesce(array_agg(split_part(name, ':', 3)), '{}') FROM ops.heartbeats"
+        until(lambda: pids <= set(self.value(names)))
+
+    def dying(self, **environment: str) -> Callable[..., str]:
+        """Runs a job in a process that ends without a word: see tests/faults/dying.py. "killed" or "done"."""
+        log = self.stack.enter_context((self.home / "dying.log").open("wb"))
+        running = self.stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.dying"],
+                cwd=ROOT,
+                env=environment_of(
+                    self.url,
+                    self.redis_url,
+                    TELEGRAM_API_BASE=self.bot.url,
+                    MEDIA_URL=f"file:{self.home / 'media'}",
+                    **environment,
+                ),
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        )
+        self.stack.callback(running.kill)
+        assert running.stdin is not None and running.stdout is not None
+        said, told = running.stdout, running.stdin
+        assert said.readline() == "ready\n"
+
+        def ask(job: str, **how: Any) -> str:
+            told.write(json.dumps({"job": job, **how}) + "\n")
+            told.flush()
+            return said.readline().strip()
+
+        return ask
+
+    def run(self, name: str) -> Any:
+        """Runs a job here, to its end."""
+        with self.app.app_context():
+            return jobs.run(name)
+
+    def leases_end(self) -> None:
+        """As if the time had passed for which a dead worker holds what it had taken up."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("UPDATE notification.outbox SET leased_until = now() WHERE status = 'SENDING'")
+            connection.execute("UPDATE payment.webhook_events SET next_attempt_at = now()")
 
     def make(self, work: Callable[[], Any]) -> Any:
         """What `work` returns, committed."""
@@ -117,6 +168,3 @@ def stage(real_db: str, redis: Any, redis_url: str, bot_api: BotApi, tmp_path: P
         # Whoever hangs at the stand-in must not hold up its end.
         stack.callback(bot_api.behave)
         yield made
-
-
-__all__ = ["TAKEN_OVER_SECONDS", "Stage", "horses", "signal_all", "until"]

@@ -13,7 +13,7 @@ from console.models import OutboxMessage
 from console.services import outbox
 from console.states import OutboxStatus
 from tests import make
-from tests.faults.conftest import TAKEN_OVER_SECONDS, Stage, horses, signal_all
+from tests.faults.conftest import Stage, horses, signal_all
 from tests.servers import until
 
 #: The notice refers to the person: whoever holds the row holds up the statement that writes the notice.
@@ -66,7 +66,7 @@ def test_killed_worker_leaves_all_or_nothing_and_another_one_does_it(
     stage.start("scheduler")
     if kill != "only its horse":
         stage.start()
-    until(lambda: stage.value(query) == ends_with, TAKEN_OVER_SECONDS)
+    until(lambda: stage.value(query) == ends_with)
     assert stage.violations() == []
     assert stage.value("SELECT count(*) FROM notification.outbox") == ends_with
 
@@ -95,7 +95,7 @@ def test_worker_killed_between_a_send_and_its_commit_sends_at_most_twice(stage: 
         signal_all(worker, signal.SIGKILL)
     stage.start("scheduler")
     stage.start()
-    until(lambda: stage.value(SENT), TAKEN_OVER_SECONDS)
+    until(lambda: stage.value(SENT))
     assert len(stage.bot.messages) == 2
     assert stage.value("SELECT attempts FROM notification.outbox") == 2
     assert stage.violations() == []
@@ -111,7 +111,7 @@ def test_worker_that_slept_past_its_lease_changes_nothing(stage: Stage) -> None:
     try:
         stage.start("scheduler")
         stage.start()
-        until(lambda: stage.value(SENT), TAKEN_OVER_SECONDS)
+        until(lambda: stage.value(SENT))
         settled = stage.value("SELECT o::text FROM notification.outbox o")
     finally:
         signal_all(sleeper, signal.SIGCONT)
@@ -203,6 +203,5 @@ def test_worker_that_dies_right_after_it_took_a_job_loses_nothing(stage: Stage) 
     stage.start()
     until(
         lambda: stage.value("SELECT count(*) FROM event.bookings WHERE status = 'EXPIRED'") == 12,
-        TAKEN_OVER_SECONDS,
     )
     assert stage.violations() == []

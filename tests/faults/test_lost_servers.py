@@ -13,7 +13,7 @@ from console.models import Booking
 from console.services import bookings, doctor
 from tests import make
 from tests.conftest import _make_app
-from tests.faults.conftest import TAKEN_OVER_SECONDS, Stage
+from tests.faults.conftest import Stage
 from tests.faults.test_killed_workers import PEOPLE, overdue
 from tests.servers import close, until
 
@@ -30,7 +30,7 @@ def test_backend_terminated_in_the_middle_of_a_transaction(stage: Stage) -> None
         until(lambda: backend not in stage.blocked())
     assert stage.value(EXPIRED) == 0
     stage.start("scheduler")
-    until(lambda: stage.value(EXPIRED) == 12, TAKEN_OVER_SECONDS)
+    until(lambda: stage.value(EXPIRED) == 12)
     assert worker.poll() is None
     assert stage.violations() == []
 
@@ -43,7 +43,7 @@ def test_redis_that_forgets_every_moment_ends_nothing(stage: Stage, redis: Redis
         for _ in range(3):
             redis.flushdb()
             until(redis.keys)
-        until(lambda wanted=wanted: stage.value(EXPIRED) == wanted, TAKEN_OVER_SECONDS)
+        until(lambda wanted=wanted: stage.value(EXPIRED) == wanted)
     assert [worker.poll() for worker in workers] == [None, None]
     assert stage.violations() == []
 
@@ -85,5 +85,5 @@ def test_leader_killed_beside_a_standby_while_work_comes_in(stage: Stage) -> Non
     led = until(leader)
     schedulers[led].kill()
     stage.make(overdue)
-    until(lambda: stage.value(EXPIRED) == 12, TAKEN_OVER_SECONDS)
+    until(lambda: stage.value(EXPIRED) == 12)
     assert stage.violations() == []
