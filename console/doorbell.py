@@ -27,10 +27,11 @@ log = logging.getLogger(__name__)
 QUEUES = ("critical", "default", "bulk")
 #: What a worker runs when a bell rings: the job's name is its only argument.
 ENTRY = "worker.run_job"
-#: Where a bell rings: long work must not stand before seats. The others ring on `critical`.
-BELLS_ELSEWHERE = {"run-tasks": "bulk"}
+#: Where a bell rings: long work must not stand before seats. The others ring on `critical`. What is done one
+#: by one, and may go on for long, takes its turn among the scheduled jobs.
+BELLS_ELSEWHERE = {"run-tasks": "bulk", "drain-outbox": "default", "process-webhooks": "default"}
 #: Seconds after which RQ ends a run that a bell began; on `bulk` the longest task decides.
-TIMEOUTS_SECONDS = {"critical": 180, "bulk": 4 * 3600}
+TIMEOUTS_SECONDS = {"critical": 180, "default": 180, "bulk": 4 * 3600}
 
 
 def init_app(app: Flask) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from console import tasks as long_work
-from console.db import db, retrying, transaction
+from console.db import db, retrying, ring, transaction
 from console.models import JobState
 from console.services import (
     bookings,
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 #: A run stops taking new batches after this long; the next tick goes on.
 BUDGET_SECONDS = 50
+#: What is done one by one, notices and webhooks, gives way after so long and takes its turn anew: with every
+#: worker at a long backlog of them, holds and offers would wait for its end.
+SLICE_SECONDS = 4
 #: The longest task: an export of everything, a broadcast at 30 messages a second.
 TASK_SECONDS = 4 * 3600
 #: Rows a transaction changes: enough to be near a single statement's speed, so few that nobody waits.
@@ -87,14 +90,25 @@ def process_waitlist() -> Result:
 
 def drain_outbox() -> Result:
     """Sends what is due, many notices at a time."""
-    return dict(delivery.drain(budget()))
+    until = time.monotonic() + SLICE_SECONDS
+    ended = dict(delivery.drain(until))
+    _take_turns("drain-outbox", until)
+    return ended
 
 
 def process_webhooks() -> Result:
-    until, applied = budget(), 0
+    until, applied = time.monotonic() + SLICE_SECONDS, 0
     while (done := webhooks.apply_due(BATCH)) and time.monotonic() < until:
         applied += done
+    _take_turns("process-webhooks", until)
     return {"applied": applied + done}
+
+
+def _take_turns(name: str, until: float) -> None:
+    """Asks for another run, behind whatever waits by now, when the time of this one was up."""
+    if time.monotonic() >= until:
+        with transaction():
+            ring(name)
 
 
 def complete_events() -> Result:

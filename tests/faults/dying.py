@@ -42,19 +42,19 @@ def end_before(step: int) -> None:
 
 def end_at(poison: str) -> None:
     """Ends this process when it comes to the notice or the webhook with this id."""
-    plan, apply = delivery._plan, webhooks._apply
+    plan, apply_one = delivery._plan, webhooks._apply_one
 
     def deadly_plan(lease: Any, *rest: Any) -> Any:
         if str(lease.id) == poison:
             end()
         return plan(lease, *rest)
 
-    def deadly_apply(key: str, *rest: Any) -> None:
-        if key == poison:
+    def deadly_apply(held: Any) -> None:
+        if held.key == poison:
             end()
-        apply(key, *rest)
+        apply_one(held)
 
-    delivery._plan, webhooks._apply = deadly_plan, deadly_apply
+    delivery._plan, webhooks._apply_one = deadly_plan, deadly_apply
 
 
 def ask_own_clock() -> None:
