@@ -77,6 +77,7 @@ class ReconciliationView(DeskView):
     @expose("")
     def index(self) -> str:
         asked = address.asked()
+        event = self._event(asked)
         lines, following = self._lines(asked)
         totals = self._totals(asked, lines)
         return self.render(
@@ -84,7 +85,7 @@ class ReconciliationView(DeskView):
             asked=asked,
             tabs=self._tabs(asked),
             presets=self._presets(asked),
-            event=self._event(asked),
+            event=event,
             rows=[row for line in lines for row in _rows(asked, line)],
             totals=totals,
             columns=COLUMNS,
@@ -103,13 +104,14 @@ class ReconciliationView(DeskView):
     def bookings(self) -> str:
         """The bookings behind a figure."""
         asked, figure, currency = address.asked(), address.figure(), address.currency()
+        event = self._event(asked)
         lines = self._behind(asked, figure, currency, BOOKINGS_SHOWN + 1, address.cursor())
         more, lines = len(lines) > BOOKINGS_SHOWN, lines[:BOOKINGS_SHOWN]
         here = {"figure": figure.value, "currency": currency}
         return self.render(
             "desk/reconciliation_bookings.html",
             asked=asked,
-            event=self._event(asked),
+            event=event,
             figure=figure,
             label=LABELS[figure.value],
             meaning=MEANINGS[figure.value],
@@ -135,6 +137,8 @@ class ReconciliationView(DeskView):
         if export_type not in export.WRITERS:
             abort(404)
         asked, raw = address.asked(), bool(request.args.get("raw"))
+        # Once the file has begun it is too late for another answer.
+        self._event(asked)
         if request.args.get("figure"):
             rows = self._booking_rows(asked, address.figure(), address.currency(), raw)
             name = f"{address.figure().value}-{address.currency().lower()}"
@@ -180,7 +184,6 @@ class ReconciliationView(DeskView):
     def _behind(
         self, asked: Asked, figure: Figure, currency: str, limit: int, after: tuple[datetime, UUID] | None
     ) -> list[service.BookingLine]:
-        self._event(asked)
         if asked.by == "event":
             return service.behind_events(figure, currency, self._which(asked), limit=limit, after=after)
         return service.behind_period(
