@@ -7,12 +7,19 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from console.db import db
-from console.errors import N_
+from console.db import db, now
+from console.errors import N_, ConsoleError
 from console.gateways.providers import Notice, Outcome
-from console.models import Payment
-from console.services import payments, rebooking
-from console.states import PaymentMethod, PaymentStatus
+from console.models import Booking, Payment, WebhookEvent
+from console.services import payments, rebooking, seats
+from console.services.webhook_intake import FLAGGED, PROVIDERS, kind_of
+from console.states import (
+    BookingPaymentStatus,
+    BookingStatus,
+    EventStatus,
+    PaymentMethod,
+    PaymentStatus,
+)
 
 # What stands in `effect` of an event.
 NOTHING_FOLLOWS = N_("Nothing follows from this notification")
@@ -101,3 +108,45 @@ def judge(told: Notice, payment: Payment) -> str:
             if payment.status is not PaymentStatus.SUCCEEDED:
                 raise Later(WAITS_FOR_PAYMENT)
             return REFUNDED
+
+
+def said(event: WebhookEvent) -> Notice | None:
+    """What a stored event says; None when it cannot be read: another version of us, or of them, wrote it."""
+    try:
+        gateway = PROVIDERS[event.provider]
+        return gateway.notice(event.raw_payload, kind_of(event.idempotency_key))
+    except (LookupError, TypeError, AttributeError, ConsoleError):
+        return None
+
+
+def foretell(event: WebhookEvent) -> tuple[str, bool]:
+    """What a replay would come to if it were now, in English, and whether it would change anything.
+
+    A provider that is asked first may say something else; the replay decides anew under its locks.
+    """
+    if event.effect in FLAGGED:
+        return event.effect, False
+    told = said(event)
+    if told is None or told.outcome is Outcome.OTHER:
+        return NOTHING_FOLLOWS, False
+    try:
+        payment = db.session.get_one(Payment, find(event.provider, told))
+        check(event.provider, told, payment)
+        judged = judge(told, payment)
+    except (Later, Unfit) as error:
+        return str(error), False
+    return _paid(payment.booking) if judged == payments.PAID else judged, judged not in IGNORED
+
+
+def _paid(booking: Booking) -> str:
+    """What received money would lead to."""
+    if booking.payment_status is BookingPaymentStatus.SUCCEEDED and payments.still_due(booking) <= 0:
+        return payments.PAID_TWICE
+    if booking.status is BookingStatus.PENDING:
+        return payments.CONFIRMED
+    if booking.status is BookingStatus.EXPIRED:
+        event = booking.event
+        is_open = event.status is EventStatus.PUBLISHED and event.date_start > now()
+        free = is_open and event.available > 0 and not seats.has_active_booking(event.id, booking.user_id)
+        return payments.SEAT_RETAKEN if free else payments.PAID_WITHOUT_SEAT
+    return payments.PAID_WITHOUT_SEAT if booking.status is BookingStatus.CANCELLED else payments.PAID

@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from console.db import Base
 from console.states import State
-from console.views import formats, words
+from console.views import formats, payloads, words
 from console.views.columns import Column, Kind, pointed_model, table_label
 from console.views.desk.activity import in_words
 from console.views.labels import Label, Labels
@@ -114,14 +114,19 @@ class Cells:
 
     def cell(self, column: Column, row: Any) -> Markup:
         """The value in a list: short, on one line."""
-        value = getattr(row, column.name)
+        value = self._value(column, row)
         return self.empty(column) if is_empty(value) else self._drawers[column.kind](column, value, row)
 
     def detail(self, column: Column, row: Any) -> Markup:
         """The value on a details page: whole."""
-        value = getattr(row, column.name)
+        value = self._value(column, row)
         draw = self._whole.get(column.kind) or self._drawers[column.kind]
         return self.empty(column) if is_empty(value) else draw(column, value, row)
+
+    def _value(self, column: Column, row: Any) -> Any:
+        """The value as this person may see it: of what acquirers send, not its secrets."""
+        value = getattr(row, column.name)
+        return payloads.covered(value, self.labels.user) if column.name == payloads.COLUMN else value
 
     def empty(self, column: Column) -> Markup:
         """What stands where there is no value."""
@@ -129,7 +134,7 @@ class Cells:
 
     def text(self, column: Column, row: Any) -> str:
         """The value as plain text."""
-        value = getattr(row, column.name)
+        value = self._value(column, row)
         if is_empty(value):
             return ""
         write = self._texts.get(column.kind)

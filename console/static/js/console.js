@@ -63,6 +63,8 @@ function initShortcuts() {
       if (search) { event.preventDefault(); search.focus(); search.select(); }
       return;
     }
+    // Enter belongs to what has the focus.
+    if (key === "Enter" && event.target.closest("a, button, summary, [tabindex='0']")) return;
     const control = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((node) => node.checkVisibility());
     if (control) { event.preventDefault(); control.click(); }
   });

@@ -1,6 +1,7 @@
-"""The webhook inbox: what acquirers told us, and what came of it."""
+"""The webhook inbox: what acquirers told us, what came of it, and why nothing did."""
 
-import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,31 +12,55 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
-from console import policy
+from console import config, policy
 from console.db import db, transaction
-from console.models import Booking, Payment, User, WebhookEvent
-from console.services import webhooks
+from console.models import Booking, BookingLog, Payment, User, WebhookEffect, WebhookEvent
+from console.services import webhook_intake, webhook_rules, webhooks
 from console.states import WebhookStatus, may_move
+from console.views import payloads
+from console.views.cells import console_zone
+from console.views.desk.activity import in_words
 from console.views.desk.base import DeskView, done
 from console.views.desk.queries import bounded_count, page
+from console.views.desk.webhook_words import WHY
 from console.views.formats import state_label
+from console.views.listing import BadAddress
 
-QUEUE_SHOWN = 50
+QUEUE_SHOWN = 30
 KEY_MAX = 255
 
-#: Parts of names whose values a payload shows to nobody.
-SECRET_PARTS = (
-    "token",
-    "secret",
-    "password",
-    "signature",
-    "cvv",
-    "cvc",
-    "pan",
-    "cardnumber",
-    "authorization",
-)
-MASK = "••••••"
+
+@dataclass(frozen=True)
+class Asked:
+    """What the address filters by; days are local, both included."""
+
+    status: WebhookStatus | None
+    provider: str | None
+    first: date | None
+    last: date | None
+
+    def arguments(self, **others: Any) -> dict[str, Any]:
+        """The query of an address that asks for the same, and for `others`."""
+        same = {
+            "show": self.status.value if self.status else None,
+            "provider": self.provider,
+            "from": self.first.isoformat() if self.first else None,
+            "to": self.last.isoformat() if self.last else None,
+        }
+        return {name: value for name, value in {**same, **others}.items() if value is not None}
+
+    def of(self, user: User) -> sa.Select[Any]:
+        """The events that `user` may see and the address asks for."""
+        query = policy.visible(user, WebhookEvent)
+        if self.status:
+            query = query.where(WebhookEvent.status == self.status)
+        if self.provider:
+            query = query.where(WebhookEvent.provider == self.provider)
+        if self.first:
+            query = query.where(WebhookEvent.created_at >= _begin(self.first))
+        if self.last:
+            query = query.where(WebhookEvent.created_at < _begin(self.last + timedelta(days=1)))
+        return query
 
 
 class WebhooksView(DeskView):
@@ -47,15 +72,13 @@ class WebhooksView(DeskView):
     work = ("webhooks",)
 
     def waiting(self, user: User) -> int | None:
-        return db.session.scalar(sa.select(bounded_count(_in(user, (WebhookStatus.FAILED,)))))
+        failed = policy.visible(user, WebhookEvent).where(WebhookEvent.status == WebhookStatus.FAILED)
+        return db.session.scalar(sa.select(bounded_count(failed)))
 
     @expose("")
     def index(self) -> str:
-        shown = self._shown()
-        queue, more = page(
-            _in(self.user, shown).order_by(WebhookEvent.created_at.desc(), WebhookEvent.idempotency_key),
-            QUEUE_SHOWN,
-        )
+        asked = _asked()
+        queue, more = page(_after(asked.of(self.user)), QUEUE_SHOWN)
         event = self._chosen(queue)
         place = next(
             (at for at, each in enumerate(queue) if event and each.idempotency_key == event.idempotency_key),
@@ -63,37 +86,67 @@ class WebhooksView(DeskView):
         )
         return self.render(
             "desk/webhooks.html",
-            tabs=self._tabs(shown),
-            show=shown[0].value if len(shown) == 1 else None,
+            tabs=self._tabs(asked),
+            asked=asked,
+            providers=config.PROVIDERS,
+            here=lambda **others: self.get_url(".index", **asked.arguments(**others)),
             queue=queue,
-            more=more,
+            newest=self.get_url(".index", **asked.arguments()) if request.args.get("after") else None,
+            older=self.get_url(".index", **asked.arguments(after=_mark(queue[-1]))) if more else None,
+            cursor=request.args.get("after") or None,
             event=event,
-            payload=json.dumps(masked(event.raw_payload), ensure_ascii=False, indent=2) if event else "",
-            payment=_payment(event) if event else None,
-            may_replay=event is not None and may_move(event.status, WebhookStatus.PENDING),
             before=queue[place - 1] if place else None,
             after=queue[place + 1] if place is not None and place + 1 < len(queue) else None,
+            **(self._about(event) if event else {}),
         )
 
-    def _shown(self) -> tuple[WebhookStatus, ...]:
-        """The status of the address; all of them without one."""
-        try:
-            return (WebhookStatus(request.args["show"]),)  # type: ignore[call-arg]
-        except (KeyError, ValueError):
-            return tuple(WebhookStatus)
+    def _about(self, event: WebhookEvent) -> dict[str, Any]:
+        may_replay = may_move(event.status, WebhookStatus.PENDING)
+        may_replay = may_replay and event.effect not in webhook_intake.FLAGGED
+        payment = _payment(event)
+        return {
+            "tree": payloads.tree(payloads.covered(event.raw_payload, self.user)),
+            "why": WHY.get(event.effect or ""),
+            "told": webhook_rules.said(event),
+            "payment": payment,
+            "effect": db.session.get(WebhookEffect, event.idempotency_key),
+            "steps": self._steps(event),
+            "may_replay": may_replay,
+            "foretold": webhook_rules.foretell(event) if may_replay else ("", False),
+            "attempts_max": webhooks.MAX_ATTEMPTS,
+        }
 
-    def _tabs(self, shown: tuple[WebhookStatus, ...]) -> list[dict[str, Any]]:
+    def _steps(self, event: WebhookEvent) -> list[dict[str, Any]]:
+        """The rows that its effect wrote into the booking's log, for who may read that."""
+        effect = db.session.get(WebhookEffect, event.idempotency_key)
+        if effect is None or not policy.allowed(self.user, "event.booking_logs", policy.Action.READ):
+            return []
+        rows = db.session.scalars(
+            policy.visible(self.user, BookingLog)
+            .where(BookingLog.id.in_(effect.log_ids))
+            .order_by(BookingLog.created_at, BookingLog.id)
+        )
+        return [
+            {
+                "what": in_words(row.action),
+                "at": row.created_at,
+                "url": f"/event/booking_logs/details/?id={row.id}",
+            }
+            for row in rows
+        ]
+
+    def _tabs(self, asked: Asked) -> list[dict[str, Any]]:
         counts = _counts(self.user)
         everything = {
             "label": _("All"),
-            "url": self.get_url(".index"),
-            "active": len(shown) > 1,
+            "url": self.get_url(".index", **asked.arguments(show=None)),
+            "active": asked.status is None,
         }
         return [everything] + [
             {
                 "label": state_label(status),
-                "url": self.get_url(".index", show=status.value),
-                "active": shown == (status,),
+                "url": self.get_url(".index", **asked.arguments(show=status.value)),
+                "active": asked.status is status,
                 "count": counts.get(status.value),
             }
             for status in WebhookStatus
@@ -118,32 +171,54 @@ class WebhooksView(DeskView):
         return done(_("It will be applied again in a moment."), self.back())
 
 
-def masked(value: Any) -> Any:
-    """A payload with the values of its secrets covered."""
-    if isinstance(value, dict):
-        return {
-            key: MASK if _is_secret(key) and not isinstance(item, dict | list) else masked(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [masked(item) for item in value]
-    return value
+def _asked() -> Asked:
+    """The filters of the address; what is no status or provider filters nothing."""
+    status, provider = request.args.get("show", ""), request.args.get("provider", "")
+    try:
+        first, last = (
+            date.fromisoformat(text) if (text := request.args.get(name, "")) else None
+            for name in ("from", "to")
+        )
+    except ValueError:
+        raise BadAddress(part="from, to") from None
+    return Asked(
+        WebhookStatus(status) if status in list(WebhookStatus) else None,  # type: ignore[call-arg]
+        provider if provider in config.PROVIDERS else None,
+        first,
+        last if last is None or last.year < 9999 else None,
+    )
 
 
-def _is_secret(name: str) -> bool:
-    plain = name.replace("_", "").replace("-", "").lower()
-    return any(part in plain for part in SECRET_PARTS)
+def _begin(day: date) -> datetime:
+    return datetime.combine(day, time(), console_zone()).astimezone(UTC)
 
 
-def _in(user: User, statuses: tuple[WebhookStatus, ...]) -> sa.Select[Any]:
-    query = policy.visible(user, WebhookEvent)
-    return query if len(statuses) == len(WebhookStatus) else query.where(WebhookEvent.status.in_(statuses))
+def _after(query: sa.Select[Any]) -> sa.Select[Any]:
+    """The latest first, beyond the one whose mark is in the address."""
+    text = request.args.get("after", "")
+    if text:
+        moment, _sep, key = text.partition("_")
+        try:
+            at = datetime.strptime(moment, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+        except ValueError:
+            raise BadAddress(part="after") from None
+        if len(key) > KEY_MAX or "\0" in key:
+            raise BadAddress(part="after")
+        query = query.where(sa.tuple_(WebhookEvent.created_at, WebhookEvent.idempotency_key) < (at, key))
+    return query.order_by(WebhookEvent.created_at.desc(), WebhookEvent.idempotency_key.desc())
+
+
+def _mark(event: WebhookEvent) -> str:
+    return f"{event.created_at.astimezone(UTC).strftime('%Y%m%dT%H%M%S.%f')}_{event.idempotency_key}"
 
 
 def _counts(user: User) -> dict[str, int]:
     """How many wait and how many failed; what was applied or ignored is a number without a meaning here."""
     counted = (WebhookStatus.PENDING, WebhookStatus.FAILED)
-    columns = [bounded_count(_in(user, (status,))).label(status.value) for status in counted]
+    visible = policy.visible(user, WebhookEvent)
+    columns = [
+        bounded_count(visible.where(WebhookEvent.status == status)).label(status.value) for status in counted
+    ]
     return dict(db.session.execute(sa.select(*columns)).mappings().one())
 
 
