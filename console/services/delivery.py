@@ -22,7 +22,7 @@ from console.db import db, retrying, transaction
 from console.errors import N_
 from console.gateways import email, telegram
 from console.models import TelegramSubscription
-from console.services import notices, offer_links, outbox
+from console.services import notices, offer_links, outbox, proof_links
 from console.services.notices import Notice
 from console.services.outbox import Lease
 from console.states import MANDATORY, BookingStatus, Channel, EventStatus, OutboxStatus
@@ -302,6 +302,9 @@ def _plan(lease: Lease, person: sa.RowMapping) -> Plan:
             return _skipped(lease, outbox.OPTED_OUT)
     language = person["language"] or config.current().locale
     link = offer_links.address(person["entry_id"], person["offered_at"]) if person["offered_at"] else None
+    if link is None and lease.booking_id and person["booking_status"] == BookingStatus.PENDING:
+        # Only the texts that ask for money have a place for it.
+        link = proof_links.address(lease.booking_id)
     try:
         return Plan(
             lease,

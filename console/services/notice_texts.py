@@ -21,12 +21,13 @@ MOVED = {
     "ru": Text(
         "Бронь перенесена: {title}",
         "<b>{title}</b>\nВаша бронь перенесена на это событие. Раньше: «{was}».\n"
-        "Оплатите {money} до {until}.\n"
+        "Оплатите {money} до {until}.\nПрислать чек о переводе: {link}\n"
         "Начало: {starts}\nМесто встречи: {place}",
     ),
     "en": Text(
         "Your booking has moved: {title}",
         "<b>{title}</b>\nYour booking has moved here from “{was}”.\nPlease pay {money} before {until}.\n"
+        "Send the proof of your transfer: {link}\n"
         "Start: {starts}\nPlace: {place}",
     ),
 }
@@ -108,23 +109,24 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
         "ru": Text(
             "Оплата получена не полностью: {title}",
             "<b>{title}</b>\nМы получили {money}, не хватает {rest}.\n"
-            "Доплатите до {until}, и место останется за вами.",
+            "Доплатите до {until}, и место останется за вами.\nПрислать чек о переводе: {link}",
         ),
         "en": Text(
             "Your payment came only in part: {title}",
             "<b>{title}</b>\nWe have received {money}; {rest} are missing.\n"
-            "Please pay them before {until} to keep the seat.",
+            "Please pay them before {until} to keep the seat.\nSend the proof of your transfer: {link}",
         ),
     },
     ("PAYMENT_STATUS", "rejected"): {
         "ru": Text(
             "Чек не принят: {title}",
-            "<b>{title}</b>\nЧек не принят.\nПричина: {reason}\nПришлите другой до {until}.",
+            "<b>{title}</b>\nЧек не принят.\nПричина: {reason}\nПришлите другой до {until}.\n"
+            "Прислать чек: {link}",
         ),
         "en": Text(
             "Your proof of payment was not accepted: {title}",
             "<b>{title}</b>\nYour proof of payment was not accepted.\nReason: {reason}\n"
-            "Please send another one before {until}.",
+            "Please send another one before {until}.\nSend it here: {link}",
         ),
     },
     ("PAYMENT_STATUS", "refunded"): {
@@ -134,12 +136,13 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     ("PAYMENT_STATUS", "reinstated"): {
         "ru": Text(
             "Место снова за вами: {title}",
-            "<b>{title}</b>\nМесто снова держим за вами.\nОплатите {money} до {until}.\nНачало: {starts}",
+            "<b>{title}</b>\nМесто снова держим за вами.\nОплатите {money} до {until}.\n"
+            "Прислать чек о переводе: {link}\nНачало: {starts}",
         ),
         "en": Text(
             "The seat is yours again: {title}",
             "<b>{title}</b>\nA seat is held for you again.\nPlease pay {money} before {until}.\n"
-            "Start: {starts}",
+            "Send the proof of your transfer: {link}\nStart: {starts}",
         ),
     },
     ("EVENT_REMINDER", ""): {
@@ -185,6 +188,9 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
 
 #: The button below an offer in a chat.
 TAKE_SEAT = {"ru": "Занять место", "en": "Take the seat"}
+
+#: And below a notice that asks for payment.
+SEND_PROOF = {"ru": "Прислать чек", "en": "Send the proof"}
 
 #: Counted nouns by language and plural form (CLDR's one, few, many, other).
 COUNTED = {

@@ -22,6 +22,7 @@ from console.services.notice_texts import (
     COUNTED,
     DATE_FORMATS,
     DEADLINE_FORMATS,
+    SEND_PROOF,
     TAKE_SEAT,
     TEXTS,
     Text,
@@ -58,14 +59,16 @@ class Notice:
 def render(message: Message, channel: Channel, language: str, *, link: str | None = None) -> Notice:
     """The text of a notice for a channel in `ru` or `en`. Raises NotFound when its event is gone.
 
-    A chat has no subject: there it is empty. `link` is the address of the page that answers an offer; it
-    is the person's alone, so who only previews the notice leaves it out.
+    A chat has no subject: there it is empty. `link` is the address of the page that answers an offer or takes
+    a proof; it is the person's alone, so who only previews the notice leaves it out.
     """
     event = db.session.get(Event, message.event_id) if message.event_id else None
     if event is None:
         raise errors.NotFound()
     language = language if language in DATE_FORMATS else "en"
     text = _text(message, language)
+    if "{link}" not in text.body:
+        link = None
     facts = _facts(message, event, language)
     if link:
         facts["link"] = link
@@ -78,8 +81,14 @@ def render(message: Message, channel: Channel, language: str, *, link: str | Non
         text=_fill(re.sub(r"</?b>", "", body), facts),
         html=_fill(body, escaped),
         # Telegram takes no other addresses for a button.
-        button=(TAKE_SEAT[language], link) if link and link.startswith("https:") else None,
+        button=(_label(message)[language], link) if link and link.startswith("https:") else None,
     )
+
+
+def _label(message: Message) -> dict[str, str]:
+    """What the button below a notice does."""
+    is_offer = message.category is NotificationCategory.WAITLIST_AVAILABLE
+    return TAKE_SEAT if is_offer else SEND_PROOF
 
 
 def _text(message: Message, language: str) -> Text:

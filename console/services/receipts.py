@@ -15,7 +15,7 @@ from console.db import db, lock, now
 from console.errors import N_
 from console.models import Booking, BookingLog, Event, Payment, PaymentReceipt, User
 from console.services import audit, bookings, files, outbox, payments, seats
-from console.services.content import examine
+from console.services.content import Content, examine
 from console.services.history import before, log_booking
 from console.states import (
     BookingPaymentStatus,
@@ -35,15 +35,16 @@ UNDO_SECONDS = 10.0
 NOTICE_DELAY = timedelta(seconds=UNDO_SECONDS + 2)
 
 
-def upload_proof(booking_id: UUID, *, content: bytes, actor: User | None) -> PaymentReceipt:
+def upload_proof(booking_id: UUID, *, content: bytes | Content, actor: User | None) -> PaymentReceipt:
     """Takes a proof (image or PDF) of a transfer: payment and booking are in review, the seat is held.
 
-    Without a transfer to prove one is started. Raises NotFound, FileRefused, AlreadyPaid, TransitionRefused
-    when a proof is in review or the booking was cancelled.
+    Bytes are examined first. Without a transfer to prove one is started. Raises NotFound, FileRefused,
+    AlreadyPaid, TransitionRefused when a proof is in review or the booking was cancelled.
     """
     settings = config.current()
     # Decoding takes long: done before anything is locked.
-    examined = examine(content, max_mb=settings.proof_max_mb)
+    if not isinstance(content, Content):
+        content = examine(content, max_mb=settings.proof_max_mb)
     event, booking = bookings.locked_booking(booking_id)
     payment = payments.start_payment(booking_id, method=PaymentMethod.QR_MANUAL, actor=actor)
     lock(Payment, payment.id)
@@ -51,7 +52,7 @@ def upload_proof(booking_id: UUID, *, content: bytes, actor: User | None) -> Pay
     file = files.store_file(
         FileOwner.PAYMENT_RECEIPT,
         receipt_id,
-        examined,
+        content,
         actor=actor,
         expires_at=event.date_end + timedelta(days=settings.proof_retention_days),
     )

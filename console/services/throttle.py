@@ -1,4 +1,4 @@
-"""How often one may try to sign in: per account, per address, and all together.
+"""How often one may try to sign in, or send a proof: per account or link, per address, and all together.
 
 Redis counts for the whole console. While it is away each process counts for itself, with stricter numbers:
 several processes together then let through about as much as Redis did. Each process counts beside Redis all
@@ -81,12 +81,20 @@ class Throttle:
             self._count(rule, key)
         return Attempt(self, keys)
 
+    def count(self, rule: Rule, name: str) -> None:
+        """Counts one of whatever `rule` is about. Raises TooManyAttempts with the minutes to wait."""
+        self._count(rule, _key(rule, name))
+
+    def count_address(self, rule: Rule, address: str) -> None:
+        """The same by network address: IPv6 by its /64. Raises TooManyAttempts."""
+        self.count(rule, _network(address))
+
     def _count(self, rule: Rule, key: str) -> None:
         own = self._own.add(key, rule.seconds)
         everywhere = self._ask(rule, key, 1)
         limit = rule.attempts_alone if everywhere is None else rule.attempts
         if max(own, everywhere or 0) > limit:
-            log.warning("sign-in throttled by %s", rule.name)
+            log.warning("throttled by %s", rule.name)
             raise TooManyAttempts(minutes=self._minutes(rule, key))
 
     def _ask(self, rule: Rule, key: str, amount: int) -> int | None:

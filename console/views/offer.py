@@ -8,8 +8,8 @@ from flask_babel import force_locale
 from console import config
 from console.db import db, retrying, transaction
 from console.errors import ConsoleError, NotFound
-from console.models import User
-from console.services import offer_links
+from console.models import Event, User
+from console.services import offer_links, proof_links
 from console.services.offer_links import Offer
 from console.views.formats import sentence
 from console.views.i18n import LANGUAGES, select_language
@@ -66,20 +66,21 @@ def _refused(token: str, error: ConsoleError) -> Response:
 
 
 def _page(offer: Offer | None, status: int, refusal: ConsoleError | None = None) -> Response:
-    with force_locale(_language(offer.person if offer else None)):
+    with force_locale(language_of(offer.person if offer else None)):
         body = render_template(
             "offer.html",
             offer=offer,
             refusal=sentence(refusal) if refusal else "",
-            first_name=_first_name(offer.person) if offer else "",
-            contacts=_contacts(offer) if offer else [],
+            first_name=first_name(offer.person) if offer else "",
+            proof_url=proof_links.address(offer.booking.id) if offer and offer.booking else "",
+            contacts=contacts_of(offer.event) if offer else [],
         )
     response = make_response(body, status)
     response.headers.update(HEADERS)
     return response
 
 
-def _language(person: User | None) -> str:
+def language_of(person: User | None) -> str:
     """The person's own, whatever the browser speaks; a stranger's browser chooses."""
     if person is None:
         return select_language()
@@ -87,13 +88,14 @@ def _language(person: User | None) -> str:
     return chosen if chosen in LANGUAGES else config.current().locale
 
 
-def _first_name(person: User) -> str:
+def first_name(person: User) -> str:
+    """How to address somebody without telling a stranger who they are; empty without a name."""
     name = person.profile.full_name if person.profile else None
     return (name or "").partition(" ")[0][:40]
 
 
-def _contacts(offer: Offer) -> list[Any]:
-    """How to reach the organizer: what they show to everybody."""
-    contacts = offer.event.organizer.contacts
+def contacts_of(event: Event) -> list[Any]:
+    """How to reach the organizer of an event: what they show to everybody."""
+    contacts = event.organizer.contacts
     values = contacts.values() if isinstance(contacts, dict) else ()
     return [value for value in values if isinstance(value, str) and value.strip()]

@@ -27,6 +27,8 @@ OPEN = {
     "webhooks.receive",
     "offer.show",
     "offer.answer",
+    "proof.show",
+    "proof.send",
 }
 #: The address arguments of all our rules, filled with something that could be right.
 ARGUMENTS: dict[str, Any] = {
