@@ -3,10 +3,11 @@
 import sys
 
 from console import create_app
+from console.commands import seating
 from console.config import SettingError
 
 try:
-    app = create_app()
+    app = seating.alone() if seating.asked_alone(sys.argv) else create_app()
 except SettingError as error:
     print(error, file=sys.stderr)  # noqa: T201 - one line instead of a traceback
     # gunicorn takes this code as "do not try again".

@@ -1,0 +1,159 @@
+"""The auto-seat: greedy, then a short annealing, then large-neighbourhood search; again from elsewhere while
+there is work left.
+
+The work is counted, not timed: the same problem, effort and seed give the same seating. Only where a machine is
+so slow that the time is up before the work is done, the best so far is the answer, and may differ.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from console.services.seating import neighbourhood
+from console.services.seating.annealing import Annealing, Weights
+from console.services.seating.greedy import greedy
+from console.services.seating.neighbourhood import Neighbourhoods
+from console.services.seating.problem import Problem
+from console.services.seating.score import Score, score
+
+#: Effort of a second: what one core of 2024 does in it, less what others may take of it meanwhile.
+EFFORT_PER_SECOND = 0.7
+#: A step of the annealing, in seconds of such a core.
+STEP_EFFORT = 1.2e-6
+#: The share of the annealing in a round. More of it and the neighbourhoods, which find more, come too late.
+ANNEALING_SHARE = 0.22
+#: Steps a person that are always enough for a start.
+STEPS_PER_PERSON = 6000
+#: Part sizes in turn once pairs of crews have nothing left to give each other: pairs cost little.
+PARTS = (2, 2, 3, 2, 4, 2, 3, 4)
+#: How often pairs are tried first, in rounds over all crews.
+PAIR_ROUNDS = 6
+#: The solver's deterministic time for one part. More seldom pays before all parts had their turn.
+PART_EFFORT = 0.04
+#: No part keeps a cancellation waiting for longer.
+PART_SECONDS = 0.35
+#: Between two calls of `goes_on`.
+REPORT_SECONDS = 0.1
+#: First wishes in bulk, hot enough to move groups; then everybody's one wish, while it sets.
+STAGES = (
+    (0.7, 1.5, 0.3, Weights(satisfied=2)),
+    (0.3, 0.4, 0.15, Weights(satisfied=8)),
+)
+#: At the end: nothing that costs a wish, only what makes crews more even or leaves more people where they were.
+POLISH = Weights(avoided=1000, satisfied=100, uneven=0.3, moves=0.01)
+POLISH_SHARE = 0.03
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A seating, for each person the index of their crew or NOWHERE, and what it is worth."""
+
+    seating: Sequence[int]
+    score: Score
+    #: Whether the work was done as planned: then the same input and seed give the same again.
+    complete: bool
+
+
+GoesOn = Callable[[Score], bool]
+
+
+def effort_of(seconds: float) -> float:
+    """The work to plan for so many seconds of wall time."""
+    return max(0.05, EFFORT_PER_SECOND * seconds)
+
+
+def solve(
+    problem: Problem,
+    *,
+    effort: float,
+    seed: int = 0,
+    deadline: float = float("inf"),
+    goes_on: GoesOn = lambda _: True,
+) -> Solution:
+    """The best seating found with `effort` (see `effort_of`), by `deadline` (on time.monotonic) at the latest.
+
+    `goes_on` gets the score of the best so far about ten times a second; False ends the search with it.
+    """
+    return Search(problem, effort, seed, deadline, goes_on).run()
+
+
+class Search:
+    """One search: the best so far, what is left of the effort, and who may end it."""
+
+    def __init__(self, problem: Problem, effort: float, seed: int, deadline: float, goes_on: GoesOn) -> None:
+        self.problem = problem
+        self._left = effort
+        self._effort = effort
+        self._seed = seed
+        self._deadline = deadline
+        self._goes_on = goes_on
+        self._cut = False
+        self._reported = time.monotonic()
+        self._best = greedy(problem)
+        self._best_score = score(problem, self._best)
+
+    def run(self) -> Solution:
+        round_number = 0
+        while self._left > 0 and self._on():
+            # What is left too short for a round is better spent on the best.
+            seating = self._anneal(round_number)
+            if neighbourhood.available:
+                seating = self._improve_parts(seating, round_number)
+            self._keep(seating)
+            round_number += 1
+            if not self.problem.people or not self.problem.crews:
+                break
+        self._polish()
+        return Solution(self._best, self._best_score, complete=not self._cut)
+
+    def _anneal(self, round_number: int) -> list[int]:
+        most = STEPS_PER_PERSON * len(self.problem.people) * STEP_EFFORT
+        share = ANNEALING_SHARE if neighbourhood.available else 0.95
+        budget = min(self._left, max(share * self._effort, 0.02), most if neighbourhood.available else 4 * most)
+        walk = Annealing(self.problem, self._best if round_number == 0 else greedy(self.problem), self._seed + round_number)
+        for portion, hot, cold, weights in STAGES:
+            walk.run(
+                int(budget * portion / STEP_EFFORT), hot=hot, cold=cold, weights=weights, goes_on=lambda _: self._on()
+            )
+        self._left -= budget
+        return walk.seating
+
+    def _improve_parts(self, seating: Sequence[int], round_number: int) -> list[int]:
+        """Improves part after part until the effort is spent or nothing has come of it for long."""
+        parts = Neighbourhoods(self.problem, seating, self._seed + round_number)
+        crews = len(self.problem.crews)
+        patience = 0
+        number = 0
+        while self._left > self._effort * POLISH_SHARE and patience < crews * 12 and self._on():
+            size = 2 if number < PAIR_ROUNDS * crews else PARTS[number % len(PARTS)]
+            number += 1
+            before = list(parts.seating)
+            self._left -= parts.improve(parts.related(size), effort=PART_EFFORT, seconds=self._pause())
+            patience = patience + 1 if parts.seating == before else 0
+            if not patience:
+                self._keep(parts.seating)
+        return parts.seating
+
+    def _polish(self) -> None:
+        walk = Annealing(self.problem, self._best, self._seed)
+        steps = int(min(POLISH_SHARE * self._effort / STEP_EFFORT, 500 * len(self.problem.people)))
+        walk.run(steps, hot=0.05, cold=0.001, weights=POLISH, goes_on=lambda _: time.monotonic() < self._deadline)
+        self._keep(walk.seating)
+
+    def _keep(self, seating: Sequence[int]) -> None:
+        found = score(self.problem, seating)
+        if found.order < self._best_score.order:
+            self._best, self._best_score = list(seating), found
+
+    def _pause(self) -> float:
+        return max(0.01, min(PART_SECONDS, self._deadline - time.monotonic()))
+
+    def _on(self) -> bool:
+        """Whether to go on: the time is not up and nobody has had enough."""
+        now = time.monotonic()
+        if self._cut or now >= self._deadline:
+            self._cut = True
+        elif now - self._reported >= REPORT_SECONDS:
+            self._reported = now
+            self._cut = not self._goes_on(self._best_score)
+        return not self._cut
