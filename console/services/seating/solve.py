@@ -20,16 +20,20 @@ from console.services.seating.score import Score, score
 EFFORT_PER_SECOND = 0.7
 #: A step of the annealing, in seconds of such a core.
 STEP_EFFORT = 1.2e-6
-#: The share of the annealing in a round. More of it and the neighbourhoods, which find more, come too late.
+#: The share of the annealing. More of it and the neighbourhoods, which find more, come too late.
 ANNEALING_SHARE = 0.22
-#: Steps a person that are always enough for a start.
-STEPS_PER_PERSON = 6000
+#: Steps a person that are enough for a start, and how many starts a round has where they are that cheap.
+STEPS_PER_PERSON = 600
+STARTS = 3
 #: Part sizes in turn once pairs of crews have nothing left to give each other: pairs cost little.
 PARTS = (2, 2, 3, 2, 4, 2, 3, 4)
 #: How often pairs are tried first, in rounds over all crews.
 PAIR_ROUNDS = 6
-#: The solver's deterministic time for one part. More seldom pays before all parts had their turn.
+#: The solver's deterministic time for one part: at first, and when nothing has come of the parts for long.
 PART_EFFORT = 0.04
+MOST_PART_EFFORT = 0.12
+#: Parts a crew without any gain after which a round ends.
+PATIENCE = 12
 #: No part keeps a cancellation waiting for longer.
 PART_SECONDS = 0.35
 #: Between two calls of `goes_on`.
@@ -84,6 +88,8 @@ class Search:
         self.problem = problem
         self._left = effort
         self._effort = effort
+        #: Kept for the end.
+        self._reserve = POLISH_SHARE * effort
         self._seed = seed
         self._deadline = deadline
         self._goes_on = goes_on
@@ -93,50 +99,59 @@ class Search:
         self._best_score = score(problem, self._best)
 
     def run(self) -> Solution:
-        round_number = 0
-        while self._left > 0 and self._on():
-            # What is left too short for a round is better spent on the best.
-            seating = self._anneal(round_number)
-            if neighbourhood.available:
-                seating = self._improve_parts(seating, round_number)
-            self._keep(seating)
-            round_number += 1
-            if not self.problem.people or not self.problem.crews:
-                break
+        people = len(self.problem.people)
+        starts = 0
+        while self._left > self._reserve and self._on() and people and self.problem.crews:
+            found = []
+            cheap = STEPS_PER_PERSON * people * STEP_EFFORT
+            share = ANNEALING_SHARE if neighbourhood.available else 1 - POLISH_SHARE
+            budget = share * (self._effort - self._reserve)
+            several = budget >= STARTS * cheap
+            if several:
+                budget = max(cheap, budget / STARTS / 3)
+            for _ in range(STARTS if several else 1):
+                # The first one goes on from what is there, the others look elsewhere.
+                seating = self._anneal(self._best if not starts else greedy(self.problem), budget, starts)
+                starts += 1
+                parts = Neighbourhoods(self.problem, seating, self._seed + starts)
+                self._improve(parts, pairs=True)
+                self._keep(parts.seating)
+                found.append(parts)
+            self._improve(min(found, key=lambda parts: score(self.problem, parts.seating).order))
         self._polish()
         return Solution(self._best, self._best_score, complete=not self._cut)
 
-    def _anneal(self, round_number: int) -> list[int]:
-        most = STEPS_PER_PERSON * len(self.problem.people) * STEP_EFFORT
-        share = ANNEALING_SHARE if neighbourhood.available else 0.95
-        budget = min(self._left, max(share * self._effort, 0.02), most if neighbourhood.available else 4 * most)
-        walk = Annealing(self.problem, self._best if round_number == 0 else greedy(self.problem), self._seed + round_number)
+    def _anneal(self, seating: Sequence[int], effort: float, number: int) -> list[int]:
+        walk = Annealing(self.problem, seating, self._seed * 1000 + number)
         for portion, hot, cold, weights in STAGES:
-            walk.run(
-                int(budget * portion / STEP_EFFORT), hot=hot, cold=cold, weights=weights, goes_on=lambda _: self._on()
-            )
-        self._left -= budget
+            steps = int(min(effort, self._left) * portion / STEP_EFFORT)
+            walk.run(steps, hot=hot, cold=cold, weights=weights, goes_on=lambda _: self._on())
+        self._left -= effort
         return walk.seating
 
-    def _improve_parts(self, seating: Sequence[int], round_number: int) -> list[int]:
+    def _improve(self, parts: Neighbourhoods, *, pairs: bool = False) -> None:
         """Improves part after part until the effort is spent or nothing has come of it for long."""
-        parts = Neighbourhoods(self.problem, seating, self._seed + round_number)
+        if not neighbourhood.available:
+            return
         crews = len(self.problem.crews)
-        patience = 0
-        number = 0
-        while self._left > self._effort * POLISH_SHARE and patience < crews * 12 and self._on():
-            size = 2 if number < PAIR_ROUNDS * crews else PARTS[number % len(PARTS)]
+        number = patience = 0
+        while self._left > self._reserve and patience < PATIENCE * crews and self._on():
+            if pairs and number >= PAIR_ROUNDS * crews:
+                return
+            size = 2 if pairs else PARTS[number % len(PARTS)]
+            effort = PART_EFFORT * 2 ** (2 * patience // (PATIENCE * crews) * 2)
             number += 1
             before = list(parts.seating)
-            self._left -= parts.improve(parts.related(size), effort=PART_EFFORT, seconds=self._pause())
+            self._left -= parts.improve(
+                parts.related(size), effort=min(MOST_PART_EFFORT, effort), seconds=self._pause()
+            )
             patience = patience + 1 if parts.seating == before else 0
             if not patience:
                 self._keep(parts.seating)
-        return parts.seating
 
     def _polish(self) -> None:
         walk = Annealing(self.problem, self._best, self._seed)
-        steps = int(min(POLISH_SHARE * self._effort / STEP_EFFORT, 500 * len(self.problem.people)))
+        steps = int(min(self._reserve / STEP_EFFORT, 500 * len(self.problem.people)))
         walk.run(steps, hot=0.05, cold=0.001, weights=POLISH, goes_on=lambda _: time.monotonic() < self._deadline)
         self._keep(walk.seating)
 
