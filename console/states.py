@@ -104,6 +104,14 @@ class StepState(State):
     DROPPED = "DROPPED", "Past"
 
 
+class SeatingMode(State):
+    """What the auto-seat may touch."""
+
+    FILL = "FILL", "Fill empty places only"
+    IMPROVE = "IMPROVE", "Improve with few moves"
+    AFRESH = "AFRESH", "Start afresh"
+
+
 class NotificationCategory(State):
     BOOKING_CONFIRMED = "BOOKING_CONFIRMED", "Booking confirmed", "green"
     BOOKING_EXPIRED = "BOOKING_EXPIRED", "Booking expired", "red"

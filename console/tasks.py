@@ -16,6 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from console import auto_seat
 from console.db import db, retrying, transaction
 from console.errors import N_, ConsoleError
 from console.services import tasks
@@ -47,7 +48,7 @@ class Signs:
 
 
 #: Each kind's function.
-KINDS: dict[str, Callable[[Claim, Signs], Result]] = {}
+KINDS: dict[str, Callable[[Claim, Signs], Result]] = {auto_seat.KIND: auto_seat.run}
 
 
 def run_tasks(until: float) -> Result:

@@ -42,7 +42,9 @@ def alone() -> Flask:
     type=click.FloatRange(0, 86_400, min_open=True),
     help="Wall time of the whole command.",
 )
-@click.option("--seed", default=0, show_default=True, help="The same file, seconds and seed: the same answer.")
+@click.option(
+    "--seed", default=0, show_default=True, help="The same file, seconds and seed: the same answer."
+)
 @click.option("-o", "--output", "output", metavar="OUT.json", required=True, type=click.Path(path_type=Path))
 def solve_file(problem_file: Path, seconds: float, seed: int, output: Path) -> None:
     """Seats the people of IN.json and writes who sits where. Ctrl-C or SIGTERM keeps the best so far."""
@@ -97,8 +99,8 @@ def _write(path: Path, document: Any) -> None:
 def _said(problem: Problem, solution: Solution) -> str:
     score = solution.score
     text = (
-        f"{len(problem.people) - score.unseated} of {len(problem.people)} people seated, avoided pairs together: "
-        f"{score.avoided}, people with a wish met: {score.satisfied}, wishes met: {score.weight}, "
-        f"out of even crews: {score.uneven}, moves: {score.moves}"
+        f"{len(problem.people) - score.unseated} of {len(problem.people)} people seated, "
+        f"avoided pairs together: {score.avoided}, people with a wish met: {score.satisfied}, "
+        f"wishes met: {score.weight}, out of even crews: {score.uneven}, moves: {score.moves}"
     )
     return text if solution.complete else text + " (cut short: another run may differ)"

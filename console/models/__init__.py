@@ -17,7 +17,7 @@ from console.models.notification import NotificationPref, OutboxMessage, Telegra
 from console.models.ops import Heartbeat, JobState, Task, TaskRow, WebhookEffect
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
 from console.models.proof import ProofFinding, ProofMark, ProofPicture
-from console.models.seating import SeatingRemoval, SeatingStep
+from console.models.seating import SeatingProposal, SeatingRemoval, SeatingStep
 from console.models.user import (
     AuditLog,
     OrganizerStaff,
@@ -51,6 +51,7 @@ __all__ = [
     "ProofPicture",
     "RecoveryCode",
     "RefreshSession",
+    "SeatingProposal",
     "SeatingRemoval",
     "SeatingStep",
     "Task",

@@ -85,6 +85,37 @@ def upgrade() -> None:
         "ix_seating_removals_event_id_version", "seating_removals", ["event_id", "version"], schema="ops"
     )
     op.create_index("ix_seating_removals_created_at", "seating_removals", ["created_at"], schema="ops")
+    op.create_table(
+        "seating_proposals",
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("event_id", sa.UUID(), nullable=False),
+        sa.Column("actor_id", sa.UUID(), nullable=False),
+        sa.Column("crew_type", sa.String(32), nullable=False),
+        sa.Column("mode", sa.String(32), nullable=False),
+        sa.Column("most_moves", sa.Integer()),
+        sa.Column("seed", sa.BigInteger(), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("before", postgresql.JSONB(), nullable=False),
+        sa.Column("after", postgresql.JSONB(), nullable=False),
+        sa.Column("people", postgresql.JSONB(), server_default=sa.text("'[]'::jsonb"), nullable=False),
+        sa.Column("closed_at", sa.TIMESTAMP(timezone=True)),
+        sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=NOW, nullable=False),
+        sa.CheckConstraint(TYPES, name=op.f("ck_seating_proposals_crew_type")),
+        sa.CheckConstraint("mode IN ('FILL', 'IMPROVE', 'AFRESH')", name=op.f("ck_seating_proposals_mode")),
+        sa.ForeignKeyConstraint(
+            ["event_id"], ["event.events.id"], name=op.f("fk_seating_proposals_event_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["actor_id"], ["user.users.id"], name=op.f("fk_seating_proposals_actor_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seating_proposals")),
+        schema="ops",
+    )
+    op.create_index(
+        "ix_seating_proposals_event_id_created_at", "seating_proposals", ["event_id", "created_at"], schema="ops"
+    )
+    op.create_index("ix_seating_proposals_actor_id", "seating_proposals", ["actor_id"], schema="ops")
+    op.create_index("ix_seating_proposals_created_at", "seating_proposals", ["created_at"], schema="ops")
     op.execute(STAMP_VERSION)
     for table in VERSIONED:
         name = f"{table.partition('.')[2]}_version"
@@ -116,6 +147,7 @@ def downgrade() -> None:
     for table in VERSIONED:
         op.execute(f"DROP TRIGGER {table.partition('.')[2]}_version ON {table}")
     op.execute("DROP FUNCTION crew.stamp_version()")
+    op.drop_table("seating_proposals", schema="ops")
     op.drop_table("seating_removals", schema="ops")
     op.drop_table("seating_steps", schema="ops")
     for table in ("team_preferences", "crew_assignments", "crews"):

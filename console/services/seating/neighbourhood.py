@@ -1,7 +1,7 @@
 """Large-neighbourhood search: two to four related crews are unseated and seated again as well as they can be.
 
-CP-SAT (ortools) solves each such part exactly or nearly so; the whole at once is beyond it (Shaw 1998 for the
-method). The part's score is an integer that keeps the order of the aims. Without ortools, `available` is False.
+CP-SAT (ortools) solves each such part exactly or nearly so; the whole at once is beyond it (the method: Shaw
+1998). The part's score is an integer that keeps the order of the aims. Without ortools, `available` is False.
 """
 
 import random
@@ -13,7 +13,7 @@ try:
     # The solver's core. `cp_model`, its comfortable face, would load pandas: 60 MB and a third of a second.
     from ortools.sat.python import cp_model_helper as solver
 except ImportError:  # pragma: no cover - the wheel is missing on some machines
-    solver = None
+    solver = None  # type: ignore[assignment]
 
 available = solver is not None
 
@@ -26,7 +26,7 @@ LOOK_EFFORT = 40e-6
 
 
 class Neighbourhoods:
-    """A seating that gets better part by part. `seating` is the best so far, never worse than at the start."""
+    """A seating that gets better part by part. `seating` is the best so far, never worse than it began."""
 
     def __init__(self, problem: Problem, seating: Sequence[int], seed: int) -> None:
         self.problem = problem
@@ -60,7 +60,9 @@ class Neighbourhoods:
                 crews = sorted(pull)
                 chosen.append(self._random.choices(crews, [pull[crew] for crew in crews])[0])
             else:
-                chosen.append(self._random.choice([c for c in range(len(self.problem.crews)) if c not in chosen]))
+                chosen.append(
+                    self._random.choice([c for c in range(len(self.problem.crews)) if c not in chosen])
+                )
         return chosen
 
     def improve(self, crews: Sequence[int], *, effort: float, seconds: float) -> float:
@@ -95,7 +97,7 @@ class Neighbourhoods:
 
 
 class Model:
-    """The CP-SAT model of a part, in the solver's text format, with its present seating as a complete hint."""
+    """The CP-SAT model of a part in the solver's text format, the present seating its complete hint."""
 
     def __init__(self, whole: Neighbourhoods, crews: Sequence[int], people: Sequence[int]) -> None:
         problem = self.problem = whole.problem
@@ -157,7 +159,9 @@ class Model:
                 continue
             for number, (person, _) in enumerate(leaders):
                 for _, crew in leaders[number + 1 :]:
-                    self._lines.append(f"constraints{{bool_or{{literals:[{-1 - (self._at[person, crew] or 0)}]}}}}")
+                    self._lines.append(
+                        f"constraints{{bool_or{{literals:[{-1 - (self._at[person, crew] or 0)}]}}}}"
+                    )
 
     def _crowd(self, bands: Sequence[tuple[int, int]]) -> None:
         for crew in self._crews:
@@ -277,5 +281,9 @@ class Model:
         if response.status not in (solver.CpSolverStatus.OPTIMAL, solver.CpSolverStatus.FEASIBLE):
             return {}, False, response.deterministic_time
         values = list(response.solution)
-        found = {person: crew for (person, crew), variable in self._at.items() if variable not in (None, -1) and values[variable]}
+        found = {
+            person: crew
+            for (person, crew), variable in self._at.items()
+            if variable not in (None, -1) and values[variable]
+        }
         return found, response.status == solver.CpSolverStatus.OPTIMAL, response.deterministic_time

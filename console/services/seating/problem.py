@@ -56,7 +56,7 @@ class Problem:
         return max(0, len(self.people) - sum(self.capacities))
 
     def bands(self) -> list[tuple[int, int]]:
-        """For each crew, the fewest and the most people of an even share: in proportion to its seats, rounded."""
+        """For each crew, the fewest and the most people of its even share: by its seats, rounded."""
         seats = sum(self.capacities)
         seated = min(len(self.people), seats)
         return [
@@ -65,7 +65,7 @@ class Problem:
         ]
 
     def ties(self) -> list[list[tuple[int, int, bool, bool]]]:
-        """For each person their wishes in both directions: (other, weight of the pair, do I wish, do they)."""
+        """For each person the wishes from and for them: (other, weight of the pair, do I wish, do they)."""
         wished = [set(others) for others in self.wishes]
         ties: list[list[tuple[int, int, bool, bool]]] = [[] for _ in self.people]
         for person, others in enumerate(wished):

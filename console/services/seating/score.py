@@ -63,7 +63,7 @@ def score(problem: Problem, seating: Sequence[int]) -> Score:
 
 
 def faults(problem: Problem, seating: Sequence[int]) -> list[str]:
-    """What is not allowed in a seating, a line each: overfull crews, pins not kept, seats left while people stand."""
+    """What is not allowed in a seating, a line each: overfull crews, broken pins, people left standing."""
     lines = []
     for crew, capacity in enumerate(problem.capacities):
         if (size := sum(where == crew for where in seating)) > capacity:

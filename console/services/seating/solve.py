@@ -1,8 +1,8 @@
 """The auto-seat: greedy, then a short annealing, then large-neighbourhood search; again from elsewhere while
 there is work left.
 
-The work is counted, not timed: the same problem, effort and seed give the same seating. Only where a machine is
-so slow that the time is up before the work is done, the best so far is the answer, and may differ.
+The work is counted, not timed: the same problem, effort and seed give the same seating. Only where a machine
+is so slow that the time is up before the work is done, the best so far is the answer, and may differ.
 """
 
 import time
@@ -43,7 +43,7 @@ STAGES = (
     (0.7, 1.5, 0.3, Weights(satisfied=2)),
     (0.3, 0.4, 0.15, Weights(satisfied=8)),
 )
-#: At the end: nothing that costs a wish, only what makes crews more even or leaves more people where they were.
+#: At the end: nothing that costs a wish, only what makes crews more even or leaves people where they were.
 POLISH = Weights(avoided=1000, satisfied=100, uneven=0.3, moves=0.01)
 POLISH_SHARE = 0.03
 
@@ -74,7 +74,7 @@ def solve(
     deadline: float = float("inf"),
     goes_on: GoesOn = lambda _: True,
 ) -> Solution:
-    """The best seating found with `effort` (see `effort_of`), by `deadline` (on time.monotonic) at the latest.
+    """The best seating found with `effort` (see `effort_of`), by `deadline` (time.monotonic) at the latest.
 
     `goes_on` gets the score of the best so far about ten times a second; False ends the search with it.
     """
@@ -152,7 +152,9 @@ class Search:
     def _polish(self) -> None:
         walk = Annealing(self.problem, self._best, self._seed)
         steps = int(min(self._reserve / STEP_EFFORT, 500 * len(self.problem.people)))
-        walk.run(steps, hot=0.05, cold=0.001, weights=POLISH, goes_on=lambda _: time.monotonic() < self._deadline)
+        walk.run(
+            steps, hot=0.05, cold=0.001, weights=POLISH, goes_on=lambda _: time.monotonic() < self._deadline
+        )
         self._keep(walk.seating)
 
     def _keep(self, seating: Sequence[int]) -> None:
