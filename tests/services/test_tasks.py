@@ -111,7 +111,7 @@ def test_waiting_work_stops_at_once_and_running_work_when_it_looks(person: User)
             lambda claim, signs: (_ for _ in ()).throw(errors.EventFull()),
             "failed",
             TaskState.FAILED,
-            {"refused": "EventFull", "facts": {}},
+            {"refused": "EventFull", "facts": {}, "states": []},
         ),
         (lambda claim, signs: {}[1], "failed", TaskState.FAILED, None),
     ],
