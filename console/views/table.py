@@ -167,10 +167,10 @@ class TableView(StaffView):
 
     @expose("/export/<export_type>/")
     def export_view(self, export_type: str) -> Answer:
-        """What the list shows, all its pages, as csv or xlsx."""
+        """What the list shows, all its pages, as csv or xlsx; `raw` as it is stored."""
         if export_type not in export.KINDS:
             abort(404)
-        return export.answer(self, self.listing(), export_type)
+        return export.answer(self, self.listing(), export_type, raw="raw" in request.args)
 
     @expose("/lookup/")
     def lookup_view(self) -> Answer:
