@@ -86,7 +86,7 @@ def _parameters(compiled: Any) -> dict[str, Any]:
     values = {}
     for name, value in compiled.params.items():
         bind = compiled.binds.get(name)
-        process = bind.type.bind_processor(dialect) if bind is not None else None
+        process = bind.type.dialect_impl(dialect).bind_processor(dialect) if bind is not None else None
         values[name] = process(value) if process else value
     return values
 
