@@ -34,6 +34,8 @@ class Signs:
 
     def __init__(self) -> None:
         self._stop = threading.Event()
+        #: How much is done, for a run whose own transaction is busy: written when the lease is renewed.
+        self.done: int | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -124,7 +126,7 @@ def _kept(claim: Claim) -> Iterator[Signs]:
             try:
                 with engine.begin() as connection:
                     row = connection.execute(
-                        tasks.RENEW, {"id": claim.id, "token": claim.token}
+                        tasks.RENEW, {"id": claim.id, "token": claim.token, "done": signs.done}
                     ).one_or_none()
             except (DBAPIError, sa.exc.TimeoutError) as error:
                 log.warning("lease not renewed: %s", type(error).__name__)

@@ -188,7 +188,8 @@ def claim_task(task_id: UUID | None = None) -> Claim | None:
 
 
 RENEW = sa.text(f"""
-UPDATE ops.tasks SET leased_until = now() + interval '{LEASE_SECONDS} seconds'
+UPDATE ops.tasks SET leased_until = now() + interval '{LEASE_SECONDS} seconds',
+    done = coalesce(CAST(:done AS bigint), done)
 WHERE id = :id AND lease_token = :token AND status = 'RUNNING'
 RETURNING cancel_requested_at IS NOT NULL
 """)  # noqa: S608 - constants only

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
 from werkzeug.datastructures import MultiDict
 
 from console import policy
@@ -77,13 +78,27 @@ def _after(columns: Sequence[Any], values: Sequence[Any], *, down: bool) -> sa.C
 
 @dataclass
 class Page:
-    """Rows, and the cursors of their neighbours; `total` is exact unless `is_more`."""
+    """Rows, and the cursors of their neighbours; `total` is exact, or with `is_more` a guess."""
 
     rows: Sequence[Any]
     before: str | None
     after: str | None
     total: int
     is_more: bool
+
+
+class _Plan(sa.Executable, sa.ClauseElement):
+    """How PostgreSQL would run a select, as JSON."""
+
+    inherit_cache = False
+
+    def __init__(self, select: sa.Select[Any]) -> None:
+        self.select = select
+
+
+@compiles(_Plan)
+def _plan(element: _Plan, compiler: Any, **options: Any) -> str:
+    return "EXPLAIN (FORMAT JSON) " + str(compiler.process(element.select, **options))
 
 
 class Listing:
@@ -189,7 +204,7 @@ class Listing:
         if is_first and not has_more:
             total, is_more = len(rows), False
         else:
-            total, is_more = self.count()
+            total, is_more = self.total()
         return Page(
             rows,
             self._write_cursor(rows[0]) if has_before else None,
@@ -198,6 +213,19 @@ class Listing:
             is_more,
         )
 
+    def total(self) -> tuple[int, bool]:
+        """How many rows there are: exactly up to COUNT_MAX, guessed beyond; and whether it is a guess."""
+        guess = None
+        if not self.is_narrowed:
+            # Of a whole table the guess is good: it need not be read to know that it is large.
+            guess = self.estimate()
+            if guess > 5 * COUNT_MAX:
+                return guess, True
+        found, is_more = self.count()
+        if not is_more:
+            return found, False
+        return max(found + 1, self.estimate() if guess is None else guess), True
+
     def count(self, most: int = COUNT_MAX) -> tuple[int, bool]:
         """How many rows there are, and whether there are more than that: counting stops at `most`."""
         some = self.query(()).with_only_columns(sa.literal(1), maintain_column_froms=True)
@@ -205,6 +233,12 @@ class Listing:
             db.session.scalar(sa.select(sa.func.count()).select_from(some.limit(most + 1).subquery())) or 0
         )
         return min(found, most), found > most
+
+    def estimate(self) -> int:
+        """How many rows there are, as the planner guesses: no row is read."""
+        statement = self.query(()).with_only_columns(sa.literal(1), maintain_column_froms=True)
+        (plan,) = db.session.execute(_Plan(statement)).scalar_one()
+        return int(plan["Plan"]["Plan Rows"])
 
     def _from_the_beginning(self) -> "Listing":
         self.arguments = MultiDict(

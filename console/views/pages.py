@@ -18,7 +18,7 @@ from console.views import bulk, filters, forms, history
 from console.views.cells import Cells
 from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, models_by_table, table_of
 from console.views.labels import Labels, has_label
-from console.views.listing import COUNT_MAX, PAGE_SIZES, Listing, Page
+from console.views.listing import PAGE_SIZES, Listing, Page
 from console.views.values import write_key
 
 if TYPE_CHECKING:
@@ -189,8 +189,13 @@ def _pairs(listing: Listing, *drop: str) -> list[tuple[str, str]]:
 
 def _summary(page: Page) -> str:
     if page.is_more:
-        return gettext("More than %(count)s records", count=_grouped(COUNT_MAX))
+        return gettext("About %(count)s records", count=_grouped(_rounded(page.total)))
     return ngettext("%(count)s record", "%(count)s records", page.total, count=_grouped(page.total))
+
+
+def _rounded(number: int) -> int:
+    """A guess with no more figures than it deserves."""
+    return int(float(f"{number:.2g}"))
 
 
 def _grouped(number: int) -> str:

@@ -17,7 +17,7 @@ from console.errors import ConsoleError
 from console.models import User
 from console.policy import Action
 from console.services import records
-from console.views import bulk, export, forms, pages, search
+from console.views import bulk, export, export_task, forms, pages, search
 from console.views.base import Answer, StaffView
 from console.views.cells import Cells, console_zone
 from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
@@ -140,12 +140,12 @@ class TableView(StaffView):
         """The list that the address asks for. Raises BadAddress."""
         return self.listing_of(request.args)
 
-    def listing_of(self, arguments: MultiDict[str, str]) -> Listing:
-        """The list that these arguments of an address ask for. Raises BadAddress."""
+    def listing_of(self, arguments: MultiDict[str, str], user: User | None = None) -> Listing:
+        """The list that these arguments of an address ask for, as it is for `user`. Raises BadAddress."""
         beside = [self.zone_by] if self.zone_by else []
         beside += [c.pointed_by for c in self.columns.values() if c.pointed_by]
         return Listing(
-            self.user,
+            user or self.user,
             self.model,
             arguments,
             shown=[*self.list_columns, *beside],
@@ -170,7 +170,7 @@ class TableView(StaffView):
         """What the list shows, all its pages, as csv or xlsx; `raw` as it is stored."""
         if export_type not in export.KINDS:
             abort(404)
-        return export.answer(self, self.listing(), export_type, raw="raw" in request.args)
+        return export_task.export(self, self.listing(), export_type, raw="raw" in request.args)
 
     @expose("/lookup/")
     def lookup_view(self) -> Answer:

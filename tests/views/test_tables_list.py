@@ -120,9 +120,8 @@ def test_the_count_is_exact_until_it_is_large(admin, crews, monkeypatch):
     page = admin.get("/crew/crews/").get_data(as_text=True)
     assert "60 records" in page
     monkeypatch.setattr("console.views.listing.COUNT_MAX", 40)
-    monkeypatch.setattr("console.views.pages.COUNT_MAX", 40)
     monkeypatch.setattr("console.views.listing.Listing.count.__defaults__", (40,))
-    assert "More than 40 records" in admin.get("/crew/crews/?size=25").get_data(as_text=True)
+    assert re.search(r"About \d+ records", admin.get("/crew/crews/?size=25").get_data(as_text=True))
 
 
 # Search

@@ -34,6 +34,8 @@ class Words:
     outcome: Callable[[Task], str] = lambda task: ""
     #: The words and the address of a link.
     link: Callable[[Task], tuple[str, str] | None] = lambda task: None
+    #: Answers with the file that the task has written.
+    download: Callable[[Task], Response] | None = None
 
 
 #: A line for each kind of `console.tasks.KINDS`.
@@ -102,6 +104,15 @@ class TasksView(DeskView):
     def card(self, task_id: UUID) -> str:
         """The card alone, for the page that follows it."""
         return render_template("desk/task_card.html", card=Card(self._task(task_id)))
+
+    @expose("/<uuid:task_id>/file")
+    def file(self, task_id: UUID) -> Response:
+        """What a task has written; only for whoever began it, with the rights they had."""
+        task = self._task(task_id)
+        download = WORDS[task.kind].download if task.kind in WORDS else None
+        if download is None or task.actor_user_id != self.user.id:
+            abort(404)
+        return download(task)
 
     @expose("/<uuid:task_id>/cancel", methods=("POST",))
     def cancel(self, task_id: UUID) -> Response:

@@ -2,7 +2,7 @@
 
 from flask_admin import Admin
 
-from console.views import bulk, menu
+from console.views import bulk, export_task, menu
 from console.views.tables import crew, event, media, notification, payment, user
 
 VIEWS = (*event.VIEWS, *crew.VIEWS, *payment.VIEWS, *user.VIEWS, *notification.VIEWS, *media.VIEWS)
@@ -15,4 +15,5 @@ def init_app(admin: Admin) -> None:
     for view in views:
         admin.add_view(view)
     bulk.register()
+    export_task.register()
     menu.init_app(admin)

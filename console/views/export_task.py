@@ -1,0 +1,138 @@
+"""Exports that a worker writes: of more rows than a page lets anybody wait for, kept for a day."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import abort, redirect, stream_with_context
+from flask_babel import force_locale, get_locale, gettext, ngettext
+from flask_babel import lazy_gettext as _l
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response
+
+from console import policy
+from console import tasks as long_work
+from console.db import db, transaction
+from console.errors import NotAllowed
+from console.models import Task, User
+from console.policy import Action
+from console.services import files, tasks
+from console.services.tasks import Claim, TaskCancelled
+from console.views.bulk import views
+from console.views.desk.tasks import WORDS, Words, task_url
+from console.views.export import AT_ONCE_MAX, TYPES, answer, file_name, written
+from console.views.export_query import ExportQuery
+from console.views.formats import number
+from console.views.listing import Listing
+
+if TYPE_CHECKING:
+    from console.views.table import TableView
+
+KIND = "export"
+KEEP_HOURS = 24
+
+
+def export(view: "TableView", listing: Listing, kind: str, *, raw: bool) -> Response:
+    """The download of what a list shows, or the way to the task that writes it."""
+    _, is_more = listing.count(AT_ONCE_MAX)
+    if not is_more:
+        return answer(view, listing, kind, raw=raw)
+    address = listing.address()
+    with transaction():
+        task = tasks.start_task(
+            KIND,
+            actor=view.user,
+            subject=f"{view.many}, {kind.upper()}",
+            # Whoever presses twice waits for one file.
+            key=f"export:{view.user.id}:{view.table}:{kind}:{raw}:{address}"[:200],
+            table=view.table,
+            address=address,
+            format=kind,
+            raw=raw,
+            language=str(get_locale()),
+        )
+    return redirect(task_url(task), 303)
+
+
+def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
+    """Writes the file and stores it; a run that is taken over begins anew."""
+    view = views()[claim.args["table"]]
+    with force_locale(claim.args["language"]), tempfile.NamedTemporaryFile() as file:
+        with transaction():
+            user = db.session.get(User, claim.actor_user_id, populate_existing=True)
+            if user is None or not policy.allowed(user, view.table, Action.READ):
+                raise NotAllowed()
+            listing = view.listing_of(_arguments(claim.args["address"]), user)
+            tasks.step(claim, done=0, total=listing.estimate())
+        rows = _write(view, listing, claim, signs, file)
+        with transaction():
+            stored = files.store_export(
+                Path(file.name),
+                owner_id=claim.actor_user_id,
+                extension=claim.args["format"],
+                content_type=TYPES[claim.args["format"]],
+                hours=KEEP_HOURS,
+            )
+            result = {"rows": rows, "file_id": str(stored.id), "name": file_name(view, claim.args["format"])}
+            tasks.step(claim, done=rows, total=rows)
+    return result
+
+
+def _write(view: "TableView", listing: Listing, claim: Claim, signs: long_work.Signs, file: Any) -> int:
+    """Writes the rows as one moment of the database sees them; returns how many there were."""
+    rows = 0
+
+    def told(count: int) -> None:
+        nonlocal rows
+        rows = signs.done = count
+        if signs.cancelled:
+            raise TaskCancelled()
+
+    with transaction():
+        # One statement reads everything: longer than any page may take.
+        db.session.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        for piece in written(ExportQuery(view, listing, raw=claim.args["raw"]), claim.args["format"], told):
+            file.write(piece)
+    file.flush()
+    return rows
+
+
+def download(task: Task) -> Response:
+    """The file of a task that has ended, as long as it is kept."""
+    result = task.result or {}
+    if task.kind != KIND or "file_id" not in result:
+        abort(404)
+    pieces = files.read_pieces(UUID(result["file_id"]))
+    response = Response(stream_with_context(pieces), content_type=TYPES[task.args["format"]])
+    response.headers["Content-Disposition"] = f'attachment; filename="{result["name"]}"'
+    return response
+
+
+def _arguments(address: str) -> MultiDict[str, str]:
+    return MultiDict(parse_qsl(address.removeprefix("?")))
+
+
+def _outcome(task: Task) -> str:
+    rows = (task.result or {}).get("rows", 0)
+    if "file_id" not in (task.result or {}):
+        return ""
+    return ngettext(
+        "%(count)s row. The file is kept for %(hours)s hours.",
+        "%(count)s rows. The file is kept for %(hours)s hours.",
+        rows,
+        count=number(rows),
+        hours=KEEP_HOURS,
+    )
+
+
+def _link(task: Task) -> tuple[str, str] | None:
+    return gettext("Download"), f"{task_url(task)}/file"
+
+
+def register() -> None:
+    """Makes exports a kind of task."""
+    long_work.KINDS[KIND] = run
+    WORDS[KIND] = Words(_l("Export"), _outcome, _link, download)
