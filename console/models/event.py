@@ -71,6 +71,7 @@ class Event(Base):
         sa.Index("ix_events_status_date_start", "status", "date_start", "id"),
         sa.Index("ix_events_created_at_id", "created_at", "id"),
         sa.Index("ix_events_title_prefix", sa.text("lower(title) text_pattern_ops")),
+        sa.Index("ix_events_title_triples", sa.text("ops.triples(title)"), postgresql_using="gin"),
         sa.Index("ix_events_title_words", sa.text("to_tsvector('simple', title)"), postgresql_using="gin"),
         sa.Index("ix_events_to_complete", "date_end", postgresql_where=sa.text("status = 'PUBLISHED'")),
         # The waitlist job looks here first: events that could offer a seat.

@@ -25,6 +25,19 @@ class Trigger:
     sql: str
 
 
+#: For searching by any part of a name with PostgreSQL's own means: a GIN index over these finds the rows that
+#: have all the triples of a term. Half of the people write ё as е.
+TRIPLES = Function(
+    "ops.triples",
+    """
+CREATE OR REPLACE FUNCTION ops.triples(words text) RETURNS text[]
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(DISTINCT substr(folded, n, 3)), '{}')
+    FROM (SELECT translate(lower(words), 'ё', 'е') AS folded) f, generate_series(1, length(folded) - 2) n
+$$
+""",
+)
+
 APPEND_ONLY = Function(
     '"user".refuse_change',
     """
@@ -220,6 +233,7 @@ NOTE_PLACE_REMOVAL = Function(
 )
 
 FUNCTIONS = (
+    TRIPLES,
     APPEND_ONLY,
     PLACE_CHECK,
     CREW_CHANGE,

@@ -11,6 +11,9 @@ from console.db import Base, check_state, state
 from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, references
 from console.states import UserRole
 
+#: A phone without its signs, as the index of phones has it.
+DIGITS_OF_PHONE = "regexp_replace(phone, '[^0-9]', '', 'g')"
+
 
 class User(Base):
     """An account: a participant, or staff when its role may sign in."""
@@ -31,6 +34,7 @@ class User(Base):
         check_state("role", UserRole),
         sa.CheckConstraint("username <> ''", name="username_given"),
         sa.Index("ix_users_username_prefix", sa.text("lower(username) text_pattern_ops")),
+        sa.Index("ix_users_username_triples", sa.text("ops.triples(username)"), postgresql_using="gin"),
         sa.Index("ix_users_created_at_id", "created_at", "id"),
         sa.Index("ix_users_role_created_at", "role", "created_at", "id"),
         {"schema": "user"},
@@ -61,6 +65,13 @@ class Profile(Base):
         sa.Index(
             "ix_profiles_full_name_words",
             sa.text("to_tsvector('simple', full_name)"),
+            postgresql_using="gin",
+        ),
+        sa.Index("ix_profiles_full_name_triples", sa.text("ops.triples(full_name)"), postgresql_using="gin"),
+        sa.Index("ix_profiles_telegram_triples", sa.text("ops.triples(telegram)"), postgresql_using="gin"),
+        sa.Index(
+            "ix_profiles_phone_triples",
+            sa.text(f"ops.triples({DIGITS_OF_PHONE})"),
             postgresql_using="gin",
         ),
         sa.Index("ix_profiles_telegram_prefix", sa.text("lower(telegram) text_pattern_ops")),
