@@ -2,8 +2,10 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -90,6 +92,35 @@ def keep(
         expires_at=expires_at,
         checksum=hashlib.sha256(content.data).hexdigest(),
     )
+
+
+def store_export(path: Path, *, owner_id: UUID, content_type: str, keep_hours: int) -> File:
+    """Stores what the console wrote itself, of any size, for a person and for so long. Flushes the row.
+
+    Raises storage.StorageError.
+    """
+    name = uuid4().hex
+    key = f"{FileOwner.USER.lower()}/{name[:2]}/{name}{path.suffix}"
+    file = File(
+        owner_type=FileOwner.USER,
+        owner_id=owner_id,
+        file_key=key,
+        content_type=content_type,
+        size_bytes=path.stat().st_size,
+        storage_url=storage.put_file(key, path),
+        expires_at=now() + timedelta(hours=keep_hours),
+    )
+    db.session.add(file)
+    db.session.flush()
+    return file
+
+
+def read_pieces(file_id: UUID) -> Iterator[bytes]:
+    """A file's content, piece by piece. Raises NotFound, also when its time is over."""
+    file = db.session.get(File, file_id)
+    if file is None or (file.expires_at is not None and file.expires_at <= now()):
+        raise errors.NotFound()
+    return storage.pieces(file.file_key)
 
 
 def read_file(file_id: UUID) -> Stored:

@@ -6,6 +6,7 @@ everything else from a server-side cursor.
 
 import csv
 import io
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -15,7 +16,7 @@ from flask import Response, stream_with_context
 from openpyxl import Workbook
 
 from console.db import db
-from console.views.export_query import ExportQuery
+from console.views.export_query import FORMULA, UNPRINTABLE, ExportQuery
 from console.views.listing import Listing
 
 if TYPE_CHECKING:
@@ -31,16 +32,12 @@ BATCH = 2000
 CHUNK_BYTES = 64 * 1024
 #: The mark by which spreadsheets know that it is UTF-8.
 MARK = b"\xef\xbb\xbf"
-TYPES = {
-    "csv": "text/csv; charset=utf-8",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 
 def answer(view: "TableView", listing: Listing, kind: str, *, raw: bool) -> Response:
     """The download. Columns are all that the details show; secrets are in none."""
     query = ExportQuery(view, listing, raw=raw)
-    response = Response(stream_with_context(written(query, kind)), content_type=TYPES[kind])
+    response = Response(stream_with_context(written(query, kind)), content_type=WRITERS[kind][1])
     response.headers["Content-Disposition"] = f'attachment; filename="{file_name(view, kind)}"'
     return response
 
@@ -51,9 +48,10 @@ def file_name(view: "TableView", kind: str) -> str:
 
 def written(query: ExportQuery, kind: str, told: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """The bytes of the file, piece by piece; `told` hears how many rows there are so far."""
-    if kind == "xlsx":
-        return _xlsx(query, told)
-    return _csv(query, told) if query.wording else _copied(query, told)
+    if kind == "csv" and not query.wording:
+        return _copied(query, told)
+    writer, _ = WRITERS[kind]
+    return writer(_rows(query, told))
 
 
 def _copied(query: ExportQuery, told: Callable[[int], None] | None) -> Iterator[bytes]:
@@ -91,10 +89,12 @@ def _parameters(compiled: Any) -> dict[str, Any]:
     return values
 
 
-def rows_of(query: ExportQuery) -> Iterator[list[Any]]:
-    """The values of each row, from a server-side cursor."""
+def _rows(query: ExportQuery, told: Callable[[int], None] | None) -> Iterator[list[Any]]:
+    """The headings, then the values of each row, from a server-side cursor."""
+    yield query.headings
     wording = [(place, lru_cache(1000)(say)) for place, say in query.wording.items()]
     result = db.session.execute(query.select, execution_options={"yield_per": BATCH})
+    count = 0
     for part in result.partitions(BATCH):
         for row in part:
             values = list(row)
@@ -102,20 +102,27 @@ def rows_of(query: ExportQuery) -> Iterator[list[Any]]:
                 if values[place]:
                     values[place] = say(values[place])
             yield values
+        count += len(part)
+        if told:
+            told(count)
 
 
-def _csv(query: ExportQuery, told: Callable[[int], None] | None) -> Iterator[bytes]:
+def safe(text: str) -> str:
+    """`text` that no spreadsheet takes for a formula, and that a workbook can hold."""
+    text = re.sub(UNPRINTABLE, "", text)
+    return "'" + text if re.match(FORMULA, text) else text
+
+
+def _csv(rows: Iterator[list[Any]]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    yield MARK + _line(query.headings)
-    for number, row in enumerate(rows_of(query), 1):
+    yield MARK
+    for number, row in enumerate(rows, 1):
         writer.writerow(row)
         if number % BATCH == 0:
             yield buffer.getvalue().encode()
             buffer.seek(0)
             buffer.truncate()
-            if told:
-                told(number)
     yield buffer.getvalue().encode()
 
 
@@ -125,21 +132,18 @@ def _line(values: list[str]) -> bytes:
     return buffer.getvalue().encode()
 
 
-def _xlsx(query: ExportQuery, told: Callable[[int], None] | None) -> Iterator[bytes]:
+def _xlsx(rows: Iterator[list[Any]]) -> Iterator[bytes]:
     """The workbook's bytes. It is a zip, complete only at its end: written to a file first, not to memory.
 
-    More rows than a sheet holds go on in a second one.
+    More rows than a sheet holds go on in the next, below the same headings.
     """
     book = Workbook(write_only=True)
-    sheet: Any = None
-    for number, row in enumerate(rows_of(query)):
-        if number % SHEET_MAX == 0:
-            sheet = _sheet(book, query.headings)
+    headings = next(rows)
+    sheet = _sheet(book, headings)
+    for number, row in enumerate(rows):
+        if number and number % SHEET_MAX == 0:
+            sheet = _sheet(book, headings)
         sheet.append(row)
-        if told and number % BATCH == 0:
-            told(number)
-    if sheet is None:
-        _sheet(book, query.headings)
     with tempfile.TemporaryFile() as file:
         book.save(file)
         file.seek(0)
@@ -147,8 +151,15 @@ def _xlsx(query: ExportQuery, told: Callable[[int], None] | None) -> Iterator[by
             yield chunk
 
 
-def _sheet(book: Workbook, headings: list[str]) -> Any:
+def _sheet(book: Workbook, headings: list[Any]) -> Any:
     sheet = book.create_sheet(str(len(book.worksheets) + 1))
     sheet.freeze_panes = "A2"
     sheet.append(headings)
     return sheet
+
+
+#: Per kind: what writes rows, the headings first, and the type of the file.
+WRITERS: dict[str, tuple[Callable[[Iterator[list[Any]]], Iterator[bytes]], str]] = {
+    "csv": (_csv, "text/csv; charset=utf-8"),
+    "xlsx": (_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}

@@ -23,7 +23,7 @@ from console.services import files, tasks
 from console.services.tasks import Claim, TaskCancelled
 from console.views.bulk import views
 from console.views.desk.tasks import WORDS, Words, task_url
-from console.views.export import AT_ONCE_MAX, TYPES, answer, file_name, written
+from console.views.export import AT_ONCE_MAX, WRITERS, answer, file_name, written
 from console.views.export_query import ExportQuery
 from console.views.formats import number
 from console.views.listing import Listing
@@ -60,7 +60,7 @@ def export(view: "TableView", listing: Listing, kind: str, *, raw: bool) -> Resp
 def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
     """Writes the file and stores it; a run that is taken over begins anew."""
     view = views()[claim.args["table"]]
-    with force_locale(claim.args["language"]), tempfile.NamedTemporaryFile() as file:
+    with force_locale(claim.args["language"]), _draft(claim) as file:
         with transaction():
             user = db.session.get(User, claim.actor_user_id, populate_existing=True)
             if user is None or not policy.allowed(user, view.table, Action.READ):
@@ -71,14 +71,17 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
         with transaction():
             stored = files.store_export(
                 Path(file.name),
-                owner_id=claim.actor_user_id,
-                extension=claim.args["format"],
-                content_type=TYPES[claim.args["format"]],
-                hours=KEEP_HOURS,
+                owner_id=user.id,
+                content_type=WRITERS[claim.args["format"]][1],
+                keep_hours=KEEP_HOURS,
             )
             result = {"rows": rows, "file_id": str(stored.id), "name": file_name(view, claim.args["format"])}
             tasks.step(claim, done=rows, total=rows)
     return result
+
+
+def _draft(claim: Claim) -> Any:
+    return tempfile.NamedTemporaryFile(suffix=f".{claim.args['format']}")
 
 
 def _write(view: "TableView", listing: Listing, claim: Claim, signs: long_work.Signs, file: Any) -> int:
@@ -106,7 +109,7 @@ def download(task: Task) -> Response:
     if task.kind != KIND or "file_id" not in result:
         abort(404)
     pieces = files.read_pieces(UUID(result["file_id"]))
-    response = Response(stream_with_context(pieces), content_type=TYPES[task.args["format"]])
+    response = Response(stream_with_context(pieces), content_type=WRITERS[task.args["format"]][1])
     response.headers["Content-Disposition"] = f'attachment; filename="{result["name"]}"'
     return response
 

@@ -237,8 +237,9 @@ def test_a_difference_is_one_line_that_names_it(own, kind, monkeypatch):
     monkeypatch.setattr(schema, "_read", change_then_read)
     found = schema.differences()
     if kind == "a missing column":
-        # Its index goes with it.
-        assert found.pop(0).startswith("user.profiles.ix_profiles_phone_prefix: the index is missing")
+        # Its indexes go with it.
+        for name in ("ix_profiles_phone_prefix", "ix_profiles_phone_triples"):
+            assert found.pop(0).startswith(f"user.profiles.{name}: the index is missing")
     assert len(found) == 1, found
     assert found[0].startswith(line)
 

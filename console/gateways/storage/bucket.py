@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +18,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from console import config
-from console.gateways.storage.keys import Missing, StorageError, Stored
+from console.gateways.storage.keys import PIECE_BYTES, Missing, StorageError, Stored
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -38,6 +39,19 @@ def put(key: str, content: bytes) -> str:
 def get(key: str) -> bytes:
     with _errors("read"):
         return bytes(obstore.get(_store(), key).bytes())
+
+
+def put_file(key: str, path: Path) -> str:
+    with _errors("store"):
+        # In parts when it is large: it appears when the last one is there.
+        obstore.put(_store(), key, path)
+    return f"s3://{_store().config['bucket']}/{key}"
+
+
+def pieces(key: str) -> Iterator[bytes]:
+    with _errors("read"):
+        for piece in obstore.get(_store(), key).stream(min_chunk_size=PIECE_BYTES):
+            yield bytes(piece)
 
 
 def remove(key: str) -> None:

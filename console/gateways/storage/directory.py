@@ -2,27 +2,38 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from console import config
-from console.gateways.storage.keys import Missing, StorageError, Stored
+from console.gateways.storage.keys import PIECE_BYTES, Missing, StorageError, Stored
 
 #: What an upload is called until it is whole.
 DRAFT = ".draft-"
 
 
 def put(key: str, content: bytes) -> str:
+    return _put(key, lambda file: file.write(content))
+
+
+def put_file(key: str, path: Path) -> str:
+    with path.open("rb") as source:
+        return _put(key, lambda file: shutil.copyfileobj(source, file))
+
+
+def _put(key: str, write: Callable[[IO[bytes]], object]) -> str:
     path = _path(key)
     draft = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=DRAFT, delete=False) as file:
             draft = Path(file.name)
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -38,6 +49,17 @@ def put(key: str, content: bytes) -> str:
 def get(key: str) -> bytes:
     try:
         return _path(key).read_bytes()
+    except FileNotFoundError as error:
+        raise Missing("the file is not in the storage") from error
+    except OSError as error:
+        raise StorageError(f"could not read the file: {error.strerror}") from error
+
+
+def pieces(key: str) -> Iterator[bytes]:
+    try:
+        with _path(key).open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
     except FileNotFoundError as error:
         raise Missing("the file is not in the storage") from error
     except OSError as error:

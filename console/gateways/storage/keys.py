@@ -7,6 +7,10 @@ from typing import NamedTuple
 KEY = re.compile(r"[a-z_]{1,40}/[0-9a-f]{2}/[0-9a-f]{32}\.[a-z0-9]{1,8}")
 
 
+#: What is held in memory of a large file.
+PIECE_BYTES = 256 * 1024
+
+
 class StorageError(Exception):
     """The storage cannot be used now, cannot take the file, or this is no key of ours."""
 

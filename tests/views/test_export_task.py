@@ -1,0 +1,103 @@
+"""Exports of many rows: written by a worker as their person sees them, fetched by nobody else, kept a day."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from console import tasks as long_work
+from console.db import db
+from console.models import File, Organizer, Task
+from console.services import tasks
+from console.states import TaskState, UserRole
+from console.views import export_task
+from tests import make
+from tests.views.table_pages import signed_in
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_task, "AT_ONCE_MAX", 2)
+
+
+@pytest.fixture
+def admin(app: Flask, session: Any, few: None) -> FlaskClient:
+    return signed_in(app, UserRole.ADMIN)[0]
+
+
+def events(count: int, **values: Any) -> list[Any]:
+    return [make.event(title=f"Trip {number}", **values) for number in range(count)]
+
+
+def run() -> Task:
+    long_work.run_tasks(0)
+    db.session.expire_all()
+    return db.session.scalars(sa.select(Task)).one()
+
+
+def test_many_rows_are_written_by_a_worker_and_fetched(admin: FlaskClient) -> None:
+    events(3)
+    started = admin.get("/event/events/export/csv/?sort=title")
+    assert started.status_code == 303
+    task = run()
+    assert (task.status, task.result and task.result["rows"]) == (TaskState.DONE, 3)
+    page = admin.get(started.location).text
+    assert "3 rows" in page and f"{started.location}/file" in page
+    file = admin.get(f"{started.location}/file")
+    assert "event-events.csv" in file.headers["Content-Disposition"]
+    assert [f"Trip {number}" in file.text for number in range(3)] == [True] * 3
+
+
+def test_a_workbook_is_in_the_language_of_its_person(admin: FlaskClient) -> None:
+    events(3)
+    admin.set_cookie("lang", "ru")
+    started = admin.get("/event/events/export/csv/")
+    run()
+    assert "Название" in admin.get(f"{started.location}/file").text
+
+
+def test_the_file_is_its_persons_alone_and_for_a_day(app: Flask, admin: FlaskClient, session: Any) -> None:
+    events(3)
+    started = admin.get("/event/events/export/csv/")
+    run()
+    other, _ = signed_in(app, UserRole.ADMIN)
+    assert other.get(f"{started.location}/file").status_code == 404
+    assert admin.get(f"{started.location}/file").status_code == 200
+    session.execute(sa.update(File).values(expires_at=sa.func.now()))
+    assert admin.get(f"{started.location}/file").status_code == 404
+
+
+def test_what_is_asked_for_twice_is_written_once(admin: FlaskClient) -> None:
+    events(3)
+    addresses = {admin.get("/event/events/export/csv/").location for _ in range(2)}
+    assert len(addresses) == 1
+    assert admin.get("/event/events/export/xlsx/").location not in addresses
+
+
+def test_the_worker_sees_what_its_person_sees(app: Flask, session: Any, few: None) -> None:
+    mine = events(3)[0]
+    organizer = session.get(Organizer, mine.organizer_id)
+    more = events(2, organizer_id=organizer.id)
+    client, someone = signed_in(app, UserRole.ORGANIZER, organizer)
+    started = client.get("/event/events/export/csv/?raw=1")
+    task = run()
+    assert task.result and task.result["rows"] == 1 + len(more)
+    session.execute(sa.delete(Task))
+    client.get("/event/events/export/csv/?raw=1")
+    session.execute(sa.text('UPDATE "user".users SET active = false WHERE id = :id'), {"id": someone.id})
+    assert run().status == TaskState.FAILED
+    assert client.get(f"{started.location}/file").status_code in (302, 303, 404)
+
+
+def test_a_stopped_export_leaves_no_file(admin: FlaskClient, session: Any) -> None:
+    events(3)
+    admin.get("/event/events/export/csv/")
+    claim = tasks.claim_task()
+    assert claim is not None
+    signs = long_work.Signs()
+    signs.stop()
+    with pytest.raises(tasks.TaskCancelled):
+        export_task.run(claim, signs)
+    assert session.scalar(sa.select(sa.func.count()).select_from(File)) == 0
