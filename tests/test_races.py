@@ -24,6 +24,7 @@ from console.models import (
     OutboxMessage,
     PaymentReceipt,
     User,
+    WebhookEffect,
     WebhookEvent,
 )
 from console.models.triggers import PLACE_CHECK
@@ -434,22 +435,103 @@ def test_control_without_the_row_locks_a_notice_is_leased_twice(
     assert len(leased) > len(set(leased))
 
 
-def test_the_same_webhook_thirty_times_at_once_is_one_payment(real_app: Flask, committed: Any) -> None:
-    def prepare() -> tuple[UUID, bytes]:
-        payment = card_payment()
-        return payment.booking_id, body_for(payment)
+def a_webhook() -> tuple[UUID, bytes]:
+    payment = card_payment()
+    return payment.booking_id, body_for(payment)
 
-    booking_id, body = committed(prepare)
-    assert together(real_app, [lambda: store(body)] * 30) == {"WebhookEvent": 30}
+
+def apply_everywhere(app: Flask, workers: int) -> None:
+    """What so many workers make of the inbox at the same time."""
 
     def apply(_: int) -> None:
-        with real_app.app_context():
+        with app.app_context():
             webhooks.apply_due(10)
 
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(apply, range(6)))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(apply, range(workers)))
+
+
+def times_paid(booking_id: UUID) -> int:
+    return db.session.scalars(
+        sa.select(sa.func.count()).where(
+            BookingLog.booking_id == booking_id, BookingLog.action == "payment_succeeded"
+        )
+    ).one()
+
+
+def test_the_same_webhook_a_hundred_times_at_once_is_one_payment(real_app: Flask, committed: Any) -> None:
+    booking_id, body = committed(a_webhook)
+    assert together(real_app, [lambda: store(body)] * 50) == {"WebhookEvent": 50}
+    # The other half comes while it is applied.
+    with ThreadPoolExecutor(1) as pool:
+        applying = pool.submit(apply_everywhere, real_app, 6)
+        assert together(real_app, [lambda: store(body)] * 50) == {"WebhookEvent": 50}
+        applying.result()
+    apply_everywhere(real_app, 2)
     with real_app.app_context():
         assert db.session.scalar(sa.select(sa.func.count()).select_from(WebhookEvent)) == 1
-        logs = db.session.scalars(sa.select(BookingLog).where(BookingLog.booking_id == booking_id)).all()
-        assert [row.action for row in logs] == ["payment_succeeded"]
+        assert db.session.scalar(sa.select(sa.func.count()).select_from(WebhookEffect)) == 1
+        assert times_paid(booking_id) == 1
         assert doctor.violations() == []
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers apply one event at once: no row is locked, no lease held, both have seen it unpaid."""
+    looked = threading.Barrier(2)
+    judged = webhooks.judge
+
+    def unlocked(model: Any, *key: Any) -> Any:
+        return db.session.get_one(model, key[0])
+
+    def wait_then_judge(*args: Any) -> str:
+        outcome = judged(*args)
+        looked.wait(10)
+        return outcome
+
+    for module in (webhooks, payments, bookings):
+        monkeypatch.setattr(module, "lock", unlocked)
+    monkeypatch.setattr(webhooks, "judge", wait_then_judge)
+    monkeypatch.setattr(webhooks, "_held", lambda held: unlocked(WebhookEvent, held.key))
+
+
+def both_apply(app: Flask, body: bytes) -> None:
+    with app.app_context():
+        store(body)
+        db.session.rollback()
+        with transaction():
+            _, [held] = webhooks.lease(1)
+
+    def apply(_: int) -> None:
+        with app.app_context():
+            webhooks._apply_one(held)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(apply, range(2)))
+
+
+def test_money_has_one_effect_even_where_nothing_is_locked(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booking_id, body = committed(a_webhook)
+    without_locks(monkeypatch)
+    both_apply(real_app, body)
+    with real_app.app_context():
+        assert times_paid(booking_id) == 1
+
+
+def test_control_without_the_unique_effect_money_counts_twice(
+    real_app: Flask, committed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    booking_id, body = committed(a_webhook)
+    committed(
+        lambda: db.session.execute(
+            sa.text(
+                "ALTER TABLE ops.webhook_effects DROP CONSTRAINT pk_webhook_effects,"
+                " DROP CONSTRAINT uq_webhook_effects_payment_id_kind"
+            )
+        )
+    )
+    without_locks(monkeypatch)
+    both_apply(real_app, body)
+    with real_app.app_context():
+        assert times_paid(booking_id) == 2

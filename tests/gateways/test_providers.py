@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import ipaddress
 import json
 import threading
 import time
@@ -12,9 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import stripe as stripe_library
+from yookassa.domain.common.security_helper import SecurityHelper
 
 from console.errors import InvalidInput, WebhookRefused
-from console.gateways.providers import Outcome, cloudpayments, parse, stripe, tbank, yookassa
+from console.gateways.providers import MAX_DEPTH, Outcome, cloudpayments, parse, stripe, tbank, yookassa
 
 SECRET = "whsec_test"
 
@@ -35,6 +38,21 @@ def test_stripe_signature_fits_the_body_and_the_secret() -> None:
         stripe.authenticate({"stripe-signature": stripe_header(body)}, body + b" ", "", SECRET)
     with pytest.raises(WebhookRefused):
         stripe.authenticate({"stripe-signature": stripe_header(body, "other")}, body, "", SECRET)
+
+
+def test_stripe_signature_is_the_one_of_their_own_library() -> None:
+    body = b'{"id": "evt_1", "object": "event"}'
+    signed = stripe_library.WebhookSignature._compute_signature(f"{int(time.time())}.{body.decode()}", SECRET)
+    header = f"t={int(time.time())},v1={signed}"
+    assert stripe_library.WebhookSignature.verify_header(body, header, SECRET, 300)
+    assert stripe.authenticate({"stripe-signature": header}, body, "", SECRET) is None
+    ours = stripe_header(body)
+    assert stripe_library.Webhook.construct_event(body, ours, SECRET).id == "evt_1"
+    for wrong in (header.replace("v1=", "v1=0"), header.replace("v1=", "v0="), stripe_header(body, "other")):
+        with pytest.raises(stripe_library.SignatureVerificationError):
+            stripe_library.WebhookSignature.verify_header(body, wrong, SECRET, 300)
+        with pytest.raises(WebhookRefused):
+            stripe.authenticate({"stripe-signature": wrong}, body, "", SECRET)
 
 
 def test_stripe_signature_may_come_with_one_of_another_secret_and_of_another_scheme() -> None:
@@ -105,6 +123,16 @@ def test_cloudpayments_signature_is_of_the_raw_body() -> None:
         cloudpayments.authenticate({"content-hmac": signature}, body + b"0", "", SECRET)
 
 
+def test_cloudpayments_signature_of_the_published_vectors_of_the_algorithm() -> None:
+    # RFC 4231, test case 2: they publish no library and no vector that checks webhooks, only the algorithm.
+    body = b"what do ya want for nothing?"
+    digest = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    signature = base64.b64encode(bytes.fromhex(digest)).decode()
+    assert cloudpayments.authenticate({"content-hmac": signature}, body, "", "Jefe") is None
+    with pytest.raises(WebhookRefused):
+        cloudpayments.authenticate({"content-hmac": signature}, body, "", "jefe")
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_cloudpayments_form_and_json_say_the_same(as_json: bool) -> None:
     body = (
@@ -153,6 +181,30 @@ def test_tbank_token_of_the_published_example() -> None:
     assert tbank.token(payload, "11111111111111") == published
 
 
+def test_tbank_token_of_the_published_notification() -> None:
+    payload = {
+        "TerminalKey": "1321054611234DEMO",
+        "OrderId": "201709",
+        "Success": True,
+        "Status": "AUTHORIZED",
+        "PaymentId": 8742591,
+        "ErrorCode": "0",
+        "Amount": 9855,
+        "RebillId": 101709,
+        "CardId": 322264,
+        "Pan": "430000******0777",
+        "ExpDate": "1122",
+        "Token": "b906d28e76c6428e37b25fcf86c0adc52c63d503013fdd632e300593d165766b",
+    }
+    password = "Dfsfh56dgKl"
+    assert tbank.authenticate({}, json.dumps(payload).encode(), "", password) is None
+    with pytest.raises(WebhookRefused):
+        tbank.authenticate({}, json.dumps({**payload, "Success": False}).encode(), "", password)
+    # The same one that failed has a token of its own.
+    failed = "014e237c74b5746cfff5b98459740afcd75e8d624156210857287397c4c8258e"
+    assert tbank.token({**payload, "Success": False}, password) == failed
+
+
 def test_tbank_booleans_are_signed_in_small_letters() -> None:
     payload = {"Success": True, "PaymentId": 1, "CardId": None}
     expected = hashlib.sha256(b"secret1true").hexdigest()
@@ -188,6 +240,16 @@ def test_tbank_notification_is_understood() -> None:
 )  # fmt: skip
 def test_yookassa_is_believed_from_its_own_addresses(address: str) -> None:
     assert yookassa.authenticate({}, b"{}", address, SECRET) is None
+
+
+def test_yookassa_addresses_are_those_of_their_own_library() -> None:
+    theirs = [ipaddress.ip_network(network) for network in SecurityHelper.YOOKASSA_NETWORKS]
+    for network in theirs:
+        for address in (network[0], network[-1]):
+            assert SecurityHelper().is_ip_trusted(str(address))
+            assert yookassa.authenticate({}, b"{}", str(address), SECRET) is None
+    for ours in yookassa.ADDRESSES:
+        assert any(ours.version == each.version and each.subnet_of(ours) for each in theirs), ours
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "185.71.76.32", "77.75.156.12", "2a02:5181::1", "x"])
@@ -270,6 +332,8 @@ def test_yookassa_refunds_are_read_back_as_refunds(api: type[Api]) -> None:
         ((200, []), yookassa.Unavailable),
         ((500, {}), yookassa.Unavailable),
         ((401, {}), yookassa.Unavailable),
+        ((429, {}), yookassa.Unavailable),
+        ((200, {"id": "2d1f-000f", "note": "x" * 300_000}), yookassa.Unavailable),
     ],
 )
 def test_yookassa_that_is_not_confirmed_has_no_effect(
@@ -286,7 +350,26 @@ def test_yookassa_id_that_is_a_path_is_not_asked_for(api: type[Api]) -> None:
     assert api.seen == []
 
 
+def test_yookassa_that_answers_drop_by_drop_is_given_up(
+    api: type[Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yookassa, "DEADLINE_SECONDS", -1.0)
+    api.answers["/payments/2d1f-000f"] = (200, yookassa_event()["object"])
+    with pytest.raises(yookassa.Unavailable):
+        yookassa.confirmed(yookassa_event(), "shop:key")
+
+
 # What is no payload
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(MAX_DEPTH - 1, True), (MAX_DEPTH, False)])
+def test_payload_nests_to_a_depth_and_no_deeper(levels: int, fits: bool) -> None:
+    body = b'{"a":' * levels + b"1" + b"}" * levels
+    if fits:
+        assert parse(body)
+    else:
+        with pytest.raises(InvalidInput):
+            parse(body)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_refused_event_says_why_and_what_a_replay_would_do(client: FlaskClient, 
     page = text_of(client, key=event.idempotency_key)
     assert str(WHY[webhook_rules.OTHER_AMOUNT]) in page
     assert "₽1 " in page and "₽1,500" in page
-    assert "If it were applied now: The amount differs from ours Nothing would change." in page
+    assert "If it were applied now: The amount differs from ours. Nothing would change." in page
     payment.amount = 1
     db.session.flush()
     assert "If it were applied now: The booking is confirmed" in text_of(client, key=event.idempotency_key)

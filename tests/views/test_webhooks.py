@@ -5,10 +5,12 @@ import hashlib
 import hmac
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from console.gateways.providers import tbank
@@ -80,6 +82,64 @@ def test_what_is_not_authentic_is_refused_and_not_stored(
 ) -> None:
     assert client.post(path, data=body).status_code == status
     assert keys(session) == []
+
+
+def test_who_is_not_authentic_learns_nothing(client: FlaskClient, session: Any) -> None:
+    said = set()
+    for path, body, headers in (
+        ("/webhooks/stripe", STRIPE, {}),
+        ("/webhooks/stripe", STRIPE, {"Stripe-Signature": stripe_header(STRIPE, "stripe-secret", at=5)}),
+        ("/webhooks/tbank", b"{", {}),
+        ("/webhooks/tbank", b'{"Token": "x"}', {}),
+        ("/webhooks/cloudpayments", b"", {}),
+        ("/webhooks/yookassa", b"{}", {}),
+    ):
+        answer = client.post(path, data=body, headers=headers)
+        said.add((answer.status_code, answer.text, tuple(sorted(dict(answer.headers)))))
+    assert len(said) == 1
+    assert said.pop()[:2] == (401, "Not accepted.")
+
+
+def test_provider_without_a_secret_answers_like_a_wrong_one(
+    make_app: Callable[..., Flask], session: Any
+) -> None:
+    client = make_app(webhook_secrets={}).test_client()
+    headers = {"Stripe-Signature": stripe_header(STRIPE, "stripe-secret")}
+    answer = client.post("/webhooks/stripe", data=STRIPE, headers=headers)
+    assert (answer.status_code, answer.text) == (401, "Not accepted.")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "status"),
+    [
+        (0, "185.71.76.9", 401),
+        (1, "185.71.76.9", 200),
+        (1, "185.71.76.9, 10.0.0.7", 401),
+        (1, "10.0.0.7, 185.71.76.9", 200),
+        (2, "185.71.76.9, 10.0.0.7", 200),
+    ],
+)
+def test_yookassa_behind_a_proxy_is_known_by_what_the_proxy_says(
+    make_app: Callable[..., Flask], session: Any, proxies: int, forwarded: str, status: int
+) -> None:
+    client = make_app(trusted_proxies=proxies).test_client()
+    answer = client.post("/webhooks/yookassa", json=yookassa_event(), headers={"X-Forwarded-For": forwarded})
+    assert answer.status_code == status
+
+
+def test_webhook_asks_the_database_once_and_reads_no_session(
+    client: FlaskClient, session: Any, count_queries: list[str]
+) -> None:
+    client.set_cookie("crewdeck_session", "x")
+    for number in (1, 1, 2):
+        body = STRIPE.replace(b"evt_1", f"evt_{number}".encode())
+        headers = {"Stripe-Signature": stripe_header(body, "stripe-secret")}
+        count_queries.clear()
+        answer = client.post("/webhooks/stripe", data=body, headers=headers)
+        assert answer.status_code == 200
+        assert "Set-Cookie" not in answer.headers
+        said = [sql for sql in count_queries if "SAVEPOINT" not in sql]
+        assert len(said) == 1 and "webhook_events" in said[0]
 
 
 def test_webhooks_are_only_posted(client: FlaskClient) -> None:

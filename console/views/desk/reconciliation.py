@@ -111,6 +111,7 @@ class ReconciliationView(DeskView):
         return self.render(
             "desk/reconciliation_bookings.html",
             asked=asked,
+            span=f"{format_date(asked.first, 'd MMM y')} – {format_date(asked.last, 'd MMM y')}",
             event=event,
             figure=figure,
             label=LABELS[figure.value],
