@@ -1,6 +1,7 @@
 """Every setting: its name, unit and default. A wrong one stops the start with one line that names it."""
 
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
@@ -33,6 +34,13 @@ class Settings:
     public_url: str = "http://127.0.0.1:5000"
     telegram_bot_token: str = field(default="", repr=False)
     telegram_api_base: str = "https://api.telegram.org"
+    #: The name in the links that open a chat with the bot.
+    telegram_bot_username: str = ""
+    #: What the Bot API says with each update, so that nobody else can; without it nothing is heard.
+    telegram_webhook_secret: str = field(default="", repr=False)
+    #: Messages a second, all workers together, and seconds between two to one chat; 0 is no limit.
+    telegram_per_second: int = 30
+    telegram_chat_seconds: float = 1
     smtp_url: str = field(default="", repr=False)
     media_url: str = "file:var/media"
     webhook_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -102,6 +110,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         telegram_api_base=_url(
             env, "TELEGRAM_API_BASE", ("http", "https"), "https://api.telegram.org"
         ).rstrip("/"),
+        telegram_bot_username=_bot_username(env),
+        telegram_webhook_secret=_webhook_secret(env),
+        telegram_per_second=int(_limit(env, "TELEGRAM_PER_SECOND", 30)),
+        telegram_chat_seconds=_limit(env, "TELEGRAM_CHAT_SECONDS", 1),
         smtp_url=_url(env, "SMTP_URL", ("smtp", "smtps")),
         media_url=_media_url(env),
         webhook_secrets={
@@ -211,6 +223,32 @@ def _amount(env: Mapping[str, str], name: str) -> Decimal | None:
     if not value.is_finite() or not 0 <= value < 10**10:
         raise SettingError(f"{name} is {raw!r}: give an amount such as 20000, or leave it out")
     return value
+
+
+def _limit(env: Mapping[str, str], name: str, default: float) -> float:
+    """A limit of messages; 0 is none."""
+    raw = env.get(name) or str(default)
+    try:
+        value = float(raw)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1000:
+        raise SettingError(f"{name} is {raw!r}: give a number from 0, which is no limit, to 1000")
+    return value
+
+
+def _bot_username(env: Mapping[str, str]) -> str:
+    name = (env.get("TELEGRAM_BOT_USERNAME") or "").removeprefix("@")
+    if name and not re.fullmatch(r"[A-Za-z]\w{3,31}", name, re.ASCII):
+        raise SettingError("TELEGRAM_BOT_USERNAME is not the name of a bot, such as crewdeck_bot")
+    return name
+
+
+def _webhook_secret(env: Mapping[str, str]) -> str:
+    secret = env.get("TELEGRAM_WEBHOOK_SECRET") or ""
+    if secret and not re.fullmatch(r"[A-Za-z0-9_-]{16,256}", secret):
+        raise SettingError("TELEGRAM_WEBHOOK_SECRET is not 16 to 256 characters of A-Z, a-z, 0-9, _ and -")
+    return secret
 
 
 def _proxies(env: Mapping[str, str]) -> int:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from flask import Flask, current_app
-from redis import Redis
+from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
@@ -69,17 +69,34 @@ def ring_workers(bells: list[str]) -> None:
 
 def _ring(bells: list[str]) -> None:
     for name in bells:
-        where = BELLS_ELSEWHERE.get(name, "critical")
-        target = queue(where)
-        if not any(job_id.startswith(f"{name}-") for job_id in target.get_job_ids()):
-            target.enqueue_call(
-                ENTRY,
-                args=(name,),
-                job_id=f"{name}-{uuid4()}",
-                timeout=TIMEOUTS_SECONDS[where],
-                result_ttl=60,
-                failure_ttl=86400,
-            )
+        _enqueue(name, BELLS_ELSEWHERE.get(name, "critical"))
+
+
+def _enqueue(name: str, where: str) -> None:
+    target = queue(where)
+    if not any(job_id.startswith(f"{name}-") for job_id in target.get_job_ids()):
+        target.enqueue_call(
+            ENTRY,
+            args=(name,),
+            job_id=f"{name}-{uuid4()}",
+            timeout=TIMEOUTS_SECONDS[where],
+            result_ttl=60,
+            failure_ttl=86400,
+        )
+
+
+def go_on(name: str) -> None:
+    """Asks a worker to run this job after everything that waits now. Raises redis.RedisError."""
+    _enqueue(name, "default")
+
+
+def others_wait(name: str) -> bool:
+    """Whether other work than this job waits for a worker; False when Redis does not say."""
+    try:
+        waiting = [job_id for where in ("critical", "default") for job_id in queue(where).get_job_ids()]
+    except RedisError:
+        return False
+    return not all(job_id.startswith(f"{name}-") for job_id in waiting)
 
 
 #: Rung thousands of times in a second, by requests that an acquirer waits for: not while they wait.

@@ -7,23 +7,29 @@ same time, and may be killed anywhere.
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from redis import RedisError
 
+from console import doorbell
 from console import tasks as long_work
 from console.db import db, retrying, ring, transaction
 from console.models import JobState
 from console.services import (
     bookings,
+    bot_calls,
     delivery,
     events,
     files,
-    outbox,
+    leases,
+    pace,
     proof_pages,
     retention,
     tasks,
+    telegram_links,
     waitlist,
     webhooks,
 )
@@ -37,6 +43,8 @@ BUDGET_SECONDS = 50
 SLICE_SECONDS = 4
 #: The longest task: an export of everything, a broadcast at 30 messages a second.
 TASK_SECONDS = 4 * 3600
+#: A long delivery lets other work have the worker after this long.
+GIVES_WAY_SECONDS = 2.0
 #: Rows a transaction changes: enough to be near a single statement's speed, so few that nobody waits.
 BATCH = 1000
 #: An event brings all its bookings with it.
@@ -89,11 +97,20 @@ def process_waitlist() -> Result:
 
 
 def drain_outbox() -> Result:
-    """Sends what is due, many notices at a time."""
-    until = time.monotonic() + SLICE_SECONDS
-    ended = dict(delivery.drain(until))
-    _take_turns("drain-outbox", until)
-    return ended
+    """Sends what is due, many notices at a time.
+
+    The limits of the bot make it long: it lets other work have the worker in between, and goes on after it.
+    """
+    gives_way_at = time.monotonic() + GIVES_WAY_SECONDS
+
+    def stop() -> bool:
+        return time.monotonic() >= gives_way_at and doorbell.others_wait("drain-outbox")
+
+    ended = delivery.drain(budget(), stop)
+    if ended.pop("left", 0):
+        with suppress(RedisError):
+            doorbell.go_on("drain-outbox")
+    return dict(ended)
 
 
 def process_webhooks() -> Result:
@@ -127,6 +144,10 @@ def inspect_proofs() -> Result:
     return {"inspected": inspected}
 
 
+#: What the bot need not remember any more.
+BOT_PURGES = (bot_calls.purge_calls, bot_calls.purge_updates, pace.forget_chats, telegram_links.purge_links)
+
+
 def purge_expired() -> Result:
     until = budget()
     return {
@@ -135,6 +156,7 @@ def purge_expired() -> Result:
         "sessions": batches(retention.purge_sessions, BATCH, until),
         "recovery_codes": batches(retention.purge_recovery_codes, BATCH, until),
         "tasks": batches(tasks.purge_tasks, BATCH, until),
+        "bot": sum(batches(purge, BATCH, until) for purge in BOT_PURGES),
     }
 
 
@@ -185,7 +207,7 @@ def warm_up() -> None:
     A worker does it before it forks: a job in a fork would else first compile its statements, which takes
     longer than to run them.
     """
-    for look in (bookings.expire_due, waitlist.lapse_due, waitlist.offer_due, outbox.lease):
+    for look in (bookings.expire_due, waitlist.lapse_due, waitlist.offer_due, leases.lease):
         look(0)
     db.session.scalar(sa.select(JobState.paused).where(JobState.name == ""))
     _write("", last_started_at=sa.func.now(), runs=JobState.runs + 1)

@@ -61,7 +61,10 @@ def test_there_are_seven_jobs_one_for_proofs_and_one_for_tasks() -> None:
         ("inspect-proofs", {"inspected": 0}),
         ("complete-events", {"completed": 0}),
         ("send-reminders", {"reminded": 0}),
-        ("purge-expired", {"files": 0, "orphans": 0, "sessions": 0, "recovery_codes": 0, "tasks": 0}),
+        (
+            "purge-expired",
+            {"files": 0, "orphans": 0, "sessions": 0, "recovery_codes": 0, "tasks": 0, "bot": 0},
+        ),
         ("run-tasks", {}),
     ],
 )
@@ -102,7 +105,7 @@ def test_one_booking_gives_way_to_the_next_in_line(bot_api: BotApi) -> None:
 
 
 def test_drain_sends_every_batch(bot_api: BotApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs.delivery, "BATCH", 2)
+    monkeypatch.setattr(jobs.delivery, "READY_FOR_BOT", 2)
     booking = make.booking(status=BookingStatus.CONFIRMED)
     for _ in range(5):
         make.outbox_message(category="BOOKING_CONFIRMED", event_id=booking.event_id)
@@ -145,7 +148,14 @@ def test_purge_deletes_what_is_over_and_nothing_else() -> None:
     for days in (-31, -29, 1):
         make.refresh_session(user_id=staff.id, expires_at=make.soon(days=days))
         make.recovery_code(user_id=staff.id, expires_at=make.soon(days=days))
-    assert run("purge-expired") == {"files": 1, "orphans": 0, "sessions": 1, "recovery_codes": 1, "tasks": 0}
+    assert run("purge-expired") == {
+        "files": 1,
+        "orphans": 0,
+        "sessions": 1,
+        "recovery_codes": 1,
+        "tasks": 0,
+        "bot": 0,
+    }
     assert [file.id for file in db.session.scalars(sa.select(File))] == [kept_file.id]
     for model in (RefreshSession, RecoveryCode):
         assert db.session.scalar(sa.select(sa.func.count()).select_from(model)) == 2

@@ -33,7 +33,7 @@ from console.services import (
     doctor,
     events,
     grants,
-    outbox,
+    leases,
     payments,
     receipts,
     waitlist,
@@ -406,12 +406,12 @@ def test_no_notice_is_leased_twice(real_app: Flask, committed: Any) -> None:
     leased: list[UUID] = []
 
     def lease() -> None:
-        leased.extend(row.id for row in outbox.lease(10))
+        leased.extend(row.id for row in leases.lease(10))
 
     together(real_app, [lease] * 12)
     assert len(leased) == len(set(leased))
     with real_app.app_context():
-        rest = [row.id for _ in range(10) for row in outbox.lease(10)]
+        rest = [row.id for _ in range(10) for row in leases.lease(10)]
     assert len(set(leased) | set(rest)) == 60
 
 
@@ -420,16 +420,16 @@ def test_control_without_the_row_locks_a_notice_is_leased_twice(
 ) -> None:
     committed(lambda: [make.outbox_message() for _ in range(20)])
     leased: list[UUID] = []
-    locked = outbox.LEASE.text
+    locked = leases.LEASE.text
     # Slow enough that all have looked before one has written.
     unlocked = locked.replace("FOR UPDATE SKIP LOCKED", "").replace(
         "SELECT id FROM", "SELECT id, pg_sleep(0.05) FROM"
     )
     assert unlocked.count("pg_sleep") == 1 and "LOCKED" not in unlocked
-    monkeypatch.setattr(outbox, "LEASE", sa.text(unlocked))
+    monkeypatch.setattr(leases, "LEASE", sa.text(unlocked))
 
     def lease() -> None:
-        leased.extend(row.id for row in outbox.lease(10))
+        leased.extend(row.id for row in leases.lease(10))
 
     together(real_app, [lease] * 4)
     assert len(leased) > len(set(leased))

@@ -11,9 +11,11 @@ requests end:
 
 import argparse
 import json
+import re
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +37,11 @@ FAILURES = {
     "error": (502, "Bad Gateway"),
     "unauthorized": (401, "Unauthorized"),
 }
+#: What changes nothing that the stand-in keeps.
+SILENT = frozenset({"answercallbackquery", "editmessagetext", "editmessagereplymarkup", "setwebhook"})
+TAGS = frozenset({"b", "strong", "i", "em", "u", "s", "a", "code", "pre", "blockquote", "tg-spoiler"})
+TAG = re.compile(r"<(/?)([^\s>/]*)[^>]*>?")
+
 #: Ways to fail below the API: no answer, a connection reset after the message was taken, a proxy's page.
 BREAKDOWNS = ("hang", "reset_after_accept", "html")
 
@@ -72,6 +79,10 @@ class BotApi:
         self.messages: list[Message] = []
         self.requests: list[dict[str, Any]] = []
         self.behaviours: list[Behaviour] = []
+        #: Messages a second and seconds between two to a chat; 0 is no limit.
+        self.per_second, self.chat_seconds = 0, 0.0
+        self._times: deque[float] = deque()
+        self._last_to: dict[str, float] = {}
         self._lock = threading.Lock()
         self._released = threading.Event()
         handler = type("Handler", (_Handler,), {"api": self})
@@ -157,16 +168,30 @@ class BotApi:
         if name == "getme":
             bot = {"id": 1, "is_bot": True, "first_name": "Crewdeck", "username": "crewdeck_stand_in_bot"}
             return 200, {"ok": True, "result": bot}
+        if name in SILENT:
+            return 200, {"ok": True, "result": True}
         if name not in ("sendmessage", "sendphoto", "senddocument"):
             return _failure(404, "Not Found")
-        chat_id, text = parameters.get("chat_id"), parameters.get("text", parameters.get("caption", ""))
-        if chat_id in (None, ""):
-            return _failure(400, "Bad Request: chat_id is empty")
-        if name == "sendmessage" and not str(text).strip():
-            return _failure(400, "Bad Request: message text is empty")
-        if len(str(text)) > LONGEST_TEXT:
-            return _failure(400, "Bad Request: message is too long")
-        return 200, {"ok": True, "result": self._accept(method, chat_id, str(text), parameters)}
+        chat_id: Any = parameters.get("chat_id")
+        text = str(parameters.get("text", parameters.get("caption", "")))
+        if wrong := _wrong(name, chat_id, text, parameters.get("parse_mode")):
+            return _failure(400, f"Bad Request: {wrong}")
+        if wait := self._too_many(str(chat_id)):
+            return _failure(429, f"Too Many Requests: retry after {wait}", parameters={"retry_after": wait})
+        return 200, {"ok": True, "result": self._accept(method, chat_id, text, parameters)}
+
+    def _too_many(self, chat_id: str) -> int:
+        """The seconds to wait when a message exceeds the limits within any second, else 0."""
+        now = time.monotonic()
+        with self._lock:
+            while self._times and now - self._times[0] >= 1:
+                self._times.popleft()
+            since = now - self._last_to.get(chat_id, -self.chat_seconds)
+            if since < self.chat_seconds or (self.per_second and len(self._times) >= self.per_second):
+                return 1
+            self._times.append(now)
+            self._last_to[chat_id] = now
+        return 0
 
     def _accept(
         self, method: str, chat_id: int | str, text: str, parameters: dict[str, Any]
@@ -269,6 +294,31 @@ def _parameters(body: bytes, content_type: str) -> dict[str, Any]:
     if "multipart" in content_type:
         return {"multipart_bytes": len(body)}
     return dict(parse_qsl(body.decode("utf-8", "replace")))
+
+
+def _wrong(method: str, chat_id: Any, text: str, parse_mode: Any) -> str:
+    """What the real one refuses a message for; empty when it takes it."""
+    if chat_id in (None, ""):
+        return "chat_id is empty"
+    if method == "sendmessage" and not text.strip():
+        return "message text is empty"
+    if len(text) > LONGEST_TEXT:
+        return "message is too long"
+    wrong = _wrong_tag(text) if parse_mode == "HTML" else ""
+    return f"can't parse entities: {wrong}" if wrong else ""
+
+
+def _wrong_tag(text: str) -> str:
+    """What the real one finds wrong with the HTML of a message; empty when it is right."""
+    opened: list[str] = []
+    for closing, name in TAG.findall(text):
+        if name.lower() not in TAGS:
+            return f'Unsupported start tag "{name}"'
+        if not closing:
+            opened.append(name)
+        elif not opened or opened.pop() != name:
+            return f'Unexpected end tag "{name}"'
+    return f'Can\'t find end tag corresponding to start tag "{opened[-1]}"' if opened else ""
 
 
 def _failure(status: int, description: str, **extra: Any) -> tuple[int, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Starts the servers and the console's own processes, watches them, and stops what it started."""
 
 import fcntl
+import hashlib
 import http.client
 import json
 import os
@@ -163,6 +164,10 @@ class Supervisor:
             address = f"http://127.0.0.1:{_free_port()}"
             fixed |= {"TELEGRAM_API_BASE": address, "TELEGRAM_STAND_IN": address}
             fixed["TELEGRAM_BOT_TOKEN"] = "1:stand-in"  # noqa: S105 - nobody's token
+            fixed["TELEGRAM_BOT_USERNAME"] = "crewdeck_stand_in_bot"
+            # Whoever plays Telegram on this machine finds it in var/run.env.
+            own = hashlib.sha256(f"bot {self._secret_key()}".encode()).hexdigest()
+            ours["TELEGRAM_WEBHOOK_SECRET"] = own
         return {**ours, **given, **fixed}
 
     def _launch_stand_in(self) -> None:
@@ -250,7 +255,7 @@ class Supervisor:
         """What the `flask` commands of this checkout read."""
         names = (
             *("DATABASE_URL", "REDIS_URL", "CREWDECK_ENV", "SECRET_KEY", "PUBLIC_URL", "MEDIA_URL"),
-            *("TELEGRAM_API_BASE", "TELEGRAM_BOT_TOKEN"),
+            *("TELEGRAM_API_BASE", "TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_USERNAME", "TELEGRAM_WEBHOOK_SECRET"),
         )
         lines = [
             f"{name}='{self.parts.environment[name]}'\n" for name in names if name in self.parts.environment

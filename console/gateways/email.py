@@ -1,16 +1,26 @@
 """E-mail by the setting SMTP_URL: `smtp://user:password@host:port/?from=address`, `smtps:`."""
 
-import smtplib
+import asyncio
 import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import SMTP
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import aiosmtplib
 
 from console import config
 
-#: Of each step of the conversation.
-TIMEOUT_SECONDS = 10.0
+#: From the first byte sent to the last answer, the connection included; whatever hangs in between.
+DEADLINE_SECONDS = 20.0
+#: Conversations at the same time: few mail servers take more from one client.
+CONNECTIONS = 10
+#: A server that does not answer is left alone for so long.
+AWAY_SECONDS = 10.0
 
 
 class EmailError(Exception):
@@ -25,27 +35,85 @@ class Unavailable(EmailError):
     """The server cannot take it now: later it may."""
 
 
-def send(to: str, *, subject: str, text: str, html: str, message_id: str) -> None:
-    """Sends a message in plain text and HTML. Blocks; raises an EmailError.
+class Away(Unavailable):
+    """The server does not answer at all: who comes after would only wait as long."""
 
-    `message_id` is the same at each attempt, so that a mailbox can see a repetition.
-    """
-    settings = config.current()
-    url = urlsplit(settings.smtp_url)
-    host = url.hostname or "localhost"
-    message = _message(to, subject=subject, text=text, html=html, message_id=message_id)
+
+@dataclass(frozen=True)
+class Post:
+    """The mail server with the connections that are open and free."""
+
+    _free: list[aiosmtplib.SMTP] = field(default_factory=list)
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS))
+
+    async def send(
+        self,
+        to: str,
+        *,
+        subject: str,
+        text: str,
+        html: str,
+        message_id: str,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Sends a message in plain text and HTML. Raises an EmailError within DEADLINE_SECONDS of its turn.
+
+        `message_id` is the same at each attempt, so that a mailbox can see a repetition. `check` is asked
+        when it is the message's turn; what it raises is passed on.
+        """
+        message = _message(to, subject=subject, text=text, html=html, message_id=message_id)
+        async with self._places:
+            check()
+            server = self._free.pop() if self._free else _server()
+            try:
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    await _hand_over(server, message)
+            except TimeoutError:
+                server.close()
+                raise Away(f"the mail server did not answer within {DEADLINE_SECONDS:g} s") from None
+            except aiosmtplib.SMTPRecipientsRefused as error:
+                server.close()
+                refused = error.recipients[0]
+                raise _judged(refused.code, refused.message) from error
+            except aiosmtplib.SMTPResponseException as error:
+                server.close()
+                raise _judged(error.code, error.message) from error
+            except (aiosmtplib.SMTPConnectError, aiosmtplib.SMTPTimeoutError) as error:
+                server.close()
+                raise Away(f"the mail server cannot be reached ({type(error).__name__})") from error
+            except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+                server.close()
+                raise Unavailable(f"the mail server cannot be reached ({type(error).__name__})") from error
+            except BaseException:
+                server.close()
+                raise
+            self._free.append(server)
+
+
+async def _hand_over(server: aiosmtplib.SMTP, message: EmailMessage) -> None:
+    if server.is_connected:
+        # A server may have closed a connection that was idle: nothing has been said on it yet.
+        try:
+            await server.rset()
+        except aiosmtplib.SMTPException:
+            server.close()
+    if not server.is_connected:
+        await server.connect()
+    await server.send_message(message)
+
+
+@asynccontextmanager
+async def post() -> AsyncIterator[Post]:
+    """The mail server of the setting SMTP_URL; its connections close at the end."""
+    opened = Post()
     try:
-        with _connection(url.scheme == "smtps", host, url.port) as server:
-            if url.username:
-                server.login(unquote(url.username), unquote(url.password or ""))
-            server.send_message(message)
-    except smtplib.SMTPRecipientsRefused as error:
-        code, said = next(iter(error.recipients.values()))
-        raise _judged(code, said) from error
-    except smtplib.SMTPResponseException as error:
-        raise _judged(error.smtp_code, error.smtp_error) from error
-    except (smtplib.SMTPException, OSError) as error:
-        raise Unavailable(f"the mail server cannot be reached ({type(error).__name__})") from error
+        yield opened
+    finally:
+        for server in opened._free:
+            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await server.quit()
+            server.close()
 
 
 def deliverable(address: str | None) -> bool:
@@ -65,7 +133,7 @@ def _message(to: str, *, subject: str, text: str, html: str, message_id: str) ->
     settings = config.current()
     site = urlsplit(settings.public_url).hostname or "localhost"
     query = parse_qs(urlsplit(settings.smtp_url).query)
-    message = EmailMessage()
+    message = EmailMessage(policy=SMTP)
     message["From"] = query.get("from", [f"crewdeck@{site}"])[0]
     message["To"] = to
     message["Subject"] = subject
@@ -77,22 +145,25 @@ def _message(to: str, *, subject: str, text: str, html: str, message_id: str) ->
     return message
 
 
-def _connection(encrypted: bool, host: str, port: int | None) -> smtplib.SMTP:
-    context = ssl.create_default_context()
-    if encrypted:
-        return smtplib.SMTP_SSL(host, port or 465, timeout=TIMEOUT_SECONDS, context=context)
-    server = smtplib.SMTP(host, port or 25, timeout=TIMEOUT_SECONDS)
-    try:
-        server.ehlo()
-        if server.has_extn("starttls"):
-            server.starttls(context=context)
-    except BaseException:
-        server.close()
-        raise
-    return server
+def _server() -> aiosmtplib.SMTP:
+    url = urlsplit(config.current().smtp_url)
+    encrypted = url.scheme == "smtps"
+    return aiosmtplib.SMTP(
+        hostname=url.hostname or "localhost",
+        port=url.port or (465 if encrypted else 25),
+        username=unquote(url.username) if url.username else None,
+        password=unquote(url.password or "") if url.username else None,
+        use_tls=encrypted,
+        # Encrypted whenever the server can.
+        start_tls=False if encrypted else None,
+        tls_context=ssl.create_default_context(),
+        # The deadline is that of the whole conversation.
+        timeout=DEADLINE_SECONDS,
+    )
 
 
 def _judged(code: int, said: bytes | str) -> EmailError:
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
     reason = f"the mail server answered {code}: {' '.join(text.split())[:200]}"
-    return Refused(reason) if code >= 500 else Unavailable(reason)
+    # Without a code, or below 400, the other side does not speak SMTP.
+    return Refused(reason) if 500 <= code < 600 else Unavailable(reason)

@@ -1,22 +1,25 @@
-"""Telegram's Bot API: sends one message, and says why it could not."""
+"""Telegram's Bot API: calls one method, and says why it could not."""
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-import httpx
+import aiohttp
 
 from console import config
 
 #: From the first byte sent to the last one read; whatever hangs in between.
 DEADLINE_SECONDS = 5.0
-CONNECTIONS = 50
+CONNECTIONS = 150
 MAX_ANSWER_BYTES = 64 * 1024
 #: A flood wait longer than this is a bug of the other side, or an attack through a proxy.
 MAX_WAIT_SECONDS = 3600.0
+LONGEST_TEXT = 4096
+#: What a button sends back may be this long; the Bot API's own limit.
+LONGEST_DATA_BYTES = 64
 
 
 class TelegramError(Exception):
@@ -47,77 +50,93 @@ class Flood(TelegramError):
         super().__init__(f"Telegram asks to wait {retry_after:g} s")
 
 
-@dataclass
+@dataclass(frozen=True)
+class Button:
+    """A button below a message: it opens `url`, or sends `data` back to the bot."""
+
+    label: str
+    url: str | None = None
+    data: str | None = None
+
+
+Keyboard = Sequence[Sequence[Button]]
+
+
+def message(chat_id: int, text: str, *, html: bool = True, keyboard: Keyboard = ()) -> dict[str, Any]:
+    """The parameters of a message, for `sendMessage` and `editMessageText`."""
+    parameters: dict[str, Any] = {
+        "chat_id": chat_id,
+        "text": text,
+        "link_preview_options": {"is_disabled": True},
+    }
+    if keyboard:
+        parameters["reply_markup"] = {"inline_keyboard": [[_button(one) for one in row] for row in keyboard]}
+    if html:
+        parameters["parse_mode"] = "HTML"
+    return parameters
+
+
+def _button(button: Button) -> dict[str, str]:
+    if button.url is not None:
+        return {"text": button.label, "url": button.url}
+    return {"text": button.label, "callback_data": button.data or ""}
+
+
+@dataclass(frozen=True)
 class Bot:
-    """The bot with its open connections. When told to wait, it waits for every chat."""
+    """The bot with its open connections."""
 
-    client: httpx.AsyncClient
+    client: aiohttp.ClientSession
     address: str
-    _waits_until: float = field(default=0.0, init=False)
 
-    async def send(
-        self, chat_id: int, text: str, *, html: bool = True, button: tuple[str, str] | None = None
-    ) -> None:
-        """Sends a message, with a `button` (label, address) below it.
+    async def send(self, chat_id: int, text: str, *, html: bool = True, keyboard: Keyboard = ()) -> None:
+        """Sends a message. Raises a TelegramError within DEADLINE_SECONDS."""
+        await self.call("sendMessage", message(chat_id, text, html=html, keyboard=keyboard))
 
-        Raises a TelegramError within DEADLINE_SECONDS.
-        """
-        wait = self._waits_until - time.monotonic()
-        if wait > 0:
-            raise Flood(wait)
-        parameters: dict[str, object] = {
-            "chat_id": chat_id,
-            "text": text,
-            "link_preview_options": {"is_disabled": True},
-        }
-        if button:
-            label, address = button
-            parameters["reply_markup"] = {"inline_keyboard": [[{"text": label, "url": address}]]}
-        if html:
-            parameters["parse_mode"] = "HTML"
+    async def call(self, method: str, parameters: Mapping[str, Any]) -> None:
+        """Calls a method of the Bot API. Raises a TelegramError within DEADLINE_SECONDS."""
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                status, answer = await self._post("sendMessage", parameters)
+                status, answer = await self._post(method, parameters)
         except TimeoutError:
             raise Unavailable(f"Telegram did not answer within {DEADLINE_SECONDS:g} s") from None
-        except (httpx.HTTPError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             # The error's own text may hold the address, and that the token.
             raise Unavailable(f"Telegram cannot be reached ({type(error).__name__})") from None
-        self._judge(status, answer)
+        _judge(status, answer)
 
-    async def _post(self, method: str, parameters: dict[str, object]) -> tuple[int, dict[str, object]]:
-        async with self.client.stream("POST", f"{self.address}/{method}", json=parameters) as response:
-            body = b""
-            async for part in response.aiter_bytes():
+    async def _post(self, method: str, parameters: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        async with self.client.post(f"{self.address}/{method}", json=parameters) as response:
+            body = await response.content.read(MAX_ANSWER_BYTES)
+            while part := await response.content.read(MAX_ANSWER_BYTES):
                 body += part
                 if len(body) > MAX_ANSWER_BYTES:
-                    raise httpx.DecodingError("too long")
+                    raise ValueError("too long")
             try:
                 answer = json.loads(body)
             except ValueError:
                 answer = None
-            return response.status_code, answer if isinstance(answer, dict) else {}
-
-    def _judge(self, status: int, answer: dict[str, object]) -> None:
-        if status == 200 and answer.get("ok") is True:
-            return
-        said = str(answer.get("description") or "")
-        if status == 429:
-            wait = _retry_after(answer)
-            self._waits_until = time.monotonic() + wait
-            raise Flood(wait)
-        plain = said.lower()
-        if status == 403 or (status == 400 and ("chat not found" in plain or "user not found" in plain)):
-            raise Unreachable(said or "the chat cannot be written to")
-        if status == 400 and ("can't parse" in plain or "button" in plain):
-            raise CannotParse(said)
-        if status == 400 and said:
-            raise Refused(said)
-        # 401 and 404 are a wrong token: nothing is lost while somebody sets it right.
-        raise Unavailable(f"Telegram answered {status}" + (f": {said}" if said else ""))
+            return response.status, answer if isinstance(answer, dict) else {}
 
 
-def _retry_after(answer: dict[str, object]) -> float:
+def _judge(status: int, answer: Mapping[str, Any]) -> None:
+    if status == 200 and answer.get("ok") is True:
+        return
+    said = str(answer.get("description") or "")
+    if status == 429:
+        raise Flood(_retry_after(answer))
+    plain = said.lower()
+    if status == 403 or (status == 400 and ("chat not found" in plain or "user not found" in plain)):
+        raise Unreachable(said or "the chat cannot be written to")
+    if status == 400 and ("can't parse" in plain or "button" in plain):
+        raise CannotParse(said)
+    if status == 400 and said:
+        raise Refused(said)
+    # 401 and 404 are a wrong token: nothing is lost while somebody sets it right.
+    raise Unavailable(f"Telegram answered {status}" + (f": {said}" if said else ""))
+
+
+def _retry_after(answer: Mapping[str, Any]) -> float:
     parameters = answer.get("parameters")
     value = parameters.get("retry_after") if isinstance(parameters, dict) else None
     return min(float(value), MAX_WAIT_SECONDS) if isinstance(value, int | float) and value > 0 else 1.0
@@ -127,6 +146,8 @@ def _retry_after(answer: dict[str, object]) -> float:
 async def bot() -> AsyncIterator[Bot]:
     """The bot of the settings TELEGRAM_BOT_TOKEN and TELEGRAM_API_BASE, with its own connections."""
     settings = config.current()
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    async with httpx.AsyncClient(timeout=DEADLINE_SECONDS, limits=limits, trust_env=False) as client:
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS, ttl_dns_cache=300)
+    # Each call has its own deadline, which covers the wait for a connection, too.
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as client:
         yield Bot(client, f"{settings.telegram_api_base}/bot{settings.telegram_bot_token}")

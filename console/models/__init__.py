@@ -1,6 +1,7 @@
 """The 23 tables of the domain, one module a schema, and the few the console adds."""
 
-from console.models import crew, event, media, notification, ops, payment, proof, seating, user
+from console.models import bot, crew, event, media, notification, ops, payment, proof, seating, user
+from console.models.bot import BotCall, BotPace, BotUpdate, ChatPace, TelegramLink
 from console.models.crew import Crew, CrewAssignment, TeamPreference
 from console.models.event import (
     Booking,
@@ -31,6 +32,10 @@ __all__ = [
     "AuditLog",
     "Booking",
     "BookingLog",
+    "BotCall",
+    "BotPace",
+    "BotUpdate",
+    "ChatPace",
     "Crew",
     "CrewAssignment",
     "Event",
@@ -58,11 +63,13 @@ __all__ = [
     "TaskRow",
     "TeamMember",
     "TeamPreference",
+    "TelegramLink",
     "TelegramSubscription",
     "User",
     "WaitlistEntry",
     "WebhookEffect",
     "WebhookEvent",
+    "bot",
     "crew",
     "event",
     "media",

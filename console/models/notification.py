@@ -107,6 +107,14 @@ class OutboxMessage(Base):
             "next_attempt_at",
             postgresql_where=sa.text("status = 'PENDING'"),
         ),
+        # What somebody waits for, before what can wait.
+        sa.Index(
+            "ix_outbox_due_first",
+            "next_attempt_at",
+            postgresql_where=sa.text(
+                "status = 'PENDING' AND category NOT IN ('EVENT_NEWS', 'EVENT_REMINDER')"
+            ),
+        ),
         sa.Index(
             "ix_outbox_leased",
             "leased_until",

@@ -2,338 +2,378 @@
 
 Telegram first, e-mail when there is no chat that can be written to. What happens outside has a deadline and
 holds no transaction open; the lease is renewed meanwhile. Whoever is slow takes one place of many: the others
-pass by.
+pass by. Results that come while one is being written are written together after it, each by the token of its
+own lease; a place is free again when its result is committed.
 """
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from console import config, errors
-from console.db import db, retrying, transaction
+from console.db import transaction
 from console.errors import N_
 from console.gateways import email, telegram
-from console.models import TelegramSubscription
-from console.services import notices, offer_links, outbox, proof_links
+from console.services import addressing, bot_calls, leases, pace
+from console.services.addressing import Plan
+from console.services.bot_calls import Call
+from console.services.gate import Gate, NotNow, Paused
+from console.services.leases import Lease, Result
 from console.services.notices import Notice
-from console.services.outbox import Lease
-from console.states import MANDATORY, BookingStatus, Channel, EventStatus, OutboxStatus
-from console.states import NotificationCategory as Category
+from console.services.results import Outcome, Results, surely
+from console.states import Channel, OutboxStatus
 
 log = logging.getLogger(__name__)
 
-#: Sent at the same time.
-BATCH = 50
-#: While notices are on their way, more are looked for this often, or when half of the places are free.
+#: Sent by Telegram at the same time.
+SLOTS = 100
+#: Beside those on their way, so many are ready, so that no place is empty while the next are looked for.
+READY = 100
+#: Ready for the bot when it has a limit: the fewer, the sooner it is the turn of what is urgent.
+READY_FOR_BOT = 30
+#: Ready for the mail server.
+READY_FOR_MAIL = 60
+#: While notices are on their way, more are looked for this often, or when there are places.
 LOOK_SECONDS = 0.5
+#: Looked at when the mail server has enough to do: the next one may go by Telegram.
+GLIMPSE = 20
+#: Put off at a time while a channel is silent.
+POSTPONED = 2000
+#: What waits no longer than this is waited for.
+LINGER_SECONDS = 5.0
 #: Renewed this many times while a lease lasts, so that a hiccup loses none.
 RENEWALS = 4
-#: Attempts to write a result while PostgreSQL is away: for three seconds.
-RECONNECTIONS = 6
+#: Calls of the bot that are taken at a time.
+CALLS = 20
 
 T = TypeVar("T")
+#: Leases at most so many notices, only what may be sent beside others unless `alone`.
+Look = Callable[[int, bool], list[Lease]]
 
-GONE = N_("What it was about is gone")
 BLOCKED = N_("The chat with the bot cannot be written to, and there is no e-mail address")
-
-#: Bookings in these states make a notice pointless.
-OUTDATED = {
-    Category.BOOKING_CONFIRMED: (BookingStatus.CANCELLED, BookingStatus.EXPIRED),
-    Category.BOOKING_EXPIRED: (BookingStatus.CONFIRMED, BookingStatus.COMPLETED),
-    Category.EVENT_REMINDER: (
-        BookingStatus.PENDING,
-        BookingStatus.CANCELLED,
-        BookingStatus.EXPIRED,
-        BookingStatus.NO_SHOW,
-        BookingStatus.COMPLETED,
-    ),
-}
+TURN = N_("Other messages to the same chat go first")
+FLOOD = N_("Telegram asks to wait")
+MAIL_AWAY = N_("The mail server does not answer")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How it ended. PENDING is another attempt, after `after_seconds` if the other side said so."""
-
-    lease: Lease
-    status: OutboxStatus
-    channel: Channel | None = None
-    reason: str | None = None
-    after_seconds: float | None = None
-    #: The chat that turned out to be out of reach.
-    lost_chat_id: int | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Where a leased notice goes and what it says there; or how it has `ended` already."""
-
-    lease: Lease
-    chat_id: int | None = None
-    address: str | None = None
-    chat_text: Notice | None = None
-    mail_text: Notice | None = None
-    ended: Outcome | None = None
-
-
-def deliver(leases: list[Lease]) -> Counter[str]:
+def deliver(taken: list[Lease]) -> Counter[str]:
     """Sends leased notices and settles each; returns how many ended in which state, "lost" being lost leases.
 
     Opens transactions of its own: call it outside of one.
     """
-    return asyncio.run(_deliver(leases, lambda _: []))
+    return asyncio.run(_Delivery(lambda *_: [], _over=True).run(taken))
 
 
-def drain(until: float) -> Counter[str]:
+def drain(until: float, stop: Callable[[], bool] = lambda: False) -> Counter[str]:
     """Leases and sends what is due until nothing is, taking nothing new when it is `until` (monotonic).
 
-    Counts as `deliver` does. Opens transactions of its own: call it outside of one.
+    It also ends early when `stop` says so. Counts as `deliver` does, with "left" for ending early. Opens
+    transactions of its own: call it outside of one.
     """
 
-    def more(busy: int) -> list[Lease]:
-        if time.monotonic() >= until or busy >= BATCH:
-            return []
+    def look(limit: int, alone: bool) -> list[Lease]:
+        if time.monotonic() >= until or stop():
+            raise _Over
+        return leases.lease(limit, alone=alone)
 
-        def lease() -> list[Lease]:
-            with transaction():
-                return outbox.lease(BATCH - busy, alone=not busy)
-
-        return retrying(lease)
-
-    return asyncio.run(_deliver(more(0), more))
+    return asyncio.run(_Delivery(look).run([]))
 
 
-async def _deliver(leases: list[Lease], more: Callable[[int], list[Lease]]) -> Counter[str]:
-    """Sends `leases`, and what `more` brings, given how many are on their way."""
-    ended: Counter[str] = Counter()
-    sends: dict[asyncio.Task[Outcome], Lease] = {}
-    looked = renewed = time.monotonic()
-    async with telegram.bot() as bot:
-        while leases or sends:
-            for plan in _plans(leases):
-                if plan.ended:
-                    _count(ended, plan.ended)
-                else:
-                    sends[asyncio.create_task(_send(bot, plan))] = plan.lease
-            if sends:
-                done, _ = await asyncio.wait(sends, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                for send in done:
-                    del sends[send]
-                    _count(ended, send.result())
+class _Over(Exception):
+    """No time is left to take more."""
+
+
+@dataclass
+class _Delivery:
+    look: Look
+    ended: Counter[str] = field(default_factory=Counter)
+    _sends: dict["asyncio.Task[None]", Lease | None] = field(default_factory=dict)
+    _good_until: dict[UUID, float] = field(default_factory=dict)
+    _mails: int = 0
+    _mail_away_until: float = 0.0
+    _linger_until: float = 0.0
+    _over: bool = False
+    _full: bool = True
+
+    async def run(self, taken: list[Lease]) -> Counter[str]:
+        self._lane = asyncio.Lock()
+        self._slots = asyncio.Semaphore(SLOTS)
+        self._results = Results(self._database)
+        self.gate = Gate(self._reserve, pace.limited())
+        try:
+            async with telegram.bot() as self.bot, email.post() as self.post:
+                self._start(await self._database(lambda: _planned(taken)))
+                return await self._loop()
+        finally:
+            await self.gate.close()
+
+    async def _loop(self) -> Counter[str]:
+        looked = renewed = 0.0
+        while True:
             now = time.monotonic()
-            if sends and now - renewed >= outbox.LEASE_SECONDS / RENEWALS:
+            if self._sends and now - renewed >= leases.LEASE_SECONDS / RENEWALS:
                 renewed = now
-                _surely(lambda: _renew(sends.values()))
-            leases = []
-            if any(lease.is_suspect for lease in sends.values()):
+                await self._renew()
+            if not self._over and self._may_look(now - looked):
+                looked = now
+                await self._take()
+            if not self._sends:
+                if self._over or (not self._full and time.monotonic() >= self._linger_until):
+                    return self.ended
+                await asyncio.sleep(0 if self._full else 0.05)
                 continue
-            if len(sends) <= BATCH / 2 or now - looked >= LOOK_SECONDS:
-                looked, leases = now, more(len(sends))
-    return ended
+            await asyncio.wait(self._sends, timeout=LOOK_SECONDS / 5, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in self._sends if task.done()]:
+                lease = self._sends.pop(task)
+                if lease is not None:
+                    self._good_until.pop(lease.id, None)
+                task.result()
 
+    # Taking
 
-def _plans(leases: list[Lease]) -> list[Plan]:
-    if not leases:
-        return []
-    with transaction():
-        return [_plan(lease, _addressee(lease)) for lease in leases]
+    def _room(self) -> int:
+        room = SLOTS + READY - len(self._sends)
+        if self.gate.limited:
+            room = min(room, READY_FOR_BOT - self.gate.waiting)
+        return max(0, room)
 
+    def _may_look(self, seconds: float) -> bool:
+        if any(lease and lease.is_suspect for lease in self._sends.values()):
+            return False
+        if seconds >= LOOK_SECONDS or (not self._sends and seconds >= 0.05):
+            return True
+        busy = self._mails >= READY_FOR_MAIL or self.gate.paused_seconds
+        return self._full and not busy and self._room() >= (READY_FOR_BOT if self.gate.limited else READY) / 2
 
-def _count(ended: Counter[str], outcome: Outcome) -> None:
-    settled = _surely(lambda: _settle(outcome))
-    ended[outcome.status.lower() if settled else "lost"] += 1
+    async def _take(self) -> None:
+        room, alone = self._room(), not self._sends
+        if self._mails >= READY_FOR_MAIL:
+            room = min(room, GLIMPSE)
+        silent = self._silent()
+        looked_at = time.monotonic()
 
+        def take() -> tuple[list[Lease], list[Call], float]:
+            with transaction():
+                for by_telegram, seconds, reason in silent:
+                    leases.postpone(seconds, by_telegram=by_telegram, reason=reason, limit=POSTPONED)
+                taken = self.look(room, alone) if room else []
+                return taken, bot_calls.take(CALLS), pace.paused_seconds()
 
-def _surely(work: Callable[[], T]) -> T:
-    """What `work` returns, over a lost connection, too: a result that is not written is sent again.
-
-    Under a lease it may be done twice: the second time finds its token gone.
-    """
-    for attempt in range(RECONNECTIONS):
         try:
-            return retrying(work)
-        except DBAPIError as error:
-            if not error.connection_invalidated or attempt == RECONNECTIONS - 1:
+            taken, calls, paused = await self._database(take)
+        except _Over:
+            self._over = True
+            self.ended["left"] += 1
+            return
+        plans = await self._database(lambda: _planned(taken))
+        if paused > self.gate.paused_seconds:
+            self.gate.pause(paused)
+        self._full = bool(room) and len(taken) >= room
+        self._start(plans, looked_at)
+        for call in calls:
+            self._sends[asyncio.create_task(self._answer(call))] = None
+
+    def _silent(self) -> list[tuple[bool, float, str]]:
+        """The channels nothing can go by for now: by Telegram or not, for how long, and why."""
+        found = []
+        if self.gate.paused_seconds > 0.5:
+            found.append((True, self.gate.paused_seconds, FLOOD))
+        if (away := self._mail_away_until - time.monotonic()) > 0.5:
+            found.append((False, away, MAIL_AWAY))
+        return found
+
+    def _start(self, plans: Sequence[Plan], since: float | None = None) -> None:
+        good_until = (since or time.monotonic()) + leases.LEASE_SECONDS
+        for plan in plans:
+            self._good_until[plan.lease.id] = good_until
+            self._sends[asyncio.create_task(self._finish(plan))] = plan.lease
+
+    async def _renew(self) -> None:
+        held = [lease for lease in self._sends.values() if lease is not None]
+        since = time.monotonic()
+        if held:
+            await self._database(lambda: _renewed(held))
+        for lease in held:
+            # Whose lease was lost meanwhile learns it when it settles.
+            if self._good_until.get(lease.id, 0.0) > since:
+                self._good_until[lease.id] = since + leases.LEASE_SECONDS
+
+    async def _reserve(self, chats: Sequence[int], late: Sequence[pace.Late]) -> pace.Granted:
+        def reserve() -> pace.Granted:
+            with transaction():
+                return pace.reserve(chats, late)
+
+        return await self._database(reserve)
+
+    # Sending
+
+    async def _finish(self, plan: Plan) -> None:
+        """One notice on its way, until what became of it is written."""
+        if plan.ended:
+            outcome = Outcome(plan.ended)
+        else:
+            try:
+                outcome = await self._try_channels(plan)
+            except _LeaseOver:
+                self.ended["lost"] += 1
+                return
+            except (DBAPIError, asyncio.CancelledError):
                 raise
-            time.sleep(0.1 * 2**attempt)
-    raise AssertionError("not reached")
+            except Exception as error:
+                log.exception("notice %s", plan.lease.id)
+                outcome = Outcome(leases.again(plan.lease, reason=type(error).__name__))
+        if outcome.pause_seconds:
+            self.gate.pause(outcome.pause_seconds)
+        kept = await self._results.write(outcome)
+        result = outcome.result
+        if (
+            result.reason in (TURN, FLOOD) or outcome.pause_seconds
+        ) and result.wait_seconds <= LINGER_SECONDS:
+            self._linger_until = max(self._linger_until, time.monotonic() + result.wait_seconds + 0.2)
+        self.ended[result.status.lower() if kept else "lost"] += 1
 
-
-def _renew(leases: Collection[Lease]) -> None:
-    with transaction():
-        outbox.renew(leases)
-
-
-def _settle(outcome: Outcome) -> bool:
-    with transaction():
-        if outcome.lost_chat_id is not None:
-            _switch_off(outcome.lease.user_id, outcome.lost_chat_id)
-        if outcome.status is OutboxStatus.PENDING:
-            return outbox.retry(
-                outcome.lease, reason=outcome.reason or "", after_seconds=outcome.after_seconds
-            )
-        return outbox.settle(outcome.lease, outcome.status, channel=outcome.channel, reason=outcome.reason)
-
-
-def _switch_off(user_id: UUID, chat_id: int) -> None:
-    """Nothing more is sent to this chat until the person links one again."""
-    db.session.execute(
-        sa.update(TelegramSubscription)
-        .where(TelegramSubscription.user_id == user_id, TelegramSubscription.telegram_chat_id == chat_id)
-        .values(blocked_at=sa.func.now()),
-        execution_options={"synchronize_session": False},
-    )
-
-
-async def _send(bot: telegram.Bot, plan: Plan) -> Outcome:
-    """One notice on its way; whatever happens becomes an outcome."""
-    try:
-        return await _try_channels(bot, plan)
-    except Exception as error:
-        log.exception("notice %s", plan.lease.id)
-        return Outcome(plan.lease, OutboxStatus.PENDING, reason=type(error).__name__)
-
-
-async def _try_channels(bot: telegram.Bot, plan: Plan) -> Outcome:
-    lost = None
-    if plan.chat_id is not None and plan.chat_text is not None:
+    async def _try_channels(self, plan: Plan) -> Outcome:
+        lease = plan.lease
+        if plan.chat_id is None:
+            assert plan.mail_text is not None
+            return await self._send_mail(plan, plan.mail_text)
         try:
-            await _send_to_chat(bot, plan.chat_id, plan.chat_text)
-            return Outcome(plan.lease, OutboxStatus.SENT, Channel.TELEGRAM)
+            await self._send_to_chat(plan, plan.chat_id)
+            return Outcome(Result(lease, OutboxStatus.SENT, Channel.TELEGRAM))
         except telegram.Unreachable:
-            lost = plan.chat_id
-        except telegram.Flood as error:
-            return Outcome(
-                plan.lease, OutboxStatus.PENDING, reason=str(error), after_seconds=error.retry_after
+            return await self._fall_back(plan)
+        except (telegram.TelegramError, NotNow) as error:
+            return _not_sent(lease, error)
+
+    async def _send_to_chat(self, plan: Plan, chat_id: int) -> None:
+        assert plan.chat_text is not None
+        try:
+            await self._through_the_gate(plan, chat_id, plan.chat_text.html, html=True)
+        except telegram.CannotParse:
+            await self._through_the_gate(plan, chat_id, plan.chat_text.text, html=False)
+
+    async def _through_the_gate(self, plan: Plan, chat_id: int, text: str, *, html: bool) -> None:
+        await self.gate.turn(chat_id, can_wait=plan.lease.can_wait)
+        async with self._slots:
+            self._check_lease(plan.lease)
+            if self.gate.paused_seconds:
+                raise Paused(self.gate.paused_seconds)
+            keyboard = plan.keyboard if html else ()
+            await self.bot.send(chat_id, text, html=html, keyboard=keyboard)
+
+    async def _fall_back(self, plan: Plan) -> Outcome:
+        """By e-mail, because the chat is out of reach."""
+        if plan.address is None:
+            skipped = Result(plan.lease, OutboxStatus.SKIPPED, reason=BLOCKED)
+            return Outcome(skipped, lost_chat_id=plan.chat_id)
+        try:
+            text = await self._database(lambda: _mail_text(plan))
+        except DBAPIError:
+            raise
+        except Exception as error:
+            log.exception("text of notice %s", plan.lease.id)
+            return Outcome(addressing.unwritable(plan.lease, error), lost_chat_id=plan.chat_id)
+        return replace(await self._send_mail(plan, text), lost_chat_id=plan.chat_id)
+
+    async def _send_mail(self, plan: Plan, notice: Notice) -> Outcome:
+        assert plan.address is not None
+        lease, away = plan.lease, self._mail_away_until - time.monotonic()
+        if away > 0 or self._mails >= READY_FOR_MAIL:
+            return Outcome(leases.again(lease, reason=MAIL_AWAY, after_seconds=max(away, LINGER_SECONDS)))
+        self._mails += 1
+        try:
+            await self.post.send(
+                plan.address,
+                subject=notice.subject,
+                text=notice.text,
+                html=notice.html,
+                message_id=str(lease.id),
+                check=lambda: self._check_lease(lease),
             )
-        except telegram.Unavailable as error:
-            return Outcome(plan.lease, OutboxStatus.PENDING, reason=str(error))
+        except email.Away as error:
+            # The others would only wait for it as long.
+            self._mail_away_until = time.monotonic() + email.AWAY_SECONDS
+            return Outcome(leases.again(lease, reason=str(error)))
+        except email.Unavailable as error:
+            return Outcome(leases.again(lease, reason=str(error)))
+        except email.EmailError as error:
+            return Outcome(Result(lease, OutboxStatus.FAILED, Channel.EMAIL, str(error)))
+        finally:
+            self._mails -= 1
+        return Outcome(Result(lease, OutboxStatus.SENT, Channel.EMAIL))
+
+    def _check_lease(self, lease: Lease) -> None:
+        """Raises _LeaseOver for what another worker may have by now: nothing is begun that may be double."""
+        if time.monotonic() >= self._good_until.get(lease.id, 0.0):
+            raise _LeaseOver
+
+    async def _answer(self, call: Call) -> None:
+        """Makes a call of the bot; one that got no answer is found again by whoever looks."""
+        try:
+            if call.chat_id is not None:
+                await self.gate.turn(call.chat_id)
+            await self.bot.call(call.method, call.parameters)
+        except (NotNow, telegram.Unavailable) as error:
+            log.info("call %s of the bot: %s", call.method, error)
+            return
+        except telegram.Flood as error:
+            seconds = error.retry_after
+            self.gate.pause(seconds)
+            await self._database(lambda: _paused(seconds))
+            return
         except telegram.TelegramError as error:
-            return Outcome(plan.lease, OutboxStatus.FAILED, Channel.TELEGRAM, str(error))
-    if plan.address is None or plan.mail_text is None:
-        return Outcome(plan.lease, OutboxStatus.SKIPPED, reason=BLOCKED, lost_chat_id=lost)
-    return await _send_mail(plan, plan.address, plan.mail_text, lost)
+            log.info("call %s of the bot refused: %s", call.method, error)
+        await self._database(lambda: _call_ended(call))
+
+    async def _database(self, work: Callable[[], T]) -> T:
+        """What `work` returns; one at a time, because the session is one, and beside the event loop."""
+        async with self._lane:
+            return await asyncio.to_thread(surely, work)
 
 
-async def _send_to_chat(bot: telegram.Bot, chat_id: int, notice: Notice) -> None:
-    try:
-        await bot.send(chat_id, notice.html, button=notice.button)
-    except telegram.CannotParse:
-        await bot.send(chat_id, notice.text, html=False)
+class _LeaseOver(Exception):
+    """Another worker may have the row by now."""
 
 
-async def _send_mail(plan: Plan, address: str, notice: Notice, lost: int | None) -> Outcome:
-    try:
-        await asyncio.to_thread(
-            email.send,
-            address,
-            subject=notice.subject,
-            text=notice.text,
-            html=notice.html,
-            message_id=str(plan.lease.id),
-        )
-    except email.Unavailable as error:
-        return Outcome(plan.lease, OutboxStatus.PENDING, reason=str(error), lost_chat_id=lost)
-    except email.EmailError as error:
-        return Outcome(plan.lease, OutboxStatus.FAILED, Channel.EMAIL, str(error), lost_chat_id=lost)
-    return Outcome(plan.lease, OutboxStatus.SENT, Channel.EMAIL, lost_chat_id=lost)
+def _not_sent(lease: Lease, error: Exception) -> Outcome:
+    """What becomes of a message that Telegram, or the gate before it, did not take."""
+    if isinstance(error, telegram.Flood):
+        again = leases.again(lease, reason=str(error), after_seconds=error.retry_after)
+        return Outcome(again, pause_seconds=error.retry_after)
+    if isinstance(error, NotNow):
+        reason = FLOOD if isinstance(error, Paused) else TURN
+        return Outcome(leases.again(lease, reason=reason, after_seconds=error.seconds))
+    if isinstance(error, telegram.Unavailable):
+        return Outcome(leases.again(lease, reason=str(error)))
+    return Outcome(Result(lease, OutboxStatus.FAILED, Channel.TELEGRAM, str(error)))
 
 
-#: Where a person is to be found, what they want, and what became of what the notice is about.
-ADDRESSEE = sa.text("""
-SELECT pr.email, pr.language, b.status AS booking_status,
-    CASE WHEN ts.verified_at IS NOT NULL AND ts.blocked_at IS NULL THEN ts.telegram_chat_id END AS chat_id,
-    coalesce(np.off, '{}') AS channels_off,
-    e.status AS event_status, e.date_start > now() AS event_ahead,
-    w.notification_expires_at > now() AS offer_lives, w.id AS entry_id, w.notified_at AS offered_at
-FROM "user".users u
-LEFT JOIN "user".profiles pr ON pr.user_id = u.id
-LEFT JOIN notification.telegram_subscriptions ts ON ts.user_id = u.id
-LEFT JOIN LATERAL (
-    SELECT array_agg(channel) AS off FROM notification.notification_prefs
-    WHERE user_id = u.id AND category = :category AND NOT enabled
-) np ON true
-LEFT JOIN event.events e ON e.id = :event_id
-LEFT JOIN event.bookings b ON b.id = :booking_id
-LEFT JOIN event.waitlist w ON w.event_id = :event_id AND w.user_id = u.id
-    AND w.id::text = CAST(:entry_id AS text)
-WHERE u.id = :user_id
-""")
+def _planned(taken: list[Lease]) -> list[Plan]:
+    with transaction():
+        return addressing.plan_all(taken)
 
 
-def _addressee(lease: Lease) -> sa.RowMapping:
-    payload = lease.payload if isinstance(lease.payload, dict) else {}
-    return (
-        db.session.execute(
-            ADDRESSEE,
-            {
-                "category": lease.category,
-                "event_id": lease.event_id,
-                "booking_id": lease.booking_id,
-                "user_id": lease.user_id,
-                "entry_id": str(payload.get("entry_id") or ""),
-            },
-        )
-        .mappings()
-        .one()
-    )
+def _mail_text(plan: Plan) -> Notice:
+    with transaction():
+        return addressing.mail_text(plan)
 
 
-def _plan(lease: Lease, person: sa.RowMapping) -> Plan:
-    outdated = _outdated(lease, person)
-    if outdated:
-        return _skipped(lease, outdated)
-    on = outbox.channels()
-    chat_id = person["chat_id"] if on["telegram_on"] else None
-    address = person["email"] if on["email_on"] and email.deliverable(person["email"]) else None
-    if chat_id is None and address is None:
-        return _skipped(lease, outbox.NOWHERE)
-    if lease.category not in MANDATORY:
-        chat_id = None if Channel.TELEGRAM in person["channels_off"] else chat_id
-        address = None if Channel.EMAIL in person["channels_off"] else address
-        if chat_id is None and address is None:
-            return _skipped(lease, outbox.OPTED_OUT)
-    language = person["language"] or config.current().locale
-    link = offer_links.address(person["entry_id"], person["offered_at"]) if person["offered_at"] else None
-    if link is None and lease.booking_id and person["booking_status"] == BookingStatus.PENDING:
-        # Only the texts that ask for money have a place for it.
-        link = proof_links.address(lease.booking_id)
-    try:
-        return Plan(
-            lease,
-            chat_id,
-            address,
-            notices.render(lease, Channel.TELEGRAM, language, link=link),
-            notices.render(lease, Channel.EMAIL, language, link=link),
-        )
-    except errors.NotFound:
-        return _skipped(lease, GONE)
-    except Exception as error:
-        # What another service wrote into the payload must not hold up everybody else's notices.
-        log.exception("text of notice %s", lease.id)
-        reason = f"the text cannot be written ({type(error).__name__})"
-        return Plan(lease, ended=Outcome(lease, OutboxStatus.FAILED, reason=reason))
+def _renewed(held: Collection[Lease]) -> None:
+    with transaction():
+        leases.renew(held)
 
 
-def _skipped(lease: Lease, reason: str) -> Plan:
-    return Plan(lease, ended=Outcome(lease, OutboxStatus.SKIPPED, reason=reason))
+def _call_ended(call: Call) -> None:
+    with transaction():
+        bot_calls.end(call.id)
 
 
-def _outdated(lease: Lease, person: sa.RowMapping) -> str | None:
-    """Why the notice makes no sense any more, if it does not."""
-    if lease.category is Category.WAITLIST_AVAILABLE and not person["offer_lives"]:
-        return outbox.OUTDATED_OFFER
-    if person["booking_status"] in OUTDATED.get(lease.category, ()):
-        return outbox.OUTDATED_BOOKING
-    if lease.category is Category.EVENT_REMINDER and not (
-        person["event_ahead"] and person["event_status"] == EventStatus.PUBLISHED
-    ):
-        return outbox.OUTDATED_BOOKING
-    return None
+def _paused(seconds: float) -> None:
+    with transaction():
+        pace.pause(seconds)

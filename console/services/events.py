@@ -165,20 +165,24 @@ def complete_due(limit: int) -> int:
     return db.session.scalars(COMPLETE, {"limit": limit}).one()
 
 
-#: A later reminder makes the earlier ones pointless: each is due until the next one is.
+#: A later reminder makes the earlier ones pointless: each is due until the next one is. They are hours
+#: that pass: a change to summer time moves no reminder. An event that is moved is another one: its key holds
+#: the start, and people are reminded of that one, too.
 REMIND = sa.text("""
 WITH said AS (
     INSERT INTO notification.outbox (user_id, category, event_id, booking_id, payload, dedupe_key)
-    SELECT b.user_id, 'EVENT_REMINDER', b.event_id, b.id, jsonb_build_object('hours', r.hours),
-        'reminder:' || r.hours || ':' || b.id
+    SELECT b.user_id, 'EVENT_REMINDER', b.event_id, b.id, jsonb_build_object(
+        'hours', least(r.hours, ceil(extract(epoch FROM e.date_start - now()) / 3600)::int),
+        'starts', e.date_start), k.prefix || b.id
     FROM (SELECT hours, lead(hours, 1, 0) OVER (ORDER BY hours DESC) AS next_hours
           FROM unnest(CAST(:hours AS int[])) AS hours) r
     JOIN event.events e ON e.status = 'PUBLISHED'
         AND e.date_start > now() + make_interval(hours => r.next_hours)
         AND e.date_start <= now() + make_interval(hours => r.hours)
+    CROSS JOIN LATERAL (
+        SELECT 'reminder:' || r.hours || ':' || extract(epoch FROM e.date_start)::bigint || ':' AS prefix) k
     JOIN event.bookings b ON b.event_id = e.id AND b.status = 'CONFIRMED'
-    WHERE NOT EXISTS (
-        SELECT FROM notification.outbox o WHERE o.dedupe_key = 'reminder:' || r.hours || ':' || b.id)
+    WHERE NOT EXISTS (SELECT FROM notification.outbox o WHERE o.dedupe_key = k.prefix || b.id)
     LIMIT :limit
     ON CONFLICT (dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
     RETURNING id

@@ -186,8 +186,9 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     },
 }
 
-#: The button below an offer in a chat.
+#: The buttons below an offer in a chat.
 TAKE_SEAT = {"ru": "Занять место", "en": "Take the seat"}
+PASS_SEAT_ON = {"ru": "Отказаться", "en": "Pass it on"}
 
 #: And below a notice that asks for payment.
 SEND_PROOF = {"ru": "Прислать чек", "en": "Send the proof"}

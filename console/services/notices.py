@@ -118,9 +118,9 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
         "title": event.title,
         "starts": format_datetime(event.date_start, DATE_FORMATS[language], zone, language),
         "place": _place(event.location),
-        "price": _money(event.price, "RUB", language) if event.price else None,
-        "money": _money(payload.get("amount"), currency, language),
-        "rest": _money(payload.get("rest"), currency, language) if payload.get("rest") else None,
+        "price": money(event.price, "RUB", language) if event.price else None,
+        "money": money(payload.get("amount"), currency, language),
+        "rest": money(payload.get("rest"), currency, language) if payload.get("rest") else None,
         "reason": payload.get("reason"),
         "text": payload.get("text"),
         "was": payload.get("was"),
@@ -138,7 +138,8 @@ def _counted(noun: str, number: Any, language: str) -> str | None:
     return forms[Locale(language).plural_form(number)].format(n=number)
 
 
-def _money(amount: Any, currency: str, language: str) -> str | None:
+def money(amount: Any, currency: str, language: str) -> str | None:
+    """An amount written out; None for what is none."""
     try:
         value = Decimal(str(amount))
     except InvalidOperation:
@@ -164,6 +165,16 @@ def _time(value: Any) -> datetime | None:
     except (TypeError, ValueError):
         return None
     return time if time.tzinfo else None
+
+
+def local_time(event: Event, moment: datetime, language: str) -> str:
+    """A day and time as the event's place has it."""
+    return format_datetime(moment, DATE_FORMATS[language], zone_of(event), language)
+
+
+def zone_of(event: Event) -> ZoneInfo:
+    """The time zone an event's times are told in."""
+    return _zone(event.timezone)
 
 
 def _zone(name: str | None) -> ZoneInfo:

@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,13 +19,18 @@ from itsdangerous import BadSignature, Signer
 
 from console import config, errors
 from console.db import db, now
+from console.gateways.telegram import Button, Keyboard
 from console.models import AuditLog, Booking, Event, User, WaitlistEntry
 from console.services import waitlist
+from console.services.notice_texts import PASS_SEAT_ON, TAKE_SEAT
 from console.states import ACTIVE_BOOKING
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Ours have 76 characters; nothing longer is looked at.
 MAX_TOKEN_CHARACTERS = 100
+#: What a button in a chat sends back: an answer, and a token with a shorter signature, for it must fit.
+TAKE, PASS_ON = "t", "p"
+BUTTON_SIGNATURE_BYTES = 16
 
 
 class Ended(StrEnum):
@@ -63,8 +69,29 @@ def address(entry_id: UUID, offered_at: datetime) -> str:
 
 def token(entry_id: UUID, offered_at: datetime) -> str:
     """The entry and the moment of its offer (`notified_at`), signed."""
-    moment = (offered_at - EPOCH) // timedelta(microseconds=1)
-    return _signer().sign(base64.urlsafe_b64encode(entry_id.bytes + moment.to_bytes(8))).decode()
+    return _sign(_signer(), entry_id, offered_at)
+
+
+def keyboard(entry_id: UUID, offered_at: datetime, language: str) -> Keyboard:
+    """The buttons that answer an offer in the chat, none when the bot hears nothing."""
+    if not config.current().telegram_webhook_secret:
+        return ()
+    text = _sign(_short_signer(), entry_id, offered_at)
+    language = language if language in TAKE_SEAT else "en"
+    return [
+        [
+            Button(TAKE_SEAT[language], data=f"{TAKE}:{text}"),
+            Button(PASS_SEAT_ON[language], data=f"{PASS_ON}:{text}"),
+        ]
+    ]
+
+
+def pressed(data: str) -> tuple[bool, str]:
+    """Whether a button takes the seat, and the token that answers its offer. Raises NotFound."""
+    answer, _, text = data.partition(":")
+    if answer not in (TAKE, PASS_ON) or len(text) > MAX_TOKEN_CHARACTERS:
+        raise errors.NotFound()
+    return answer == TAKE, token(*_unsign(_short_signer(), text))
 
 
 def find_offer(text: str) -> Offer:
@@ -137,10 +164,19 @@ def _read(text: str) -> tuple[UUID, datetime]:
     """The entry and the moment of its offer. Raises NotFound for what we have not signed."""
     if len(text) > MAX_TOKEN_CHARACTERS:
         raise errors.NotFound()
+    return _unsign(_signer(), text)
+
+
+def _sign(signer: Signer, entry_id: UUID, offered_at: datetime) -> str:
+    moment = (offered_at - EPOCH) // timedelta(microseconds=1)
+    return signer.sign(base64.urlsafe_b64encode(entry_id.bytes + moment.to_bytes(8))).decode()
+
+
+def _unsign(signer: Signer, text: str) -> tuple[UUID, datetime]:
     try:
-        raw = base64.urlsafe_b64decode(_signer().unsign(text))
+        raw = base64.urlsafe_b64decode(signer.unsign(text))
         return UUID(bytes=raw[:16]), EPOCH + timedelta(microseconds=int.from_bytes(raw[16:]))
-    except (BadSignature, binascii.Error, ValueError, UnicodeEncodeError):
+    except (BadSignature, binascii.Error, ValueError, OverflowError, UnicodeEncodeError):
         raise errors.NotFound() from None
 
 
@@ -149,5 +185,14 @@ def _signer() -> Signer:
         config.current().secret_key,
         salt=b"crewdeck offer",
         digest_method=hashlib.sha256,
+        key_derivation="hmac",
+    )
+
+
+def _short_signer() -> Signer:
+    return Signer(
+        config.current().secret_key,
+        salt=b"crewdeck offer button",
+        digest_method=partial(hashlib.blake2s, digest_size=BUTTON_SIGNATURE_BYTES),
         key_derivation="hmac",
     )

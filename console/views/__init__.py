@@ -4,7 +4,7 @@ from flask import Flask
 from flask_admin import Admin
 from flask_admin.theme import Theme
 
-from console.views import desk, health, i18n, login, offer, proof, security, tables, webhooks
+from console.views import desk, health, i18n, login, offer, proof, security, tables, telegram, webhooks
 from console.views.desk.home import HomeView
 
 
@@ -17,6 +17,7 @@ def init_app(app: Flask) -> None:
     webhooks.init_app(app)
     offer.init_app(app)
     proof.init_app(app)
+    telegram.init_app(app)
     admin = Admin(
         app,
         name="Crewdeck",

@@ -36,7 +36,10 @@ from console.views.i18n import LANGUAGES
 blueprint = Blueprint("login", __name__)
 
 #: What answers without anybody signed in, and without a query for the session.
-OPEN_PATHS = ("/static/", "/healthz", "/readyz", "/metrics", "/webhooks/", "/offer/", "/proof/")
+OPEN_PATHS = (
+    *("/static/", "/healthz", "/readyz", "/metrics"),
+    *("/webhooks/", "/offer/", "/proof/", "/telegram/webhook"),
+)
 YEAR_SECONDS = 365 * 86400
 #: A browser stays known to an account's throttle this long after its last sign-in.
 DEVICE_SECONDS = 90 * 86400

@@ -239,6 +239,7 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
         "names": TABLE_NAMES,
         "history": history.timeline(entries, labels, cells),
         "desk_url": view.desk_url(row),
+        "desk_label": view.desk_label,
         "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
         "actions": [a for a in bulk.actions_for(view, user) if a.name != "delete"],
         "delete": _deletion(view, row) if view.can(Action.DELETE) else None,

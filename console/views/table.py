@@ -60,6 +60,8 @@ class TableView(StaffView):
     zone_by = ""
     #: The desk where work on these rows is done: its endpoint, and where on it a row stands.
     desk: tuple[str, Callable[[Any], str]] | None = None
+    #: What its button says instead of "Open at the desk".
+    desk_label: Any = ""
     #: Whose columns the JSON of a log speaks of, by row.
     json_of: Mapping[str, Callable[[Any], type[Base] | None]] = {}
     #: A word and a tone for a column that is empty because something is still to come.

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from console.db import db, transaction
 from console.doorbell import queue
 from console.models import OutboxMessage
-from console.services import outbox
+from console.services import leases, outbox
 from console.states import OutboxStatus
 from tests import make
 from tests.faults.conftest import Stage, horses, signal_all
@@ -128,13 +128,13 @@ def test_control_without_the_token_a_late_result_overwrites_the_new_one(real_app
             with transaction():
                 notice()
             with transaction():
-                (old,) = outbox.lease(1)
+                (old,) = leases.lease(1)
                 db.session.execute(sa.update(OutboxMessage).values(leased_until=sa.func.now()))
             with transaction():
-                (new,) = outbox.lease(1)
-                assert outbox.settle(new, OutboxStatus.SENT)
+                (new,) = leases.lease(1)
+                assert leases.settle(new, OutboxStatus.SENT)
             with transaction():
-                assert not outbox.retry(old, reason="late")
+                assert not leases.retry(old, reason="late")
                 kept = db.session.scalars(sa.select(OutboxMessage.status)).one()
                 db.session.execute(
                     sa.update(OutboxMessage).where(OutboxMessage.id == old.id).values(status="PENDING")

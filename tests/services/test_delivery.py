@@ -13,7 +13,7 @@ from console.db import db, now
 from console.embedded.bot_api import BotApi
 from console.gateways import telegram
 from console.models import OutboxMessage, TelegramSubscription
-from console.services import delivery, outbox
+from console.services import addressing, delivery, leases, notices, outbox
 from console.states import BookingStatus, OutboxStatus
 from tests import make
 
@@ -62,7 +62,7 @@ def message(
 
 def drain() -> dict[str, int]:
     """Leases and sends everything that is due."""
-    ended = delivery.deliver(outbox.lease(100))
+    ended = delivery.deliver(leases.lease(100))
     db.session.expire_all()
     return dict(ended)
 
@@ -217,9 +217,9 @@ def test_message_that_telegram_refuses_fails_with_its_reason(
     bot_api: BotApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(
-        delivery.notices.TEXTS["BOOKING_CONFIRMED", ""],
+        notices.TEXTS["BOOKING_CONFIRMED", ""],
         "en",
-        delivery.notices.Text("x", "x" * 5000),
+        notices.Text("x", "x" * 5000),
     )
     row = message()
     assert drain() == {"failed": 1}
@@ -295,14 +295,14 @@ def test_nobody_is_reminded_of_what_has_begun(bot_api: BotApi) -> None:
 
 def test_text_that_cannot_be_written_fails_alone(bot_api: BotApi, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = message(), message()
-    render = delivery.notices.render
+    render = notices.render
 
     def broken(lease: Any, *rest: Any, **more: Any) -> Any:
         if lease.id == bad.id:
             raise TypeError("odd payload")
         return render(lease, *rest, **more)
 
-    monkeypatch.setattr(delivery.notices, "render", broken)
+    monkeypatch.setattr(notices, "render", broken)
     assert drain() == {"failed": 1, "sent": 1}
     assert bad.reason == "the text cannot be written (TypeError)"
     assert good.status is OutboxStatus.SENT
@@ -311,15 +311,15 @@ def test_text_that_cannot_be_written_fails_alone(bot_api: BotApi, monkeypatch: p
 def test_notice_whose_event_is_gone_is_skipped(bot_api: BotApi) -> None:
     row = message(None, "EVENT_NEWS", event_id=None, booking_id=None)
     assert drain() == {"skipped": 1}
-    assert row.reason == delivery.GONE
+    assert row.reason == addressing.GONE
 
 
 def test_result_of_a_lost_lease_is_not_written(bot_api: BotApi) -> None:
     row = message()
-    leases = outbox.lease(10)
+    old = leases.lease(10)
     db.session.expire_all()
     row.leased_until = now()
-    outbox.lease(10)
-    assert dict(delivery.deliver(leases)) == {"lost": 1}
+    leases.lease(10)
+    assert dict(delivery.deliver(old)) == {"lost": 1}
     db.session.expire_all()
     assert row.status is OutboxStatus.SENDING

@@ -10,7 +10,7 @@ from console import errors
 from console.db import db, now
 from console.embedded.bot_api import BotApi
 from console.models import WaitlistEntry
-from console.services import bookings, delivery, events, offer_links, outbox, waitlist
+from console.services import bookings, delivery, events, leases, offer_links, waitlist
 from console.services.offer_links import Ended
 from console.states import BookingStatus
 from tests import make
@@ -131,7 +131,7 @@ def queued_offer(language: str) -> WaitlistEntry:
 
 def test_drained_notice_holds_a_working_link(bot_api: BotApi) -> None:
     entry = queued_offer("en")
-    assert delivery.deliver(outbox.lease(10)) == {"sent": 1}
+    assert delivery.deliver(leases.lease(10)) == {"sent": 1}
     (sent,) = bot_api.messages
     address = offer_links.address(entry.id, entry.notified_at)
     assert f'Take it or pass it on: <a href="{address}">{address}</a>' in sent.text
@@ -147,7 +147,7 @@ def test_on_https_the_link_is_a_button_too(
 ) -> None:
     change_settings(public_url="https://crew.example.org")
     entry = queued_offer(language)
-    delivery.deliver(outbox.lease(10))
+    delivery.deliver(leases.lease(10))
     (sent,) = bot_api.messages
     address = f"https://crew.example.org/offer/{token(entry)}"
     assert sent.parameters["reply_markup"] == {"inline_keyboard": [[{"text": label, "url": address}]]}
@@ -167,7 +167,7 @@ def test_notice_whose_button_is_refused_goes_as_plain_text(
         ),
     )
     bot_api.behave("cannot_parse", times=1)
-    assert delivery.deliver(outbox.lease(10)) == {"sent": 1}
+    assert delivery.deliver(leases.lease(10)) == {"sent": 1}
     (sent,) = bot_api.messages
     assert f"Take it or pass it on: https://crew.example.org/offer/{token(entry)}" in sent.text
     assert "reply_markup" not in sent.parameters

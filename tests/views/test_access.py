@@ -25,6 +25,7 @@ OPEN = {
     "health.readyz",
     "health.metrics",
     "webhooks.receive",
+    "telegram.receive",
     "offer.show",
     "offer.answer",
     "proof.show",

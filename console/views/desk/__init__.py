@@ -17,6 +17,7 @@ from console.views.desk.receipts import ReceiptsView
 from console.views.desk.reconciliation import ReconciliationView
 from console.views.desk.seating import SeatingView
 from console.views.desk.tasks import TasksView
+from console.views.desk.telegram import TelegramView
 from console.views.desk.waitlist import WaitlistView
 from console.views.desk.webhooks import WebhooksView
 from console.views.login import current_staff
@@ -36,6 +37,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
     admin.add_view(JobsView("Jobs", "desk_jobs", "/desk/jobs"))
     admin.add_view(TasksView("Tasks", "desk_tasks", "/desk/tasks"))
+    admin.add_view(TelegramView("Telegram", "desk_telegram", "/desk/people/<uuid:user_id>/telegram"))
     admin.add_view(live.ChangesView("Changes", "desk_changes", f"{event}/changes"))
     app: Flask = admin.app
     live.init_app(app)

@@ -14,7 +14,7 @@ from console import config
 from console.db import db, transaction
 from console.errors import ConsoleError
 from console.models import Event, OutboxMessage, User
-from console.services import notices, outbox
+from console.services import leases, notices, outbox
 from console.states import Channel, OutboxStatus
 from console.views.desk.base import DeskView, asked_id, done
 from console.views.desk.queries import BOUND, bounded_count, page, with_person
@@ -72,7 +72,7 @@ class NoticesView(DeskView):
             after=queue[place + 1] if place is not None and place + 1 < len(queue) else None,
             event=db.session.get(Event, message.event_id) if message and message.event_id else None,
             texts=_texts(message) if message else [],
-            attempts_max=outbox.MAX_ATTEMPTS,
+            attempts_max=leases.MAX_ATTEMPTS,
         )
 
     def _chosen(self, queue: Any) -> OutboxMessage | None:

@@ -35,6 +35,8 @@ class UserView(TableView):
     filter_by = ("role", "active", "username", "created_at")
     create_columns = ("full_name", ("phone", "telegram"), "email")
     edit_columns = ("username", ("role", "active"), "password")
+    desk = ("desk_telegram", lambda row: f"/desk/people/{row.id}/telegram")
+    desk_label = "Telegram"
     about = _l("Everybody with an account: participants and staff.")
     create_label = _l("Add a person")
     groups = ((_l("Account"), ("username", "role", "active")),)
@@ -78,6 +80,8 @@ class ProfileView(TableView):
     search_by = ("full_name", "phone", "telegram", "user_id")
     create_columns = ("user_id", "full_name", ("phone", "email"), ("telegram", "language"), "extra")
     edit_columns = ("full_name", ("phone", "email"), ("telegram", "language"), "extra")
+    desk = ("desk_telegram", lambda row: f"/desk/people/{row.user_id}/telegram")
+    desk_label = "Telegram"
     about = _l("Names, phones and addresses of people.")
 
 
