@@ -129,8 +129,7 @@ def look(data: bytes, pages: list[bytes], text: str) -> Seen:
 
 def record(receipt_id: UUID, seen: Seen) -> None:
     """Stores what is known of a receipt's proof, and what follows from it. Nothing without such a receipt."""
-    # Two workers with the same proof at the same time: the second must see the first one's marks.
-    db.session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('crewdeck proof checks'))"))
+    _one_at_a_time()
     about = db.session.execute(
         sa.select(
             Payment.amount, Payment.currency, Booking.created_at, PaymentReceipt.created_at.label("sent_at")
@@ -150,6 +149,11 @@ def record(receipt_id: UUID, seen: Seen) -> None:
         )
     _keep(receipt_id, seen, marks)
     db.session.flush()
+
+
+def _one_at_a_time() -> None:
+    """Two workers with the same proof at the same time: the second must see the marks of the first."""
+    db.session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('crewdeck proof checks'))"))
 
 
 def _marks(seen: Seen) -> Iterator[tuple[Mark, str]]:

@@ -108,6 +108,7 @@ class Stage:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("UPDATE notification.outbox SET leased_until = now() WHERE status = 'SENDING'")
             connection.execute("UPDATE payment.webhook_events SET next_attempt_at = now()")
+            connection.execute("UPDATE media.files SET inspect_after = now()")
 
     def make(self, work: Callable[[], Any]) -> Any:
         """What `work` returns, committed."""

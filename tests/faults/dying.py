@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from console import create_app, jobs
 from console.db import db
-from console.services import bookings, delivery, webhooks
+from console.services import bookings, delivery, proof_pages, webhooks
 
 
 def end() -> None:
@@ -41,7 +41,7 @@ def end_before(step: int) -> None:
 
 
 def end_at(poison: str) -> None:
-    """Ends this process when it comes to the notice or the webhook with this id."""
+    """Ends this process when it comes to the notice, the webhook or the proof with this id."""
     plan, apply_one = delivery._plan, webhooks._apply_one
 
     def deadly_plan(lease: Any, *rest: Any) -> Any:
@@ -54,7 +54,14 @@ def end_at(poison: str) -> None:
             end()
         apply_one(held)
 
-    delivery._plan, webhooks._apply_one = deadly_plan, deadly_apply
+    work = proof_pages._work
+
+    def deadly_work(lease: Any) -> Any:
+        if str(lease.id) == poison:
+            end()
+        return work(lease)
+
+    delivery._plan, webhooks._apply_one, proof_pages._work = deadly_plan, deadly_apply, deadly_work
 
 
 def ask_own_clock() -> None:

@@ -6,12 +6,13 @@ from itertools import count
 import pytest
 
 from console.jobs import BY_NAME
-from console.services import files, outbox, webhooks
+from console.services import files, outbox, proof_pages, receipts, webhooks
 from console.services.content import Content
 from console.states import FileOwner
 from tests import make
 from tests.faults.conftest import Stage
 from tests.faults.test_killed_workers import notice
+from tests.services import samples
 from tests.services.test_webhooks import body_for, card_payment, store
 
 SENT = "SELECT count(*) FROM notification.outbox WHERE status = 'SENT'"
@@ -56,6 +57,13 @@ def soon() -> None:
     make.booking(event_id=event.id, user_id=make.person().id, status="CONFIRMED")
 
 
+def sent() -> None:
+    booking = make.booking(event_id=make.event().id)
+    receipts.upload_proof(booking.id, content=Content(samples.image("PNG"), "image/png", "png"), actor=None)
+
+
+INSPECTED = "SELECT count(*) FROM media.files WHERE inspected_at IS NOT NULL AND problem IS NULL"
+
 #: Of each job: its work, a count of what is done, and how much one portion of work adds to it.
 WORK: dict[str, tuple[Callable[[], None], str, int]] = {
     "expire-bookings": (
@@ -74,6 +82,7 @@ WORK: dict[str, tuple[Callable[[], None], str, int]] = {
         "SELECT count(*) FROM event.booking_logs WHERE action = 'payment_succeeded'",
         1,
     ),
+    "inspect-proofs": (sent, INSPECTED, 1),
     "complete-events": (
         over,
         "SELECT count(*) FROM event.booking_logs WHERE action = 'complete'",
@@ -152,8 +161,15 @@ def test_control_without_transactions_a_killed_job_leaves_halves(stage: Stage) -
             "SELECT count(*) FROM payment.webhook_events WHERE status = 'PROCESSED'",
             "SELECT effect FROM payment.webhook_events WHERE status = 'FAILED'",
         ),
+        (
+            "inspect-proofs",
+            sent,
+            "SELECT array_agg(id::text) FROM media.files",
+            INSPECTED,
+            "SELECT problem FROM media.files WHERE problem IS NOT NULL",
+        ),
     ],
-    ids=["notice", "webhook"],
+    ids=["notice", "webhook", "proof"],
 )
 def test_row_that_kills_its_process_is_set_aside_after_three_and_its_neighbours_are_done(
     stage: Stage, job: str, work: Callable[[], None], ids: str, done: str, aside: str
@@ -168,7 +184,7 @@ def test_row_that_kills_its_process_is_set_aside_after_three_and_its_neighbours_
         stage.leases_end()
     assert dying(job, poison=rows[1]) == "done"
     assert stage.value(done) == len(rows) - 1
-    assert stage.value(aside) in (outbox.WORKER_LOST, webhooks.WORKER_LOST)
+    assert stage.value(aside) in (outbox.WORKER_LOST, webhooks.WORKER_LOST, proof_pages.WORKER_LOST)
     assert stage.violations() == []
 
 

@@ -66,11 +66,27 @@ def written(*pages: str, extra: str = "") -> bytes:
             f" /Resources << /Font << /F 3 0 R >> >> /Contents {7 + 2 * number} 0 R >>"
         )
         objects.append(_stream(f"BT /F 14 Tf 20 TL 40 780 Td {lines} ET"))
+    return _document([body.encode() for body in objects])
+
+
+def streamed(content: bytes, filters: str) -> bytes:
+    """A PDF of one page with this content, packed as `filters` say."""
+    return _document(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Pages /Count 1 /Kids [3 0 R] >>",
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R >>",
+            f"<< /Length {len(content)} {filters} >>\nstream\n".encode() + content + b"\nendstream",
+        ]
+    )
+
+
+def _document(objects: list[bytes]) -> bytes:
     out = b"%PDF-1.7\n"
     places = []
     for number, body in enumerate(objects, 1):
         places.append(len(out))
-        out += f"{number} 0 obj\n{body}\nendobj\n".encode()
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     table = "".join(f"{place:010} 00000 n \n" for place in places)
     trailer = f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF\n"
     return out + f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}{trailer}".encode()
