@@ -10,6 +10,7 @@ from console.demo.people import STAFF, People
 from console.demo.rows import DAY, HOUR, MINUTE, Sink, stamp, uuid_hex
 from console.demo.trips import Trip
 from console.services import delivery, outbox, webhook_intake, webhook_rules
+from console.services import payments as money
 
 #: Webhooks are kept of this many payments, the last ones.
 WEBHOOKS = 3000
@@ -36,7 +37,7 @@ def _webhooks(sink: Sink, rng: Random, payments: list[Paid], now: int) -> None:
         at = min(paid.at, now - MINUTE)
         # Refunds are made by staff here, so that every other one succeeded first.
         outcome = "canceled" if paid.status == "CANCELED" else "succeeded"
-        effect = webhook_rules.CANCELED if outcome == "canceled" else "confirmed"
+        effect = webhook_rules.CANCELED if outcome == "canceled" else money.CONFIRMED
         _webhook(sink, paid, outcome, "PROCESSED", effect, at=at, ours=True)
     strangers = (
         ("yookassa", "IGNORED", webhook_rules.NOTHING_FOLLOWS, 900),
