@@ -111,9 +111,9 @@ def matches(user: User, model: type[Base], columns: tuple[Column, ...], term: st
         if column.name in pointing:
             keys = known[column.name]
             found.append(column.attribute.in_(pointing[column.name] if keys is None else keys))
-    beginning = _beginning(term)
-    if beginning is not None and key_columns(model)[0].kind == Kind.ID:
-        found.append(key_columns(model)[0].attribute.between(*beginning))
+    first_to_last = beginning(term)
+    if first_to_last is not None and key_columns(model)[0].kind == Kind.ID:
+        found.append(key_columns(model)[0].attribute.between(*first_to_last))
     return sa.or_(sa.false(), *found)
 
 
@@ -131,7 +131,7 @@ def _keys(selects: Mapping[str, sa.Select[Any]]) -> dict[str, list[Any] | None]:
     return {name: some if some is not None and len(some) <= KEYS_MAX else None for name, some in keys.items()}
 
 
-def _beginning(term: str) -> tuple[UUID, UUID] | None:
+def beginning(term: str) -> tuple[UUID, UUID] | None:
     """The first and the last id that begins with `term`, the way the lists show ids; None when it is none."""
     digits = term.replace("-", "").lower()
     if not 6 <= len(digits) < 32 or not re.fullmatch("[0-9a-f]+", digits):

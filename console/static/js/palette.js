@@ -1,4 +1,5 @@
-// Ctrl-K: every page of the menu, by any part of its name; arrows and Enter. Nothing is asked of the server.
+// Ctrl-K: every page of the menu, by any part of its name, at once; then what the server finds: people, events,
+// bookings, payments, crews. Arrows and Enter.
 import { element, icon, say } from "./text.js";
 
 function pages() {
@@ -30,6 +31,8 @@ function rank(page, query) {
   return `${page.hint} ${text}`.toLowerCase().includes(query) ? 3 : null;
 }
 
+const PAUSE_MS = 120; // between two letters of somebody who types
+
 export function initPalette() {
   const dialog = document.querySelector("[data-palette]");
   if (!dialog) return;
@@ -38,6 +41,31 @@ export function initPalette() {
   let all = [];
   let shown = [];
   let current = 0;
+  let records = []; // what the server found for the term `found`
+  let found = "";
+  let waiting = 0;
+  let asking = null;
+
+  const ask = async (term) => {
+    asking?.abort();
+    asking = new AbortController();
+    try {
+      const answer = await fetch(`/find?q=${encodeURIComponent(term)}`, { signal: asking.signal, headers: { "X-Requested-With": "fetch" }, redirect: "manual" });
+      if (!answer.ok) return;
+      const { items } = await answer.json();
+      if (input.value.trim() !== term) return;
+      found = term;
+      records = items.map((item) => ({ text: item.text, hint: [item.sub, item.kind].filter(Boolean).join(" · "), mark: item.icon, open: () => { location.href = item.url; } }));
+      draw(true);
+    } catch { /* another letter came, or the server is away: the pages are there anyway */ }
+  };
+  const look = () => {
+    draw();
+    clearTimeout(waiting);
+    const term = input.value.trim();
+    if (term.length > 1) waiting = setTimeout(ask, PAUSE_MS, term);
+    else { asking?.abort(); records = []; found = ""; }
+  };
 
   const mark = (index) => {
     current = (index + shown.length) % Math.max(shown.length, 1);
@@ -45,9 +73,12 @@ export function initPalette() {
     list.children[current]?.scrollIntoView({ block: "nearest" });
     input.setAttribute("aria-activedescendant", shown.length ? `palette-${current}` : "");
   };
-  const draw = () => {
+  const draw = (kept = false) => {
     const query = input.value.trim().toLowerCase();
-    shown = all.map((page) => ({ page, at: rank(page, query) })).filter(({ at }) => at !== null).sort((a, b) => a.at - b.at).map(({ page }) => page);
+    const before = kept ? current : 0;
+    // What was found for the letters before stays until the new answer is there.
+    const some = query.length > 1 && query.startsWith(found.toLowerCase()) ? records : [];
+    shown = all.map((page) => ({ page, at: rank(page, query) })).filter(({ at }) => at !== null).sort((a, b) => a.at - b.at).map(({ page }) => page).concat(some);
     list.replaceChildren(...shown.map((page, index) => {
       const row = element("li", { role: "option", id: `palette-${index}`, "aria-selected": "false" }, icon(page.mark), page.text);
       if (page.hint) row.append(element("small", {}, page.hint));
@@ -56,18 +87,20 @@ export function initPalette() {
       return row;
     }));
     if (!shown.length) list.append(element("li", { class: "nothing" }, say("nothing")));
-    mark(0);
+    mark(before);
   };
   const open = () => {
     if (dialog.open) return;
     all = pages();
     input.value = "";
+    records = [];
+    found = "";
     dialog.showModal();
     draw();
     input.focus();
   };
 
-  input.addEventListener("input", draw);
+  input.addEventListener("input", look);
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown") { event.preventDefault(); mark(current + 1); }
     if (event.key === "ArrowUp") { event.preventDefault(); mark(current - 1); }

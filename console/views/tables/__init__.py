@@ -3,6 +3,7 @@
 from flask_admin import Admin
 
 from console.views import bulk, export_task, menu
+from console.views.find import FindView
 from console.views.tables import crew, event, media, notification, payment, user
 
 VIEWS = (*event.VIEWS, *crew.VIEWS, *payment.VIEWS, *user.VIEWS, *notification.VIEWS, *media.VIEWS)
@@ -14,6 +15,7 @@ def init_app(admin: Admin) -> None:
     admin.app.extensions["table_views"] = {view.table: view for view in views}
     for view in views:
         admin.add_view(view)
+    admin.add_view(FindView())
     bulk.register()
     export_task.register()
     menu.init_app(admin)
