@@ -15,7 +15,7 @@ from PIL import Image
 from redis import Redis
 
 from console.db import db
-from console.models import AuditLog, Booking, CrewAssignment, Event, JobState, User, WaitlistEntry
+from console.models import AuditLog, Booking, Event, JobState, User, WaitlistEntry
 from console.services import proof_pages, receipts
 from console.states import BookingStatus, OutboxStatus, PaymentStatus, UserRole
 from tests import make
@@ -439,12 +439,6 @@ def test_an_offer_out_of_order_wants_a_reason(client: FlaskClient) -> None:
     post(client, desk(event, f"/waitlist/{entry.id}/offer"), reason="  ")
     db.session.refresh(entry)
     assert entry.notified_at is None
-
-
-def places(booking: Booking) -> set[Any]:
-    db.session.expire_all()
-    query = sa.select(CrewAssignment.crew_id, CrewAssignment.seat_number)
-    return {tuple(row) for row in db.session.execute(query.where(CrewAssignment.booking_id == booking.id))}
 
 
 # Receipts

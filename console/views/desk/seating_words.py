@@ -40,7 +40,7 @@ def _people() -> dict[str, Any]:
         "mark_locked": _("locked"),
         "mark_over": _("above the capacity"),
         "seat_free": _("{crew}, seat {seat}, free"),
-        "seat_taken": _("{crew}, seat {seat}, {name}, {says}"),
+        "seat_taken": _("{crew}, seat {seat}, {name}"),
         "row_label": _("{name}, {state}{wishes}{avoids}, without a place"),
         "row_wishes": _(", wishes for {names}"),
         "row_avoids": _(", avoids {names}"),

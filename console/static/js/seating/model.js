@@ -103,7 +103,7 @@ export class Board {
   }
 
   unplaced(type) {
-    return [...this.people.values()].filter((person) => person.active && !this.placeOf(type, person.booking));
+    return [...this.people.values()].filter((person) => person.active && !this.placeOf(type, person.booking)).sort((a, b) => collator.compare(a.name, b.name));
   }
 
   nameOf(user) {

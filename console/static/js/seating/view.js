@@ -6,6 +6,7 @@ const grid = root.querySelector("[data-crews]");
 const list = root.querySelector("[data-people]");
 const search = root.querySelector("[data-find]");
 const cards = new Map(); // crew -> card
+const looks = new WeakMap(); // what each seat showed last
 const rows = new Map(); // booking -> row of the list
 
 // Cards
@@ -29,33 +30,54 @@ function marksOf(one, crew) {
   return { marks, says, broken: broken.length > 0, met: met.length > 0 };
 }
 
+// `look` says everything a seat shows: one that still looks the same stays the same node.
 function seatOf(crew, seat, place) {
   const one = place && person(place.booking);
   const data = { type: "button", "data-cell": true, "data-crew": crew.id, "data-seat": seat, tabindex: -1 };
   if (!one) {
-    return el("button", { ...data, class: "seat free", "aria-label": word("seat_free", { crew: crew.name, seat }) }, el("span", { class: "seat-no" }, seat));
+    const label = word("seat_free", { crew: crew.name, seat });
+    return [label, () => el("button", { ...data, class: "seat free", "aria-label": label }, el("span", { class: "seat-no" }, seat))];
   }
   const { marks, says, broken } = marksOf(one, crew);
   if (place.locked) { marks.append(mark("lock")); says.push(word("mark_locked")); }
   if (seat > crew.capacity) says.push(word("mark_over"));
   const classes = ["seat", "taken", broken && "is-broken", !one.active && "is-ended", place.locked && "is-locked", seat > crew.capacity && "is-over"].filter(Boolean).join(" ");
-  return el("button", { ...data, class: classes, "data-who": one.booking, "aria-label": word("seat_taken", { crew: crew.name, seat, name: one.name, says: says.join(", ") }), title: says.join("\n") || null },
-    el("span", { class: "seat-no" }, seat), el("span", { class: "seat-name" }, one.name), marks);
+  const label = word("seat_taken", { crew: crew.name, seat, name: [one.name, ...says].join(", ") });
+  return [`${one.booking} ${label} ${classes}`, () => el("button", { ...data, class: classes, "data-who": one.booking, "aria-label": label, title: says.join("\n") || null },
+    el("span", { class: "seat-no" }, seat), el("span", { class: "seat-name" }, one.name), marks)];
 }
 
-function draw(crew) {
+function newCard(crew) {
+  return el("article", { "data-card": crew.id },
+    el("header", {}, el("h3"), el("span", { class: "fill num" }),
+      el("button", { type: "button", class: "card-menu", "data-crew-menu": crew.id, tabindex: -1, "aria-haspopup": "menu" }, icon("dots"))),
+    el("ol", { class: "seats" }));
+}
+
+function draw(card, crew) {
   const seats = board.seats.get(crew.id);
-  const last = Math.max(crew.capacity, ...seats.keys());
-  const items = [];
-  for (let seat = 1; seat <= last; seat += 1) items.push(el("li", {}, seatOf(crew, seat, seats.get(seat))));
   const over = seats.size > crew.capacity;
-  const state = over ? "over" : seats.size === crew.capacity ? "full" : "";
-  const card = el("article", { class: `crew-card ${state} ${crew.locked ? "is-locked" : ""}`, "data-card": crew.id, "aria-label": word("crew_label", { crew: crew.name, n: seats.size, seats: crew.capacity }) },
-    el("header", {}, crew.locked ? mark("lock") : null, el("h3", {}, crew.name),
-      el("span", { class: "fill num", title: over ? word("crew_over") : null }, `${seats.size}/${crew.capacity}`),
-      el("button", { type: "button", class: "card-menu", "data-crew-menu": crew.id, tabindex: -1, "aria-label": word("crew_menu", { crew: crew.name }), "aria-haspopup": "menu" }, icon("dots"))),
-    el("ol", { class: "seats" }, ...items));
-  return card;
+  const related = card.classList.contains("rel-card");
+  card.className = ["crew-card", over ? "over" : seats.size === crew.capacity ? "full" : "", crew.locked && "is-locked", related && "rel-card"].filter(Boolean).join(" ");
+  card.setAttribute("aria-label", word("crew_label", { crew: crew.name, n: seats.size, seats: crew.capacity }));
+  const head = card.querySelector("header");
+  head.querySelector(".sign")?.remove();
+  if (crew.locked) head.prepend(mark("lock"));
+  head.querySelector("h3").textContent = crew.name;
+  const fill = head.querySelector(".fill");
+  fill.textContent = `${seats.size}/${crew.capacity}`;
+  fill.title = over ? word("crew_over") : "";
+  head.querySelector("button").setAttribute("aria-label", word("crew_menu", { crew: crew.name }));
+  const items = card.querySelector("ol");
+  const last = Math.max(crew.capacity, ...seats.keys());
+  while (items.children.length > last) items.lastChild.remove();
+  for (let seat = 1; seat <= last; seat += 1) {
+    const [look, make] = seatOf(crew, seat, seats.get(seat));
+    const item = items.children[seat - 1] ?? items.appendChild(el("li"));
+    if (looks.get(item) === look) continue;
+    looks.set(item, look);
+    item.replaceChildren(make());
+  }
 }
 
 function drawCards(touched) {
@@ -68,8 +90,8 @@ function drawCards(touched) {
   for (const crew of crews) {
     const old = cards.get(crew.id);
     if (old && !touched.has(crew.id)) { order.push(old); continue; }
-    const card = draw(crew);
-    old?.replaceWith(card);
+    const card = old ?? newCard(crew);
+    draw(card, crew);
     cards.set(crew.id, card);
     order.push(card);
   }
