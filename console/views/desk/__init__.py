@@ -8,6 +8,7 @@ from flask_admin import Admin
 
 from console import policy
 from console.views.desk import live
+from console.views.desk.auto_seat import AutoSeatView
 from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
 from console.views.desk.jobs import JobsView, scheduler_silence
@@ -30,6 +31,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(BookingView("Bookings", "desk_bookings", f"{event}/bookings"))
     admin.add_view(WaitlistView("Waitlist", "desk_waitlist", f"{event}/waitlist"))
     admin.add_view(SeatingView("Seating", "desk_seating", f"{event}/seating"))
+    admin.add_view(AutoSeatView("Auto-seat", "desk_auto_seat", f"{event}/seating/proposals"))
     admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
     admin.add_view(ProofsView("Proofs", "desk_proofs", "/desk/proofs"))
     admin.add_view(ReconciliationView("Reconciliation", "desk_reconciliation", "/desk/reconciliation"))

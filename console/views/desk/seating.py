@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from flask import Response, abort, request
 from flask_admin import expose
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy.exc import IntegrityError
 
@@ -20,7 +21,7 @@ from console.db import db, transaction
 from console.models import Booking, Crew, CrewAssignment, Event, SeatingStep, User
 from console.services import integrity
 from console.services.seating import board, crews, moves, preferences, steps
-from console.states import ACTIVE_BOOKING, CrewType, StepState
+from console.states import ACTIVE_BOOKING, CrewType, SeatingMode, StepState
 from console.views import search
 from console.views.desk import seating_words
 from console.views.desk.base import DeskView
@@ -32,6 +33,12 @@ from console.views.formats import person, sentence, state_label
 #: More than any event has people.
 MOVES_MAX = 5000
 CREWS_AT_ONCE = 200
+#: What each mode of the auto-seat touches.
+_HINTS = {
+    SeatingMode.FILL: _l("Who has a place keeps it."),
+    SeatingMode.IMPROVE: _l("The best that so few moves can do."),
+    SeatingMode.AFRESH: _l("Everybody may move, as few as needed."),
+}
 FOUND_MAX = 20
 
 
@@ -52,6 +59,7 @@ class SeatingView(DeskView):
             data=_in_page(board.read(event.id, viewer=self.user)),
             words=seating_words.words(),
             kinds=[(kind.value, state_label(kind)) for kind in CrewType],
+            modes=[(mode.value, state_label(mode), _HINTS[mode]) for mode in SeatingMode],
             links=[],
             may_create=policy.allowed(self.user, "crew.crews", policy.Action.CREATE),
         )

@@ -19,6 +19,7 @@ def words() -> dict[str, Any]:
         **_crews(),
         **_steps(),
         **_wishes(),
+        **_proposals(),
     }
 
 
@@ -184,4 +185,50 @@ def _wishes() -> dict[str, Any]:
         "matrix_none": _("{name} and {other}: nothing{says}"),
         "matrix_wish": _("{name} wishes for {other}. {says}"),
         "matrix_avoid": _("{name} avoids {other}. {says}"),
+    }
+
+
+def _proposals() -> dict[str, Any]:
+    return {
+        "auto_waits": _("The auto-seat waits for a worker."),
+        "auto_runs": _("The auto-seat is searching."),
+        "auto_of": _("The auto-seat is searching for {who}."),
+        "auto_so_far": _("so far {placed} placed, {met} with a wish met, avoidances broken: {broken}"),
+        "auto_stop": _("Stop, keep the best so far"),
+        "auto_nothing": _("The auto-seat found nothing to change."),
+        "auto_ready": _forms(
+            lambda n: ngettext(
+                "A proposal is ready: {n} person moves.", "A proposal is ready: {n} people move.", n
+            )
+        ),
+        "auto_moves": _forms(
+            lambda n: ngettext("Proposal: {n} person moves", "Proposal: {n} people move", n)
+        ),
+        "auto_placed": _("placed"),
+        "auto_met": _("with a wish met"),
+        "auto_weight": _("worth of wishes"),
+        "auto_broken": _("avoidances broken"),
+        "auto_hide": _("Hide"),
+        "auto_show": _("Look through it"),
+        "auto_close": _("Put aside"),
+        "auto_accept": _("Accept all"),
+        "auto_changes": _("What would change"),
+        "auto_take": _("Accept: {name}, to {to}"),
+        "auto_take_crew": _("Accept {crew}: who leaves and who enters, {n}"),
+        "auto_from": _("comes from: {from}"),
+        "auto_stale": _("moved meanwhile"),
+        "auto_why": _("Why {name} there"),
+        "auto_accepted": _forms(lambda n: ngettext("{n} person moved.", "{n} people moved.", n)),
+        "auto_refused": _("Left where they are: {who}."),
+        "why_of": _("Why {name} there"),
+        "why_gets": _("Sits with {names}, as wished."),
+        "why_misses": _("Wishes not met: {names}."),
+        "why_others": _("The best other crews, and what each would change for all:"),
+        "why_other": _(
+            "{crew}: avoidances {avoided}, people with a wish met {met}, worth of wishes {weight}"
+        ),
+        "why_other_swap": _(
+            "{crew}, instead of {name}: avoidances {avoided}, people with a wish met {met},"
+            " worth of wishes {weight}"
+        ),
     }

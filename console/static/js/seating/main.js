@@ -5,6 +5,7 @@ import { clear, setType } from "./choice.js";
 import "./drag.js";
 import "./dialogs.js";
 import { acts, letGo } from "./keys.js";
+import "./proposal.js";
 import "./wishes.js";
 
 const about = () => app.chosen.size ? [...app.chosen] : [app.about].filter(Boolean);

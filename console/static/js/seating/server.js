@@ -10,7 +10,7 @@ let line = Promise.resolve();
 let wholeAt = Date.now();
 const WHOLE_AFTER_MS = 3_600_000; // removals are kept for a day; a page that slept reads anew
 
-async function post(url, body) {
+export async function post(url, body) {
   const answer = await fetch(url, {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": token },
@@ -42,6 +42,11 @@ export function step(url, body, shown = null) {
     return null;
   });
   return line;
+}
+
+// Takes over what an answer brought besides the line of steps.
+export function takeOver(fresh) {
+  changed(board.apply(fresh));
 }
 
 // Moves people at once on the page, and then on the server. moves: [{booking, crew, seat}], crew null is out.
