@@ -1,4 +1,4 @@
-"""The auto-seat as the board uses it: start it, follow it, stop it; look through what it proposes, take it over."""
+"""The auto-seat as the board uses it: started, followed and stopped; its proposals, and taking them over."""
 
 import json
 from typing import Any
@@ -100,7 +100,7 @@ class AutoSeatView(DeskView):
 
     @expose("/why/<uuid:booking_id>")
     def why(self, event_id: UUID, booking_id: UUID) -> dict[str, Any]:
-        """Why somebody sits where they sit, or would by the proposal `proposal`; ids of bookings and crews."""
+        """Why somebody sits where they sit, or would by the proposal `proposal`; by ids."""
         event = self.found(Event, event_id)
         proposal = None
         if request.args.get("proposal"):

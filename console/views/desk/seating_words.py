@@ -197,9 +197,7 @@ def _proposals() -> dict[str, Any]:
         "auto_stop": _("Stop, keep the best so far"),
         "auto_nothing": _("The auto-seat found nothing to change."),
         "auto_ready": _forms(
-            lambda n: ngettext(
-                "A proposal is ready: {n} person moves.", "A proposal is ready: {n} people move.", n
-            )
+            lambda n: ngettext("Proposal ready: {n} person moves.", "Proposal ready: {n} people move.", n)
         ),
         "auto_moves": _forms(
             lambda n: ngettext("Proposal: {n} person moves", "Proposal: {n} people move", n)
@@ -228,7 +226,6 @@ def _proposals() -> dict[str, Any]:
             "{crew}: avoidances {avoided}, people with a wish met {met}, worth of wishes {weight}"
         ),
         "why_other_swap": _(
-            "{crew}, instead of {name}: avoidances {avoided}, people with a wish met {met},"
-            " worth of wishes {weight}"
+            "{crew}, instead of {name}: avoidances {avoided}, with a wish met {met}, worth of wishes {weight}"
         ),
     }
