@@ -35,8 +35,8 @@ SELECT 'two people on a seat' FROM crew.crew_assignments GROUP BY crew_id, seat_
 UNION ALL SELECT 'two places' FROM crew.crew_assignments GROUP BY booking_id, crew_type HAVING count(*) > 1
 UNION ALL SELECT 'overfull' FROM crew.crew_assignments a JOIN crew.crews c ON c.id = a.crew_id
     WHERE a.seat_number > c.capacity
-UNION ALL SELECT 'a cancelled booking' FROM crew.crew_assignments a JOIN event.bookings b ON b.id = a.booking_id
-    WHERE b.status NOT IN ('PENDING', 'CONFIRMED')
+UNION ALL SELECT 'a cancelled booking' FROM crew.crew_assignments a
+    JOIN event.bookings b ON b.id = a.booking_id WHERE b.status NOT IN ('PENDING', 'CONFIRMED')
 """)
 
 
@@ -109,16 +109,13 @@ class Client:
 
     def insert(self) -> None:
         """As a service does that knows nothing of the board."""
-        values = {
-            "who": UUID(self.dice.choice(self.people)),
-            "crew": UUID(self.dice.choice(list(self.crews))),
-        }
+        who, crew = self.dice.choice(self.people), self.dice.choice(list(self.crews))
         db.session.execute(
             sa.text(
                 "INSERT INTO crew.crew_assignments (crew_id, user_id, booking_id)"
                 " SELECT :crew, user_id, id FROM event.bookings WHERE id = :who"
             ),
-            values,
+            {"who": UUID(who), "crew": UUID(crew)},
         )
 
     def version(self, who: str) -> int | None:
