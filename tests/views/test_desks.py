@@ -449,7 +449,7 @@ def test_the_oldest_proof_comes_first_and_a_decision_leads_to_the_next(client: F
     older.created_at = make.soon(hours=-20)
     db.session.flush()
     sign_in(client, make.staff(FINANCE))
-    assert f'src="/desk/receipts/{older.id}/proof"' in client.get("/desk/receipts").text
+    assert f'src="/desk/proofs/{older.id}/pages/1"' in client.get("/desk/receipts").text
     answer = post(client, f"/desk/receipts/{older.id}/approve")
     assert answer.location.endswith(f"?id={newer.id}")
     post(client, f"/desk/receipts/{newer.id}/reject", reason="The proof cannot be read.")
@@ -457,7 +457,7 @@ def test_the_oldest_proof_comes_first_and_a_decision_leads_to_the_next(client: F
         db.session.refresh(receipt.payment)
     assert [r.payment.status for r in (older, newer)] == [PaymentStatus.SUCCEEDED, PaymentStatus.REJECTED]
     page = client.get("/desk/receipts").text
-    assert "Nothing to review" in page
+    assert "Nothing waits" in page
     assert "The proof cannot be read." in client.get(f"/desk/receipts?id={newer.id}").text
 
 
@@ -480,25 +480,25 @@ def test_a_rejection_wants_a_reason(client: FlaskClient) -> None:
 def test_an_image_is_shown_in_place_and_nothing_in_it_can_run(client: FlaskClient) -> None:
     receipt = a_receipt(an_image())
     sign_in(client, make.staff(FINANCE))
-    answer = client.get(f"/desk/receipts/{receipt.id}/proof")
+    answer = client.get(f"/desk/proofs/{receipt.id}/pages/1")
     assert (answer.status_code, answer.content_type) == (200, "image/png")
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Content-Disposition"] == "inline"
-    download = client.get(f"/desk/receipts/{receipt.id}/proof?download=1")
+    download = client.get(f"/desk/proofs/{receipt.id}")
     assert download.headers["Content-Disposition"].startswith("attachment")
 
 
 def test_a_pdf_is_a_download_with_its_first_page_as_an_image(client: FlaskClient) -> None:
     receipt = a_receipt(a_pdf())
     sign_in(client, make.staff(FINANCE))
-    answer = client.get(f"/desk/receipts/{receipt.id}/proof")
+    answer = client.get(f"/desk/proofs/{receipt.id}")
     assert answer.content_type == "application/pdf"
     assert answer.headers["Content-Disposition"].startswith("attachment")
-    assert client.get(f"/desk/receipts/{receipt.id}/page.png").status_code == 404
+    assert client.get(f"/desk/proofs/{receipt.id}/pages/1").status_code == 404
     while proof_pages.inspect_next():
         continue
-    page = client.get(f"/desk/receipts/{receipt.id}/page.png")
+    page = client.get(f"/desk/proofs/{receipt.id}/pages/1")
     assert page.content_type == "image/png"
     assert Image.open(io.BytesIO(page.data)).width == pytest.approx(1200, abs=2)
 
@@ -506,10 +506,10 @@ def test_a_pdf_is_a_download_with_its_first_page_as_an_image(client: FlaskClient
 def test_a_foreign_proof_does_not_exist(client: FlaskClient) -> None:
     own, receipt = make.event(), a_receipt(an_image())
     sign_in(client, make.staff(FINANCE, own.organizer))
-    for path in (f"/desk/receipts/{receipt.id}/proof", f"/desk/receipts?id={receipt.id}"):
+    for path in (f"/desk/proofs/{receipt.id}", f"/desk/receipts?id={receipt.id}"):
         assert client.get(path).status_code == 404
     assert post(client, f"/desk/receipts/{receipt.id}/approve").status_code == 404
-    assert "Nothing to review" in client.get("/desk/receipts").text
+    assert "Nothing waits" in client.get("/desk/receipts").text
 
 
 def test_a_proof_is_uploaded_for_somebody(client: FlaskClient) -> None:

@@ -15,7 +15,8 @@ function initReasons() {
 function initFolds() {
   document.addEventListener("toggle", (event) => {
     if (!event.target.matches?.("details.fold[open]")) return;
-    event.target.querySelector("textarea, input:not([type=hidden]), .fold-body button")?.focus();
+    const first = event.target.querySelector("[data-first]") ?? event.target.querySelector("textarea, input:not([type=hidden]), .fold-body button");
+    first?.focus();
   }, { capture: true });
   document.addEventListener("keydown", (event) => {
     const fold = event.key === "Escape" && event.target.closest?.("details.fold[open]");

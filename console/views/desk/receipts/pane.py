@@ -1,0 +1,195 @@
+"""One receipt as the desk shows it: the proof, what it is about, and the decision with its consequences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask_babel import force_locale, ngettext
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import joinedload
+
+from console import config
+from console.db import db
+from console.models import Booking, File, Payment, PaymentReceipt, User
+from console.services import receipts
+from console.states import BookingStatus
+from console.views.desk.queries import with_person
+from console.views.desk.receipts import proof
+from console.views.formats import localtime, money, person
+
+REASONS = (
+    _l("The amount does not match the booking."),
+    _l("The transfer has not arrived."),
+    _l("The proof cannot be read."),
+    _l("This is the proof of another payment."),
+)
+
+
+@dataclass(frozen=True)
+class Pane:
+    """What a template needs of one receipt. `viewer` looks at it."""
+
+    receipt: PaymentReceipt
+    viewer: User
+    file: File | None
+    look: proof.Look | None
+    attempts: Sequence[PaymentReceipt]
+    findings: list[dict[str, Any]]
+    #: Who else looks at it just now; then the viewer does not decide.
+    taken_by: User | None
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def payment(self) -> Payment:
+        return self.receipt.payment
+
+    @property
+    def booking(self) -> Booking:
+        return self.receipt.payment.booking
+
+    @property
+    def due_at(self) -> datetime:
+        """When the promise to the payer ends."""
+        return self.receipt.created_at + timedelta(hours=config.current().review_hold_hours)
+
+    @property
+    def closed(self) -> str:
+        """Why the viewer cannot decide; empty when they can."""
+        if self.booking.user_id == self.viewer.id:
+            return _("This is your own booking: somebody else decides.")
+        if self.taken_by is not None:
+            return _(
+                "%(name)s is looking at this receipt right now. It is free again when they leave.",
+                name=person(self.taken_by),
+            )
+        if self.receipt.first_approved_by == self.viewer.id:
+            return _("You approved it. Above this amount somebody else has to confirm.")
+        return ""
+
+    @property
+    def may_undo(self) -> bool:
+        """Whether a first approval of the viewer can still be taken back."""
+        at = self.receipt.first_approved_at
+        is_mine = self.receipt.first_approved_by == self.viewer.id
+        return is_mine and at is not None and at > self.now - timedelta(seconds=receipts.UNDO_SECONDS)
+
+    @property
+    def second(self) -> str:
+        """What the rule of two people means here; empty when it does not."""
+        above = config.current().second_review_above
+        if above is None or self.payment.amount <= above:
+            return ""
+        if self.receipt.first_approver is None:
+            return _(
+                "Above %(amount)s two people approve: after you somebody else, and nobody is told before.",
+                amount=money(above),
+            )
+        return _(
+            "%(name)s approved %(amount)s at %(time)s: your approval decides.",
+            name=person(self.receipt.first_approver),
+            amount=money(self.receipt.amount_seen or self.payment.amount, self.payment.currency),
+            time=localtime(self.receipt.first_approved_at),
+        )
+
+    @property
+    def consequences(self) -> dict[str, str]:
+        """What an approval does, by the amount that is entered; {difference} is filled in by the page."""
+        name = person(self.booking.user)
+        minutes = max(round(config.current().booking_hold_minutes), 1)
+        exact = {
+            BookingStatus.PENDING: _("The booking is confirmed, and %(name)s is told.", name=name),
+            BookingStatus.CONFIRMED: _("The booking is paid, and %(name)s is told.", name=name),
+            BookingStatus.EXPIRED: _(
+                "The hold has run out: a free seat is taken again, or the money lands in “Without a seat”."
+            ),
+        }.get(
+            self.booking.status,
+            _("The booking is not pending any more: the money lands in “Without a seat”."),
+        )
+        has_seat = self.booking.status in (BookingStatus.PENDING, BookingStatus.CONFIRMED)
+        over = _("{difference} too much: it stands in “Overpaid” until it is given back.")
+        asks = ngettext(
+            "{difference} is missing. %(name)s is asked for the rest and has %(num)s minute for it.",
+            "{difference} is missing. %(name)s is asked for the rest and has %(num)s minutes for it.",
+            minutes,
+            name=name,
+        )
+        keeps = _("{difference} is missing. The money lands in “Without a seat”.")
+        return {
+            "exact": exact,
+            "over": f"{exact} {over}",
+            "under": asks if has_seat else keeps,
+            "accepted": _(
+                "The booking is confirmed although {difference} is missing: it stands in “Underpaid”."
+            ),
+        }
+
+    @property
+    def rejection(self) -> str:
+        minutes = max(round(config.current().booking_hold_minutes), 1)
+        return ngettext(
+            "%(name)s reads the reason and has %(num)s minute for another proof.",
+            "%(name)s reads the reason and has %(num)s minutes for another proof.",
+            minutes,
+            name=person(self.booking.user),
+        )
+
+    @property
+    def reasons(self) -> list[str]:
+        """Reasons to begin with, in the language of who reads them."""
+        profile = self.booking.user.profile
+        with force_locale((profile and profile.language) or config.current().locale):
+            return [str(reason) for reason in REASONS]
+
+
+def pane_of(receipt_id: UUID, viewer: User) -> Pane:
+    """The pane of a receipt, which must exist for the viewer."""
+    receipt = db.session.scalars(
+        sa.select(PaymentReceipt)
+        .where(PaymentReceipt.id == receipt_id)
+        .options(*around())
+        .execution_options(populate_existing=True)
+    ).one()
+    file = db.session.get(File, receipt.file_id) if receipt.file_id else None
+    return Pane(
+        receipt=receipt,
+        viewer=viewer,
+        file=file,
+        look=proof.look_at(receipt, file),
+        attempts=_attempts(receipt),
+        findings=proof.findings(receipt, viewer),
+        taken_by=claimer(receipt, viewer),
+    )
+
+
+def claimer(receipt: PaymentReceipt, viewer: User) -> User | None:
+    """Who else looks at a receipt just now."""
+    is_live = receipt.claimed_until is not None and receipt.claimed_until > datetime.now(UTC)
+    return receipt.claimer if is_live and receipt.claimed_by != viewer.id else None
+
+
+def around() -> tuple[Any, ...]:
+    """What the desk shows with a receipt: its payment, booking, event and person, and who works on it."""
+    booking = joinedload(PaymentReceipt.payment).joinedload(Payment.booking)
+    return (
+        booking.joinedload(Booking.user).joinedload(User.profile),
+        booking.joinedload(Booking.event),
+        with_person(PaymentReceipt.reviewer),
+        with_person(PaymentReceipt.claimer),
+        with_person(PaymentReceipt.first_approver),
+    )
+
+
+def _attempts(receipt: PaymentReceipt) -> Sequence[PaymentReceipt]:
+    """Every receipt of the same booking, oldest first."""
+    return db.session.scalars(
+        sa.select(PaymentReceipt)
+        .join(Payment, Payment.id == PaymentReceipt.payment_id)
+        .where(Payment.booking_id == receipt.payment.booking_id)
+        .options(with_person(PaymentReceipt.reviewer), joinedload(PaymentReceipt.payment))
+        .order_by(PaymentReceipt.created_at, PaymentReceipt.id)
+    ).all()

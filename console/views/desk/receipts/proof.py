@@ -1,0 +1,39 @@
+"""What a pane shows of a proof: its pages as pictures, and what stands out about it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import url_for
+
+from console.models import File, PaymentReceipt, User
+from console.services import proof_checks, proof_pages
+from console.views.desk import proofs
+
+
+@dataclass(frozen=True)
+class Look:
+    """The addresses of a proof's pages; without any, `is_waiting` or the `problem` says why."""
+
+    pages: list[str]
+    is_waiting: bool = False
+    problem: str = ""
+
+
+def look_at(receipt: PaymentReceipt, file: File | None) -> Look | None:
+    """How a proof can be looked at; None when there is no file."""
+    if file is None:
+        return None
+    pages = proof_pages.pages_of(file)
+    return Look(
+        proofs.page_urls(receipt, pages), pages.state is proof_pages.Shown.WAITING, pages.problem or ""
+    )
+
+
+def findings(receipt: PaymentReceipt, viewer: User) -> list[dict[str, Any]]:
+    """What to look at before deciding, each a sentence with the address of the other proof."""
+    found = []
+    for finding in proof_checks.findings(receipt, viewer=viewer):
+        other = finding.other.receipt_id if finding.other else None
+        url = url_for("desk_receipts.index", id=other) if other else ""
+        found.append({"text": proofs.in_words(finding), "url": url})
+    return found
