@@ -16,8 +16,9 @@ function draw(viewer) {
   pages(viewer).forEach((image, at) => { image.hidden = at !== page; });
   const image = pages(viewer)[page];
   const sideways = turn % 180 !== 0;
-  const width = stage.clientWidth;
-  const height = stage.clientHeight;
+  const style = getComputedStyle(stage);
+  const width = stage.clientWidth - parseFloat(style.paddingLeft) * 2;
+  const height = stage.clientHeight - parseFloat(style.paddingTop) * 2;
   const own = { width: image.naturalWidth || width, height: image.naturalHeight || height };
   const [across, down] = sideways ? [own.height, own.width] : [own.width, own.height];
   const scale = Math.min(width / across, height / down, 1) * zoom;

@@ -18,6 +18,7 @@ const id = (each) => each?.dataset.receipt;
 let ready = null; // the promise of the next pane
 let queueing = 0;
 const seen = []; // ids of what was shown before
+const underWay = new Set(); // ids of decisions that have not been answered yet
 const undoable = []; // what was decided lately, the last at the end
 
 const spoken = document.createElement("p");
@@ -58,18 +59,13 @@ function show(fresh) {
   row?.scrollIntoView({ block: "nearest" });
   history.replaceState(null, "", id(fresh) ? `${desk.dataset.index}?id=${id(fresh)}` : desk.dataset.index);
   spoken.textContent = id(fresh) ? fill(words.shown, fresh.dataset) : words.last;
-  document.querySelector("main").scrollIntoView({ block: "start" });
 }
 
 // The next one, claimed and with its pictures on their way.
 function prepare(after = pane()) {
-  const values = { after: id(after) ?? "", without: panes().filter((each) => !("done" in each.dataset)).map(id).filter(Boolean).join(",") };
+  const values = { after: id(after) ?? "", without: [...underWay, ...panes().map(id)].filter(Boolean).join(",") };
   ready = send(desk.dataset.next, values).then((told) => (told.id ? arrive(told) : null), () => null);
   return ready;
-}
-
-function forget(each) {
-  if (each && id(each) !== undoable.at(-1)?.id) each.remove();
 }
 
 async function advance(from) {
@@ -77,7 +73,7 @@ async function advance(from) {
   ready = null;
   let shown = next;
   if (!shown) {
-    try { const told = await send(desk.dataset.next, { without: id(from) ?? "" }); shown = arrive(told); } catch { return; }
+    try { const told = await send(desk.dataset.next, { without: [...underWay, id(from)].filter(Boolean).join(",") }); shown = arrive(told); } catch { return; }
   }
   show(shown);
   if (id(shown)) prepare(shown);
@@ -94,10 +90,12 @@ async function decide(form, submitter) {
   if (row) row.hidden = true;
   seen.push(id(from));
   from.dataset.done = "";
+  underWay.add(id(from));
   const going = advance(from);
   try {
     const { said, undo_url: url, undo_seconds: seconds } = await told;
     offerUndo({ id: id(from), url, said, seconds });
+    going.then(() => from.remove());
     lookAtQueue();
   } catch (error) {
     if (row) row.hidden = false;
@@ -115,6 +113,7 @@ async function decide(form, submitter) {
     lookAtQueue();
   } finally {
     delete from.dataset.busy;
+    underWay.delete(id(from));
   }
   await going;
 }
