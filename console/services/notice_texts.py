@@ -105,6 +105,18 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
             "free. We will contact you about a refund or another date.\nAmount: {money}",
         ),
     },
+    ("PAYMENT_STATUS", "waits_with_money"): {
+        "ru": Text(
+            "Вы первые в листе ожидания: {title}",
+            "<b>{title}</b>\nВы первые в листе ожидания, ваша оплата сохранена.\n"
+            "Когда место освободится, мы предложим его вам: платить снова не нужно.",
+        ),
+        "en": Text(
+            "You are first in line: {title}",
+            "<b>{title}</b>\nYou are first on the waitlist, and your payment is kept.\n"
+            "When a seat becomes free we will offer it to you; there is nothing more to pay.",
+        ),
+    },
     ("PAYMENT_STATUS", "paid_in_part"): {
         "ru": Text(
             "Оплата получена не полностью: {title}",

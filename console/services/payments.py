@@ -81,11 +81,11 @@ def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None
     """
     _, booking = bookings.locked_booking(booking_id)
     check_payable(booking)
-    open_payments = _open_payments(booking)
-    for payment in open_payments:
+    found = open_payments(booking)
+    for payment in found:
         if payment.method is method and payment.status is not PaymentStatus.SUBMITTED:
             return payment
-    _refuse_in_review(open_payments)
+    refuse_in_review(found)
     payment = Payment(booking_id=booking.id, method=method, amount=still_due(booking))
     db.session.add(payment)
     db.session.flush()
@@ -107,8 +107,8 @@ def change_amount(booking_id: UUID, *, amount: Decimal, actor: User | None) -> B
         raise errors.InvalidInput(field=N_("Amount"), problem=N_("give an amount above 0."))
     _, booking = bookings.locked_booking(booking_id)
     check_payable(booking)
-    payments = _open_payments(booking)
-    _refuse_in_review(payments)
+    payments = open_payments(booking)
+    refuse_in_review(payments)
     came = received(booking)
     if came >= amount:
         raise errors.InvalidInput(field=N_("Amount"), problem=N_("more than this has come already."))
@@ -131,7 +131,7 @@ def check_payable(booking: Booking) -> None:
         raise errors.TransitionRefused(current=booking.status, wanted=BookingStatus.CONFIRMED)
 
 
-def _open_payments(booking: Booking) -> list[Payment]:
+def open_payments(booking: Booking) -> list[Payment]:
     """The open payments of a locked booking, locked, newest first."""
     return list(
         db.session.scalars(
@@ -144,7 +144,8 @@ def _open_payments(booking: Booking) -> list[Payment]:
     )
 
 
-def _refuse_in_review(payments: list[Payment]) -> None:
+def refuse_in_review(payments: list[Payment]) -> None:
+    """Raises TransitionRefused when a proof of one of these payments is in review."""
     for payment in payments:
         if payment.status is PaymentStatus.SUBMITTED:
             raise errors.TransitionRefused(current=payment.status, wanted=PaymentStatus.PENDING)
@@ -194,7 +195,7 @@ def _register(booking_id: UUID, payment: Payment, action: str, actor: User | Non
     check_payable(booking)
     if payment.amount < still_due(booking):
         raise errors.InvalidInput(field=N_("Amount"), problem=N_("this is less than the booking costs"))
-    _refuse_in_review(_open_payments(booking))
+    refuse_in_review(open_payments(booking))
     bookings.close_payments(booking)
     payment.booking_id = booking.id
     db.session.add(payment)

@@ -3,23 +3,21 @@
 Locks are taken in the order events by id, waitlist, booking, payment.
 """
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from console import config, errors
+from console import errors
 from console.db import db, lock
 from console.errors import N_
-from console.models import Booking, BookingLog, Event, File, Payment, PaymentReceipt, User
-from console.services import bookings, outbox, payments, seats
+from console.models import Booking, BookingLog, Event, Payment, User
+from console.services import bookings, carried_money, outbox, payments, seats
 from console.services.history import before, log_booking
 from console.states import (
     ACTIVE_BOOKING,
     BookingPaymentStatus,
     BookingStatus,
-    FileOwner,
     NotificationCategory,
     PaymentStatus,
     move,
@@ -76,7 +74,7 @@ def move_booking(
     Raises NotFound, InvalidInput for the same event or another organizer's, TransitionRefused when the
     booking has ended, EventNotOpen, EventOver, EventFull, AlreadyBooked, NotAllowed.
     """
-    source, target = _locked_events(booking_id, to_event_id)
+    source, target = locked_events(booking_id, to_event_id)
     user_id = db.session.scalars(sa.select(Booking.user_id).where(Booking.id == booking_id)).one()
     _, reason = bookings.claim_seat(
         target.id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason
@@ -99,10 +97,14 @@ def move_booking(
     facts: dict[str, Any] = {}
     if payment is not None:
         facts["payment_id"] = payment.id
-        payment.booking_id = fresh.id
-        payments.mirror(fresh, payment)
-        _keep_proofs(payment, target)
-        booking.payment_id, booking.payment_status = None, BookingPaymentStatus.CANCELED
+        if payment.status is PaymentStatus.SUCCEEDED:
+            # All that came, also what came in parts.
+            carried_money.carry(booking, fresh, until=target)
+        else:
+            payment.booking_id = fresh.id
+            payments.mirror(fresh, payment)
+            carried_money.keep_proofs(payment, target)
+            booking.payment_id, booking.payment_status = None, BookingPaymentStatus.CANCELED
     bookings.close_payments(booking)
     log_booking(booking, "move_out", old, actor=actor, as_booking=fresh.id, event_id=target.id, **facts)
     log_booking(
@@ -131,13 +133,13 @@ def is_of(payment: Payment, booking_id: str) -> bool:
         return True
     moved = sa.exists().where(
         BookingLog.booking_id == key,
-        BookingLog.action == "move_out",
+        BookingLog.action.in_(("move_out", "money_out")),
         BookingLog.new_value["payment_id"].astext == str(payment.id),
     )
     return db.session.scalars(sa.select(moved)).one()
 
 
-def _locked_events(booking_id: UUID, to_event_id: UUID) -> tuple[Event, Event]:
+def locked_events(booking_id: UUID, to_event_id: UUID) -> tuple[Event, Event]:
     """Where a booking is and where it is to go, both locked. Raises NotFound, InvalidInput."""
     from_event_id = db.session.scalar(sa.select(Booking.event_id).where(Booking.id == booking_id))
     if from_event_id is None:
@@ -165,22 +167,6 @@ def _payment_to_take_along(booking: Booking) -> Payment | None:
         .limit(1)
         .with_for_update(of=Payment, key_share=True)
         .execution_options(populate_existing=True)
-    )
-
-
-def _keep_proofs(payment: Payment, event: Event) -> None:
-    """Keeps the proofs of a payment at least as long after this event as after the one they were for."""
-    until = event.date_end + timedelta(days=config.current().proof_retention_days)
-    of_payment = sa.select(PaymentReceipt.id).where(PaymentReceipt.payment_id == payment.id)
-    db.session.execute(
-        sa.update(File)
-        .where(
-            File.owner_type == FileOwner.PAYMENT_RECEIPT,
-            File.owner_id.in_(of_payment),
-            File.expires_at < until,
-        )
-        .values(expires_at=until),
-        execution_options={"synchronize_session": "fetch"},
     )
 
 

@@ -14,7 +14,7 @@ from console import config, errors
 from console.db import db, lock, now, read_by_index, ring
 from console.errors import N_
 from console.models import Booking, Event, User, WaitlistEntry
-from console.services import audit, outbox, seats
+from console.services import audit, carried_money, outbox, seats
 from console.states import NotificationCategory
 
 
@@ -81,6 +81,8 @@ def _remove(event: Event, entry: WaitlistEntry, actor: User | None, action: str)
 def accept_offer(entry_id: UUID, *, actor: User | None) -> Booking:
     """Turns a live offer into a booking on the seat it holds: PENDING, or CONFIRMED if free of charge.
 
+    Money that waits with the person (`late_money.wait_with_money`) pays for it at once.
+
     Raises NotFound, NoOffer when there is none or it has lapsed, EventNotOpen, EventOver, AlreadyBooked.
     """
     event, entry = locked_entry(entry_id)
@@ -89,10 +91,13 @@ def accept_offer(entry_id: UUID, *, actor: User | None) -> Booking:
         raise errors.NoOffer()
     seats.check_open(event)
     record(actor, "accept", entry)
-    user_id = entry.user_id
+    user_id, paid_booking_id = entry.user_id, entry.paid_booking_id
     db.session.delete(entry)
     db.session.flush()
-    return seats.book_taken_seat(event, user_id=user_id, actor=actor, action="accept_offer")
+    booking = seats.book_taken_seat(event, user_id=user_id, actor=actor, action="accept_offer")
+    if paid_booking_id is not None:
+        carried_money.pay_with(paid_booking_id, booking, event, actor=actor)
+    return booking
 
 
 def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:

@@ -14,7 +14,7 @@ from console.views.desk.event import EventView
 from console.views.desk.jobs import JobsView, scheduler_silence
 from console.views.desk.notices import NoticesView
 from console.views.desk.proofs import ProofsView
-from console.views.desk.receipts import ReceiptsView
+from console.views.desk.receipts import ReceiptsView, SettleView
 from console.views.desk.reconciliation import ReconciliationView
 from console.views.desk.seating import SeatingView
 from console.views.desk.tasks import TasksView
@@ -33,6 +33,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(SeatingView("Seating", "desk_seating", f"{event}/seating"))
     admin.add_view(AutoSeatView("Auto-seat", "desk_auto_seat", f"{event}/seating/proposals"))
     admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
+    admin.add_view(SettleView("Money", "desk_settle", "/desk/receipts/settle"))
     admin.add_view(ProofsView("Proofs", "desk_proofs", "/desk/proofs"))
     admin.add_view(ReconciliationView("Reconciliation", "desk_reconciliation", "/desk/reconciliation"))
     admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))

@@ -1,0 +1,94 @@
+"""Money that goes along: what was received for one booking pays for another one of the same person."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from console import config, errors
+from console.db import db, lock
+from console.models import Booking, Event, File, Payment, PaymentReceipt, User
+from console.services import outbox
+from console.services.history import before, log_booking
+from console.states import (
+    BookingPaymentStatus,
+    BookingStatus,
+    FileOwner,
+    NotificationCategory,
+    PaymentStatus,
+    move,
+)
+
+#: Bookings that lost their seat.
+SEATLESS = (BookingStatus.EXPIRED, BookingStatus.CANCELLED)
+
+
+def is_kept(booking: Booking) -> bool:
+    """Whether a booking is "paid without a seat"."""
+    return booking.status in SEATLESS and booking.payment_status is BookingPaymentStatus.SUCCEEDED
+
+
+def carry(old: Booking, new: Booking, *, until: Event) -> Payment:
+    """Makes all that was received for `old` the money of `new`, and returns the payment it shows then.
+
+    Both must be locked; proofs are kept at least as long after the event `until` as after their own. Raises
+    NothingToSettle when nothing was received.
+    """
+    received = list(
+        db.session.scalars(
+            sa.select(Payment)
+            .where(Payment.booking_id == old.id, Payment.status == PaymentStatus.SUCCEEDED)
+            .order_by(sa.case((Payment.id == old.payment_id, 1), else_=0), Payment.created_at, Payment.id)
+            .with_for_update(of=Payment, key_share=True)
+            .execution_options(populate_existing=True)
+        )
+    )
+    if not received:
+        raise errors.NothingToSettle()
+    for payment in received:
+        payment.booking_id = new.id
+        keep_proofs(payment, until)
+    new.payment_id, new.payment_status = received[-1].id, BookingPaymentStatus.SUCCEEDED
+    old.payment_id, old.payment_status = None, BookingPaymentStatus.CANCELED
+    return received[-1]
+
+
+def keep_proofs(payment: Payment, event: Event) -> None:
+    """Keeps the proofs of a payment at least as long after this event as after the one they were for."""
+    until = event.date_end + timedelta(days=config.current().proof_retention_days)
+    of_payment = sa.select(PaymentReceipt.id).where(PaymentReceipt.payment_id == payment.id)
+    db.session.execute(
+        sa.update(File)
+        .where(
+            File.owner_type == FileOwner.PAYMENT_RECEIPT,
+            File.owner_id.in_(of_payment),
+            File.expires_at < until,
+        )
+        .values(expires_at=until),
+        execution_options={"synchronize_session": "fetch"},
+    )
+
+
+def pay_with(paid_booking_id: UUID, booking: Booking, event: Event, *, actor: User | None) -> bool:
+    """Pays a pending booking with the money of one that lost its seat, at the amount that was agreed for it.
+
+    False, and no change, when that money was settled in another way meanwhile, or nothing is to be paid. The
+    booking and its event must be locked.
+    """
+    old = lock(Booking, paid_booking_id)
+    if not is_kept(old) or booking.status is not BookingStatus.PENDING or old.user_id != booking.user_id:
+        return False
+    was, became = before(old), before(booking)
+    booking.amount = old.amount
+    payment = carry(old, booking, until=event)
+    move(booking, BookingStatus.CONFIRMED)
+    booking.expires_at = None
+    log_booking(old, "money_out", was, actor=actor, as_booking=booking.id, payment_id=payment.id)
+    log_booking(booking, "money_in", became, actor=actor, instead_of=old.id, payment_id=payment.id)
+    outbox.tell(
+        booking,
+        NotificationCategory.BOOKING_CONFIRMED,
+        amount=payment.amount,
+        currency=payment.currency,
+    )
+    return True
