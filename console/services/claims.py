@@ -33,7 +33,8 @@ def renew(receipt_ids: Collection[UUID], *, actor: User) -> list[UUID]:
     """Renews the claims that `actor` has or can have on these receipts, and returns those."""
     if not receipt_ids:
         return []
-    return _claim(sa.select(PaymentReceipt.id).where(PaymentReceipt.id.in_(receipt_ids)), actor)
+    mine = waiting(actor).with_only_columns(PaymentReceipt.id)
+    return _claim(mine.where(PaymentReceipt.id.in_(receipt_ids)), actor)
 
 
 def release(receipt_ids: Collection[UUID], *, actor: User) -> None:

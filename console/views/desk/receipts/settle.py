@@ -85,15 +85,15 @@ class SettleView(DeskView):
     menu_group = ""
     work = ("money",)
 
-    @expose("/<name>")
-    def index(self, name: str) -> str:
-        if name not in LISTS:
+    @expose("/<which>")
+    def index(self, which: str) -> str:
+        if which not in LISTS:
             abort(404)
-        rows, more = self._rows(name)
-        total = self._total(name)
+        rows, more = self._rows(which)
+        total = self._total(which)
         return self.render(
             "desk/settle.html",
-            name=name,
+            name=which,
             lists=LISTS,
             rows=rows,
             more=more,
@@ -190,7 +190,7 @@ class SettleView(DeskView):
         return targets
 
     def first_page(self) -> str:
-        return self.get_url(".index", name="without-seat")
+        return self.get_url(".index", which="without-seat")
 
     @expose("/<uuid:booking_id>/reinstate", methods=("POST",))
     def reinstate(self, booking_id: UUID) -> Response:
