@@ -1,13 +1,14 @@
 """The worker: `python worker.py [QUEUE…]` works on the queues, `python worker.py scheduler` schedules."""
 
 import logging
+import math
 import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,13 +17,14 @@ from flask import Flask, has_app_context
 from redis import Redis, RedisError
 from rq import Worker
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from console import create_app, heartbeats, jobs
 from console.config import SettingError
 from console.db import db
-from console.doorbell import QUEUES
+from console.doorbell import APART, CRITICAL, QUEUES
 from console.embedded.processes import die_with_parent, spawn, stop
 from console.models import JobState
 from console.scheduling import CONNECT_ARGS, Scheduler
@@ -35,9 +37,14 @@ WORKER_TTL_SECONDS = 60
 MAINTENANCE_SECONDS = 60
 MONITORING_SECONDS = 15
 RECONNECT_SECONDS = 2.0
-#: A task at hand may be cut short: the next worker goes on with it.
-BULK_PATIENCE_SECONDS = 5
+#: What is being sent is sent to its end. A task at hand may be cut short: the next worker goes on with it.
+PATIENCE_SECONDS = {"sending": 2.0 * jobs.BUDGET_SECONDS, "bulk": 5.0}
 STOPS = (signal.SIGTERM, signal.SIGINT)
+#: RQ asks for a heartbeat several times a job; a row in PostgreSQL need not be that fresh.
+HEARTBEAT_SECONDS = 5.0
+#: What a person waits for at the other end. It only speaks SQL, so the worker itself does it when its bell
+#: rings: to fork and to connect would take longer than the work.
+AWAITED = frozenset({"process-waitlist"})
 
 
 def run_job(name: str) -> dict[str, Any]:
@@ -60,6 +67,7 @@ class ConsoleWorker(Worker):
         self.heartbeat_name = f"worker:{heartbeats.process_name()}"
         # Not the application's client: waiting for a job takes longer than a page may.
         connection = Redis.from_url(app.config["SETTINGS"].redis_url, socket_connect_timeout=5)
+        self._heard = -math.inf
         self._engine = sa.create_engine(
             app.config["SETTINGS"].database_url,
             poolclass=NullPool,
@@ -75,6 +83,19 @@ class ConsoleWorker(Worker):
             job_monitoring_interval=MONITORING_SECONDS,
             log_job_description=False,
         )
+
+    def execute_job(self, job: Any, queue: Any) -> None:
+        """In a fork of its own, unless it is awaited."""
+        if queue.name != CRITICAL or not AWAITED.issuperset(job.args):
+            super().execute_job(job, queue)
+            return
+        # What RQ's SimpleWorker does.
+        execution = self.prepare_execution(job)
+        if not self.perform_job(job, queue, execution):
+            # Stopped in the middle of a statement, a connection is good for nothing any more.
+            with self.app.app_context():
+                db.engine.dispose()
+        self.set_state(WorkerStatus.IDLE)
 
     def main_work_horse(self, job: Any, queue: Any) -> None:
         """In the forked horse: it ends with its worker, and shares no connection with it."""
@@ -96,9 +117,12 @@ class ConsoleWorker(Worker):
             # Redis came back empty.
             self.connection.delete(self.key)
             self.register_birth()
+        if time.monotonic() - self._heard < HEARTBEAT_SECONDS:
+            return
         try:
             with _signals_held(), self._engine.connect() as connection:
                 heartbeats.beat(connection, heartbeats.WORKER, self.heartbeat_name)
+            self._heard = time.monotonic()
         except DBAPIError as error:
             log.warning("no heartbeat, PostgreSQL is away: %s", type(error.orig).__name__)
 
@@ -140,28 +164,29 @@ def work(app: Flask, queues: list[str]) -> None:
 
 
 @contextmanager
-def bulk_worker() -> Iterator[None]:
-    """A second worker for the queue `bulk` during the block, started anew when it ends: long work must not
-    stand before seats."""
+def workers_apart(queues: Sequence[str]) -> Iterator[None]:
+    """A worker of its own for each of these queues during the block, started anew when it ends."""
     over = threading.Event()
-    running: list[subprocess.Popen[bytes]] = []
+    running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def keep() -> None:
+    def keep(queue: str) -> None:
         while not over.is_set():
-            running[:] = [spawn([sys.executable, __file__, "bulk"])]
-            running[0].wait()
+            running[queue] = spawn([sys.executable, __file__, queue])
+            running[queue].wait()
             over.wait(RECONNECT_SECONDS)
 
-    # The kernel ends the child with the thread that started it, and this one lives as long as the process.
-    keeper = threading.Thread(target=keep, name="bulk", daemon=True)
-    keeper.start()
+    # The kernel ends the child with the thread that started it, and these live as long as the process.
+    keepers = [threading.Thread(target=keep, args=(name,), name=name, daemon=True) for name in queues]
+    for keeper in keepers:
+        keeper.start()
     try:
         yield
     finally:
         over.set()
-        for process in running:
-            stop(process, signal.SIGTERM, BULK_PATIENCE_SECONDS)
-        keeper.join()
+        for queue, process in running.items():
+            stop(process, signal.SIGTERM, PATIENCE_SECONDS[queue])
+        for keeper in keepers:
+            keeper.join()
 
 
 def warm_up(app: Flask) -> None:
@@ -221,8 +246,8 @@ def main(arguments: list[str]) -> None:
     if arguments:
         work(app, arguments)
         return
-    with bulk_worker():
-        work(app, [name for name in QUEUES if name != "bulk"])
+    with workers_apart(APART):
+        work(app, [name for name in QUEUES if name not in APART])
 
 
 if __name__ == "__main__":

@@ -24,14 +24,17 @@ from console import db as database
 
 log = logging.getLogger(__name__)
 
-QUEUES = ("critical", "default", "bulk")
+CRITICAL = "critical"
+#: These have a worker of their own: neither long work nor a slow bot may stand before seats.
+APART = ("sending", "bulk")
+QUEUES = (CRITICAL, "default", *APART)
 #: What a worker runs when a bell rings: the job's name is its only argument.
 ENTRY = "worker.run_job"
-#: Where a bell rings: long work must not stand before seats. The others ring on `critical`. What is done one
-#: by one, and may go on for long, takes its turn among the scheduled jobs.
-BELLS_ELSEWHERE = {"run-tasks": "bulk", "drain-outbox": "default", "process-webhooks": "default"}
+#: Where a bell rings; the others ring on `critical`. What is done one by one, and may go on for long, takes
+#: its turn among the scheduled jobs.
+BELLS_ELSEWHERE = {"run-tasks": "bulk", "drain-outbox": "sending", "process-webhooks": "default"}
 #: Seconds after which RQ ends a run that a bell began; on `bulk` the longest task decides.
-TIMEOUTS_SECONDS = {"critical": 180, "default": 180, "bulk": 4 * 3600}
+TIMEOUTS_SECONDS = {CRITICAL: 180, "default": 180, "sending": 180, "bulk": 4 * 3600}
 
 
 def init_app(app: Flask) -> None:
@@ -69,7 +72,7 @@ def ring_workers(bells: list[str]) -> None:
 
 def _ring(bells: list[str]) -> None:
     for name in bells:
-        _enqueue(name, BELLS_ELSEWHERE.get(name, "critical"))
+        _enqueue(name, BELLS_ELSEWHERE.get(name, CRITICAL))
 
 
 def _enqueue(name: str, where: str) -> None:
@@ -87,13 +90,15 @@ def _enqueue(name: str, where: str) -> None:
 
 def go_on(name: str) -> None:
     """Asks a worker to run this job after everything that waits now. Raises redis.RedisError."""
-    _enqueue(name, "default")
+    _enqueue(name, BELLS_ELSEWHERE.get(name, "default"))
 
 
 def others_wait(name: str) -> bool:
-    """Whether other work than this job waits for a worker; False when Redis does not say."""
+    """Whether other work than this job waits for its worker; False when Redis does not say."""
+    where = BELLS_ELSEWHERE.get(name, CRITICAL)
+    queues = (where,) if where in APART else (CRITICAL, "default")
     try:
-        waiting = [job_id for where in ("critical", "default") for job_id in queue(where).get_job_ids()]
+        waiting = [job_id for each in queues for job_id in queue(each).get_job_ids()]
     except RedisError:
         return False
     return not all(job_id.startswith(f"{name}-") for job_id in waiting)

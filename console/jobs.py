@@ -169,7 +169,7 @@ SCHEDULE = (
     ScheduledJob("expire-bookings", expire_bookings),
     ScheduledJob("process-waitlist", process_waitlist),
     # With the lease of a worker that died, it is less than 15 s until another one does what it had begun.
-    ScheduledJob("drain-outbox", drain_outbox, every_seconds=5),
+    ScheduledJob("drain-outbox", drain_outbox, every_seconds=5, queue="sending"),
     ScheduledJob("process-webhooks", process_webhooks, every_seconds=5),
     ScheduledJob("inspect-proofs", inspect_proofs),
     ScheduledJob("complete-events", complete_events, every_seconds=3600),

@@ -27,7 +27,7 @@ def test_a_transaction_that_is_rolled_back_rings_nothing(real_app: Flask, redis:
     with real_app.app_context():
         try:
             with transaction():
-                ring("drain-outbox")
+                ring("process-waitlist")
                 raise ValueError
         except ValueError:
             pass
@@ -42,20 +42,20 @@ def test_bells_of_a_job_that_still_waits_do_not_pile_up(real_app: Flask, redis: 
             with transaction():
                 ring("drain-outbox")
                 ring("process-waitlist")
-        assert (waiting(), waiting("default")) == (["process-waitlist"], ["drain-outbox"])
+        assert (waiting(), waiting("sending")) == (["process-waitlist"], ["drain-outbox"])
 
 
-@pytest.mark.parametrize("name", ["drain-outbox", "process-webhooks"])
+@pytest.mark.parametrize(("name", "where"), [("drain-outbox", "sending"), ("process-webhooks", "default")])
 def test_long_backlog_takes_turns_with_what_waits(
-    real_app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch, name: str
+    real_app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch, name: str, where: str
 ) -> None:
     with real_app.app_context():
-        doorbell.queue("default").enqueue_call(doorbell.ENTRY, args=("expire-bookings",))
+        doorbell.queue(where).enqueue_call(doorbell.ENTRY, args=("expire-bookings",))
         jobs.run(name)
-        assert waiting("default") == ["expire-bookings"]
+        assert waiting(where) == ["expire-bookings"]
         monkeypatch.setattr(jobs, "SLICE_SECONDS", 0)
         jobs.run(name)
-        until(lambda: waiting("default") == ["expire-bookings", name])
+        until(lambda: waiting(where) == ["expire-bookings", name])
         assert waiting() == []
 
 

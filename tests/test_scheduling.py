@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 
 from console import heartbeats
 from console.db import db
-from console.doorbell import queue
+from console.doorbell import QUEUES, queue
 from console.embedded.processes import started_ticks
 from console.embedded.redis_server import RedisServer
 from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
@@ -80,9 +80,10 @@ def running(scheduler):
 
 
 def waiting(app):
-    """The names of the jobs on the queue, one for each time."""
+    """The names of the jobs on the queues, one for each time."""
     with app.app_context():
-        return sorted(job_id.rpartition("-")[0] for job_id in queue("default").get_job_ids())
+        ids = [job_id for name in QUEUES for job_id in queue(name).get_job_ids()]
+        return sorted(job_id.rpartition("-")[0] for job_id in ids)
 
 
 def set_state(app, name, **values):

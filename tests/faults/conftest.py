@@ -20,7 +20,7 @@ import pytest
 from console import jobs
 from console.config import ROOT
 from console.db import db, transaction
-from console.doorbell import queue
+from console.doorbell import CRITICAL, queue
 from console.embedded.bot_api import BotApi
 from console.services import doctor
 from tests.conftest import _make_app
@@ -40,7 +40,7 @@ class Stage:
 
         Without arguments it works on what is short: the long work has tests of its own.
         """
-        arguments = arguments or ("critical", "default")
+        arguments = arguments or (CRITICAL, "default", "sending")
         self.started += 1
         log = self.home / f"{self.started}.log"
         environment = {"TICK_SECONDS": "1", "TELEGRAM_API_BASE": self.bot.url, **environment}
@@ -115,10 +115,10 @@ class Stage:
         with self.app.app_context(), transaction():
             return work()
 
-    def enqueue(self, name: str) -> None:
-        """Asks the workers to run a job, as a scheduler does."""
+    def enqueue(self, name: str, *, on: str = "default", **how: Any) -> None:
+        """Asks the workers to run a job, as a scheduler does; or as a bell does, on "critical"."""
         with self.app.app_context():
-            queue("default").enqueue_call("worker.run_job", args=(name,))
+            queue(on).enqueue_call("worker.run_job", args=(name,), **how)
 
     def value(self, query: str) -> Any:
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from console.db import db, transaction
-from console.doorbell import queue
+from console.doorbell import CRITICAL, queue
 from console.models import OutboxMessage
 from console.services import leases, outbox
 from console.states import OutboxStatus
@@ -69,6 +69,56 @@ def test_killed_worker_leaves_all_or_nothing_and_another_one_does_it(
     until(lambda: stage.value(query) == ends_with)
     assert stage.violations() == []
     assert stage.value("SELECT count(*) FROM notification.outbox") == ends_with
+
+
+OFFERS = "SELECT count(*) FROM event.waitlist WHERE notified_at IS NOT NULL"
+
+
+def test_worker_killed_at_what_it_does_itself_leaves_it_to_another_one(stage: Stage) -> None:
+    stage.make(waiting)
+    stage.enqueue("process-waitlist", on="critical")
+    with stage.held(PEOPLE):
+        worker = stage.start()
+        until(stage.blocked)
+        # A person waits for it: no time for a horse.
+        assert horses(worker.pid) == []
+        worker.kill()
+        assert stage.value(OFFERS) == 0
+    stage.start("scheduler")
+    stage.start()
+    until(lambda: stage.value(OFFERS) == 4, TAKEN_OVER_SECONDS)
+    assert stage.violations() == []
+    assert stage.value("SELECT count(*) FROM notification.outbox") == 4
+
+
+def test_worker_that_is_cut_off_at_what_it_does_itself_does_the_next(stage: Stage) -> None:
+    stage.make(waiting)
+    stage.enqueue("process-waitlist", on="critical", timeout=1)
+
+    def failed() -> int:
+        with stage.app.app_context():
+            return queue("critical").failed_job_registry.count
+
+    with stage.held(PEOPLE):
+        stage.start()
+        until(failed)
+        assert stage.value(OFFERS) == 0
+    stage.enqueue("process-waitlist", on="critical")
+    until(lambda: stage.value(OFFERS) == 4)
+    assert stage.violations() == []
+
+
+def test_seats_do_not_wait_for_notices(stage: Stage) -> None:
+    stage.make(notice)
+    stage.bot.behave("hang")
+    stage.enqueue("drain-outbox", on="sending")
+    stage.start(CRITICAL)
+    stage.start("sending")
+    until(lambda: stage.bot.requests)
+    stage.make(waiting)
+    stage.enqueue("process-waitlist", on="critical")
+    until(lambda: stage.value(OFFERS) == 4)
+    assert stage.value(SENDING) == 1
 
 
 def notice() -> None:
@@ -189,7 +239,7 @@ def test_worker_that_dies_right_after_it_took_a_job_loses_nothing(stage: Stage) 
     stage.make(overdue)
     worker = stage.start()
     # Ready: what it prepares before it takes jobs would wait for the lock, too.
-    until(lambda: stage.value("SELECT count(*) FROM ops.heartbeats WHERE kind = 'worker'") == 1)
+    until(lambda: stage.value(f"SELECT count(*) FROM ops.heartbeats WHERE name LIKE '%:{worker.pid}'"))
 
     def taken() -> bool:
         with stage.app.app_context():
