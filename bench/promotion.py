@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from bench.measure import DUE, EVENTS, SMALL, Line, Servers, alone, best, cpu_seconds
 from bench.rows import FREE_SEATS, queues
 from console.db import db
-from console.jobs import BATCH, batches
+from console.jobs import OFFERS_BATCH, batches
 from console.services import outbox, waitlist
 
 #: All of it at once, with nobody else to mind: no locks taken first, no limit.
@@ -68,7 +68,7 @@ def _best_statement(next_in_line: str) -> int:
 
 
 def _batches() -> int:
-    return batches(waitlist.offer_due, BATCH, float("inf"))
+    return batches(waitlist.offer_due, OFFERS_BATCH, float("inf"))
 
 
 def _timed(servers: Servers, source: str, work) -> float:
