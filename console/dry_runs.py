@@ -9,7 +9,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from console.db import db, transaction
-from console.jobs import BATCH, EVENTS_BATCH, Result
+from console.jobs import BATCH, EVENTS_BATCH, OFFERS_BATCH, Result
 from console.models import File, Task
 from console.models.ops import OPEN
 from console.services import backlog, bookings, events, proof_pages, retention, tasks, waitlist
@@ -63,7 +63,7 @@ DRY_RUNS: dict[str, Callable[[], Result]] = {
     "expire-bookings": lambda: {"expired": bookings.expire_due(BATCH)},
     "process-waitlist": lambda: {
         "lapsed": waitlist.lapse_due(BATCH),
-        "offered": waitlist.offer_due(BATCH),
+        "offered": waitlist.offer_due(OFFERS_BATCH),
     },
     "drain-outbox": lambda: {"due": _waiting("due_notices", "lapsed_leases")},
     "process-webhooks": lambda: {"due": _waiting("unapplied_webhooks")},
