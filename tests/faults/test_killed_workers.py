@@ -86,7 +86,7 @@ def test_worker_killed_at_what_it_does_itself_leaves_it_to_another_one(stage: St
         assert stage.value(OFFERS) == 0
     stage.start("scheduler")
     stage.start()
-    until(lambda: stage.value(OFFERS) == 4, TAKEN_OVER_SECONDS)
+    until(lambda: stage.value(OFFERS) == 4)
     assert stage.violations() == []
     assert stage.value("SELECT count(*) FROM notification.outbox") == 4
 
