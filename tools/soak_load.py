@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.exc import DBAPIError
 
-from console import errors
+from console import errors, rush
 from console.db import db, retrying, transaction
 from console.models import User
 from console.services import bookings, payments, receipts, waitlist, webhooks
@@ -75,8 +75,12 @@ class Load:
             time.sleep(chance.uniform(0, 2 * PAUSE_SECONDS))
 
     def _book(self, chance: random.Random) -> None:
+        event_id, user_id = chance.choice(self.events), chance.choice(self.people)
+        if chance.random() < 0.5:
+            rush.book_or_wait(event_id, user_id=user_id, actor=None)
+            return
         with transaction():
-            bookings.book_or_wait(chance.choice(self.events), user_id=chance.choice(self.people), actor=None)
+            bookings.book_or_wait(event_id, user_id=user_id, actor=None)
 
     def _wait(self, chance: random.Random) -> None:
         """Stands in line, also when a seat is free: who books at once would leave nothing to offer."""
