@@ -45,18 +45,27 @@ def test_bells_of_a_job_that_still_waits_do_not_pile_up(real_app: Flask, redis: 
         assert (waiting(), waiting("sending")) == (["process-waitlist"], ["drain-outbox"])
 
 
-@pytest.mark.parametrize(("name", "where"), [("drain-outbox", "sending"), ("process-webhooks", "default")])
 def test_long_backlog_takes_turns_with_what_waits(
-    real_app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch, name: str, where: str
+    real_app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with real_app.app_context():
-        doorbell.queue(where).enqueue_call(doorbell.ENTRY, args=("expire-bookings",))
-        jobs.run(name)
-        assert waiting(where) == ["expire-bookings"]
+        doorbell.queue("default").enqueue_call(doorbell.ENTRY, args=("expire-bookings",))
+        jobs.run("process-webhooks")
+        assert waiting("default") == ["expire-bookings"]
         monkeypatch.setattr(jobs, "SLICE_SECONDS", 0)
-        jobs.run(name)
-        until(lambda: waiting(where) == ["expire-bookings", name])
+        jobs.run("process-webhooks")
+        until(lambda: waiting("default") == ["expire-bookings", "process-webhooks"])
         assert waiting() == []
+
+
+def test_notices_let_nothing_before_them_but_go_on_where_they_are_sent(real_app: Flask, redis: Redis) -> None:
+    with real_app.app_context():
+        doorbell.queue("default").enqueue_call(doorbell.ENTRY, args=("expire-bookings",))
+        # Seats have another worker: it is not that of the notices.
+        assert not doorbell.others_wait("drain-outbox")
+        assert doorbell.others_wait("process-webhooks")
+        doorbell.go_on("drain-outbox")
+        assert waiting("sending") == ["drain-outbox"]
 
 
 def test_work_is_committed_when_redis_is_away(real_app: Flask) -> None:
