@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from console.embedded.bot_api import BotApi
+from tests.mailbox import Mailbox, mail_server
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +32,11 @@ def bot_api(change_settings: Callable[..., None]) -> Iterator[BotApi]:
     with BotApi() as api:
         change_settings(telegram_api_base=api.url)
         yield api
+
+
+@pytest.fixture
+def mailbox(change_settings: Callable[..., None]) -> Iterator[Mailbox]:
+    """A mail server, on the loopback."""
+    with mail_server() as box:
+        change_settings(smtp_url=box.url)
+        yield box

@@ -1,48 +1,21 @@
 """Delivery: Telegram first, e-mail as the fallback, and every way in which the other side can fail."""
 
-import socket
-from collections.abc import Callable, Iterator
+import html
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from console.db import db, now
 from console.embedded.bot_api import BotApi
-from console.gateways import telegram
-from console.models import OutboxMessage, TelegramSubscription
+from console.gateways import email, telegram
+from console.models import Event, OutboxMessage, TelegramSubscription
 from console.services import addressing, delivery, leases, notices, outbox
-from console.states import BookingStatus, OutboxStatus
+from console.states import BookingStatus, EventStatus, OutboxStatus
 from tests import make
-
-
-class Mailbox:
-    """An SMTP server's handler that keeps what it got, or answers as told."""
-
-    def __init__(self) -> None:
-        self.messages: list[Any] = []
-        self.answer = "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        if self.answer.startswith("250"):
-            self.messages.append(envelope)
-        return self.answer
-
-
-@pytest.fixture
-def mailbox(change_settings: Callable[..., None]) -> Iterator[Mailbox]:
-    box = Mailbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port)
-    controller.start()
-    change_settings(smtp_url=f"smtp://127.0.0.1:{port}")
-    try:
-        yield box
-    finally:
-        controller.stop()
+from tests.mailbox import Mailbox
 
 
 def message(
@@ -323,3 +296,163 @@ def test_result_of_a_lost_lease_is_not_written(bot_api: BotApi) -> None:
     assert dict(delivery.deliver(old)) == {"lost": 1}
     db.session.expire_all()
     assert row.status is OutboxStatus.SENDING
+
+
+# Mail
+
+
+def mail(**values: Any) -> OutboxMessage:
+    """A notice to somebody who has no chat."""
+    return message(make.person(telegram=False, email="anna@example.org").id, **values)
+
+
+def test_mail_has_both_bodies_and_a_name_of_its_own(bot_api: BotApi, mailbox: Mailbox) -> None:
+    row = mail()
+    drain()
+    (sent,) = mailbox.parsed
+    assert sent["Message-ID"] == f"<{row.id}@localhost>"
+    assert sent["Auto-Submitted"] == "auto-generated"
+    assert sent.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in sent.iter_parts()] == ["text/plain", "text/html"]
+
+
+@pytest.mark.parametrize(
+    ("to", "ended"), [("450 mailbox busy", {"pending": 1}), ("550 no such user", {"failed": 1})]
+)
+def test_recipient_is_refused_for_now_or_for_good(
+    bot_api: BotApi, mailbox: Mailbox, to: str, ended: dict[str, int]
+) -> None:
+    mailbox.to = to
+    row = mail()
+    assert drain() == ended
+    assert to[4:] in row.reason
+
+
+def test_mail_that_is_cut_off_after_its_data_comes_again_under_the_same_name(
+    bot_api: BotApi, mailbox: Mailbox
+) -> None:
+    mailbox.breakdown = "drop"
+    row = mail()
+    assert drain() == {"pending": 1}
+    assert row.attempts == 1
+    mailbox.clear()
+    row.next_attempt_at = now()
+    assert drain() == {"sent": 1}
+    assert len({one["Message-ID"] for one in mailbox.parsed}) == 1
+    assert len(mailbox.messages) == 2
+
+
+def test_mail_server_that_hangs_has_a_deadline_and_does_not_hold_up_the_chats(
+    bot_api: BotApi, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email, "DEADLINE_SECONDS", 0.5)
+    mailbox.breakdown = "hang"
+    slow = [mail() for _ in range(email.CONNECTIONS + 3)]
+    quick = message()
+    assert drain() == {"pending": len(slow), "sent": 1}
+    assert quick.status is OutboxStatus.SENT
+    # Those behind the ones that hung did not even begin, and it costs them nothing.
+    assert sorted({row.attempts for row in slow}) in ([1], [0, 1])
+
+
+def test_mails_share_a_connection(bot_api: BotApi, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(email, "CONNECTIONS", 1)
+    for _ in range(3):
+        mail()
+    assert drain() == {"sent": 3}
+    assert len({envelope.session_peer for envelope in mailbox.messages}) == 1
+
+
+# What people wrote
+
+
+EVIL = [
+    "<script>alert(1)</script>",
+    "<b>bold</b> & <a href='https://evil.example'>x</a>",
+    "Trip\r\nBcc: everybody@example.org",
+    "{reason} {0} %s %(x)s ${y}",
+    "\u202egnp.exe",
+    "```*_[x](http://evil)_*```",
+]
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_html_and_headers_that_people_type_arrive_as_text(
+    bot_api: BotApi, mailbox: Mailbox, evil: str
+) -> None:
+    event = make.event(title=evil, location={"name": evil})
+    booking = make.booking(event_id=event.id, status=BookingStatus.CANCELLED)
+    about = {"event_id": event.id, "booking_id": booking.id, "payload": {"reason": evil}}
+    message(None, "BOOKING_CANCELLED", **about)
+    message(make.person(telegram=False, email="anna@example.org").id, "BOOKING_CANCELLED", **about)
+    assert drain() == {"sent": 2}
+    (chat,) = bot_api.messages
+    assert chat.parameters["parse_mode"] == "HTML"
+    escaped = html.escape(evil, quote=True)
+    assert escaped in chat.text
+    (sent,) = mailbox.parsed
+    assert sent["Bcc"] is None
+    assert sent["Subject"].endswith(" ".join(evil.split()))
+    assert mailbox.messages[0].rcpt_tos == ["anna@example.org"]
+    plain, rich = (part.get_content() for part in sent.iter_parts())
+    assert " ".join(evil.split()) in " ".join(plain.split())
+    assert "<script" not in rich
+    assert "<a href='https://evil" not in rich
+
+
+# What has become pointless
+
+
+@pytest.mark.parametrize(
+    ("category", "kind", "status"),
+    [
+        ("PAYMENT_STATUS", "rejected", BookingStatus.EXPIRED),
+        ("PAYMENT_STATUS", "rejected", BookingStatus.CONFIRMED),
+        ("PAYMENT_STATUS", "reinstated", BookingStatus.CANCELLED),
+        ("PAYMENT_STATUS", "moved", BookingStatus.CONFIRMED),
+    ],
+)
+def test_nobody_is_asked_for_what_is_settled(
+    bot_api: BotApi, category: str, kind: str, status: BookingStatus
+) -> None:
+    booking = make.booking(status=status)
+    row = message(None, category, event_id=booking.event_id, booking_id=booking.id, payload={"kind": kind})
+    assert drain() == {"skipped": 1}
+    assert row.reason == outbox.OUTDATED_BOOKING
+
+
+def test_news_of_a_cancelled_event_are_not_said_but_that_it_is_cancelled(bot_api: BotApi) -> None:
+    event = make.event(status=EventStatus.CANCELLED)
+    stale = message(None, "EVENT_NEWS", event_id=event.id, booking_id=None, payload={"text": "Meet at 9"})
+    message(None, "EVENT_NEWS", event_id=event.id, booking_id=None, payload={"kind": "event_cancelled"})
+    assert drain() == {"skipped": 1, "sent": 1}
+    assert stale.reason == outbox.OUTDATED_EVENT
+
+
+def test_confirmation_of_what_is_over_is_not_said(bot_api: BotApi) -> None:
+    event = make.event(date_start=make.soon(days=-3), date_end=make.soon(days=-1))
+    row = message(None, "BOOKING_CONFIRMED", event_id=event.id, booking_id=None)
+    assert drain() == {"skipped": 1}
+    assert row.reason == outbox.OUTDATED_EVENT
+
+
+def test_reminder_of_an_event_that_has_moved_is_not_said(bot_api: BotApi) -> None:
+    booking = make.booking(status=BookingStatus.CONFIRMED)
+    event = db.session.get_one(Event, booking.event_id)
+    about = {"event_id": event.id, "booking_id": booking.id}
+    stale = message(
+        None, "EVENT_REMINDER", **about, payload={"hours": 48, "starts": make.soon(days=2).isoformat()}
+    )
+    message(None, "EVENT_REMINDER", **about, payload={"hours": 48, "starts": event.date_start.isoformat()})
+    assert drain() == {"skipped": 1, "sent": 1}
+    assert stale.reason == outbox.OUTDATED_EVENT
+
+
+def test_preferences_hold_as_they_are_when_it_is_the_notices_turn(bot_api: BotApi) -> None:
+    person = make.person()
+    taken = [message(person.id, "EVENT_NEWS")]
+    rows = leases.lease(10)
+    make.notification_pref(user_id=person.id, category="EVENT_NEWS", channel="TELEGRAM")
+    assert delivery.deliver(rows) == {"skipped": 1}
+    db.session.expire_all()
+    assert taken[0].reason == outbox.OPTED_OUT
