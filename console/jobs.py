@@ -150,6 +150,9 @@ def inspect_proofs() -> Result:
 BOT_PURGES = (bot_calls.purge_calls, bot_calls.purge_updates, pace.forget_chats, telegram_links.purge_links)
 
 
+SEATING_PURGES = (retention.purge_seating_steps, retention.purge_seating_removals)
+
+
 def purge_expired() -> Result:
     until = budget()
     return {
@@ -158,6 +161,7 @@ def purge_expired() -> Result:
         "sessions": batches(retention.purge_sessions, BATCH, until),
         "recovery_codes": batches(retention.purge_recovery_codes, BATCH, until),
         "tasks": batches(tasks.purge_tasks, BATCH, until),
+        "seating": sum(batches(purge, BATCH, until) for purge in SEATING_PURGES),
         "bot": sum(batches(purge, BATCH, until) for purge in BOT_PURGES),
     }
 

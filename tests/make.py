@@ -30,6 +30,8 @@ from console.models import (
     Profile,
     RecoveryCode,
     RefreshSession,
+    SeatingRemoval,
+    SeatingStep,
     TeamMember,
     TeamPreference,
     TelegramSubscription,
@@ -210,6 +212,17 @@ def team_preference(**values: Any) -> TeamPreference:
     values["user_id"] = values.get("user_id") or user().id
     values["event_id"] = values.get("event_id") or event().id
     return _add(TeamPreference(**{"prefers_with_user_ids": [], "avoids_user_ids": [], **values}))
+
+
+def seating_step(**values: Any) -> SeatingStep:
+    """A step on a seating board that changed nothing."""
+    values["event_id"] = values.get("event_id") or event().id
+    values["actor_id"] = values.get("actor_id") or staff().id
+    return _add(SeatingStep(**{"crew_type": "CREW", "kind": "move", **values}))
+
+
+def seating_removal(**values: Any) -> SeatingRemoval:
+    return _add(SeatingRemoval(**{"event_id": uuid4(), "row_id": uuid4(), "version": 1, **values}))
 
 
 def payment(**values: Any) -> Payment:

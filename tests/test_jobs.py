@@ -12,7 +12,16 @@ from flask import Flask
 from console import jobs
 from console.db import db, now
 from console.embedded.bot_api import BotApi
-from console.models import File, JobState, OutboxMessage, RecoveryCode, RefreshSession, WaitlistEntry
+from console.models import (
+    File,
+    JobState,
+    OutboxMessage,
+    RecoveryCode,
+    RefreshSession,
+    SeatingRemoval,
+    SeatingStep,
+    WaitlistEntry,
+)
 from console.services import files
 from console.states import BookingStatus, EventStatus, FileOwner, OutboxStatus
 from tests import make
@@ -63,7 +72,15 @@ def test_there_are_seven_jobs_one_for_proofs_and_one_for_tasks() -> None:
         ("send-reminders", {"reminded": 0}),
         (
             "purge-expired",
-            {"files": 0, "orphans": 0, "sessions": 0, "recovery_codes": 0, "tasks": 0, "bot": 0},
+            {
+                "files": 0,
+                "orphans": 0,
+                "sessions": 0,
+                "recovery_codes": 0,
+                "tasks": 0,
+                "seating": 0,
+                "bot": 0,
+            },
         ),
         ("run-tasks", {}),
     ],
@@ -148,16 +165,19 @@ def test_purge_deletes_what_is_over_and_nothing_else() -> None:
     for days in (-31, -29, 1):
         make.refresh_session(user_id=staff.id, expires_at=make.soon(days=days))
         make.recovery_code(user_id=staff.id, expires_at=make.soon(days=days))
+        make.seating_step(actor_id=staff.id, created_at=make.soon(days=days))
+        make.seating_removal(created_at=make.soon(days=days / 30))
     assert run("purge-expired") == {
         "files": 1,
         "orphans": 0,
         "sessions": 1,
         "recovery_codes": 1,
         "tasks": 0,
+        "seating": 2,
         "bot": 0,
     }
     assert [file.id for file in db.session.scalars(sa.select(File))] == [kept_file.id]
-    for model in (RefreshSession, RecoveryCode):
+    for model in (RefreshSession, RecoveryCode, SeatingStep, SeatingRemoval):
         assert db.session.scalar(sa.select(sa.func.count()).select_from(model)) == 2
 
 

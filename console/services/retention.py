@@ -1,4 +1,4 @@
-"""What is deleted because its time is over: ended sessions and recovery codes."""
+"""What is deleted because its time is over: ended sessions, recovery codes, old steps on seating boards."""
 
 import sqlalchemy as sa
 
@@ -16,6 +16,17 @@ DELETE FROM {table} WHERE id IN (
 SESSIONS = sa.text(DELETE.format(table='"user".refresh_sessions'))
 CODES = sa.text(DELETE.format(table='"user".recovery_codes'))
 
+#: Steps can be taken back so long; a board that was not looked at for a day is read anew.
+STEPS_DAYS, REMOVALS_DAYS = 30, 1
+DELETE_OLD = """
+DELETE FROM {table} WHERE id IN (
+    SELECT id FROM {table} WHERE created_at <= now() - make_interval(days => :days)
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+"""
+STEPS = sa.text(DELETE_OLD.format(table="ops.seating_steps"))
+REMOVALS = sa.text(DELETE_OLD.format(table="ops.seating_removals"))
+
 
 def purge_sessions(limit: int) -> int:
     """Deletes at most `limit` sessions that ended KEEP_DAYS ago; returns how many."""
@@ -27,6 +38,16 @@ def purge_recovery_codes(limit: int) -> int:
     return _purge(CODES, limit)
 
 
-def _purge(statement: sa.TextClause, limit: int) -> int:
-    result = db.session.connection().execute(statement, {"limit": limit, "days": KEEP_DAYS})
+def purge_seating_steps(limit: int) -> int:
+    """Forgets at most `limit` steps on seating boards of STEPS_DAYS ago; returns how many."""
+    return _purge(STEPS, limit, STEPS_DAYS)
+
+
+def purge_seating_removals(limit: int) -> int:
+    """Forgets at most `limit` notes of removed places of REMOVALS_DAYS ago; returns how many."""
+    return _purge(REMOVALS, limit, REMOVALS_DAYS)
+
+
+def _purge(statement: sa.TextClause, limit: int, days: int = KEEP_DAYS) -> int:
+    result = db.session.connection().execute(statement, {"limit": limit, "days": days})
     return result.rowcount

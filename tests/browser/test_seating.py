@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Locator, Page, expect
 from redis import Redis
 
+from console import tasks
 from console.db import db, transaction
 from console.models import Booking, Crew, CrewAssignment, Profile
 from console.services import accounts, bookings, doctor
@@ -334,4 +335,40 @@ def test_on_a_phone_a_tap_and_a_sheet_move_people(board: Board) -> None:
     board.until({BORIS: "Tern 1", ANNA: "Tern 2"})
     panel.get_by_role("button", name="Take out").click()
     board.until({BORIS: "Tern 1"})
+    board.holds()
+
+
+def test_a_proposal_is_looked_through_taken_over_and_undone(board: Board) -> None:
+    page = board.open()
+    page.keyboard.press("a")
+    start = page.locator("[data-dialog=auto]")
+    start.get_by_label("Start afresh").check()
+    start.get_by_label("Seconds to search").fill("1")
+    start.get_by_role("button", name="Search").click()
+    expect(page.locator("[data-proposal]")).to_contain_text("waits for a worker")
+    with board.console.app.app_context():
+        assert tasks.run_tasks(0) == {"done": 1}
+    strip = page.locator("[data-proposal]")
+    expect(strip).to_contain_text("Proposal: 6 people move", timeout=SOON_MS)
+    expect(strip).to_contain_text("placed 0 → 6")
+    expect(strip).to_contain_text("with a wish met 0 → 1")
+    expect(page.locator(".arrives")).to_have_count(6)
+    assert board.seats() == {}
+    # Why Anna there: with Boris, and not with Clara.
+    page.get_by_role("button", name=f"Why {ANNA} there").click()
+    expect(page.locator("[data-why-of]")).to_contain_text(f"Sits with {BORIS}, as wished.")
+    # One person, then a crew, then the rest.
+    page.locator("[data-review]").get_by_role("button", name=f"Accept: {ANNA}").click()
+    expect(page.locator(".arrives")).to_have_count(5, timeout=SOON_MS)
+    assert list(board.seats()) == [ANNA]
+    page.locator("[data-take-crew]").first.click()
+    expect(page.locator(".arrives")).not_to_have_count(5, timeout=SOON_MS)
+    page.get_by_role("button", name="Accept all").click()
+    expect(strip).to_be_hidden(timeout=SOON_MS)
+    live.until(lambda: len(board.seats()) == 6, SOON_MS / 1000, "everybody sits")
+    expect(page.locator("[data-score=placed]")).to_have_text("6 of 6 placed")
+    expect(page.locator("[data-score=broken]")).to_have_text("0 avoidances broken")
+    seated = len(board.seats())
+    page.keyboard.press("u")
+    live.until(lambda: len(board.seats()) < seated, SOON_MS / 1000, "the last part is taken back")
     board.holds()

@@ -16,11 +16,6 @@ from console.services.seating import changes
 from console.services.seating.changes import Change, Changed, CrewFacts, Locked, Moved, Place
 from console.states import CrewType, StepState, move
 
-#: Steps are taken back for this long.
-KEEP_DAYS = 30
-#: For boards that were not looked at since, everything is read anew.
-KEEP_REMOVALS_DAYS = 1
-
 
 def take(locked: Locked, change: Change, *, kind: str, actor: User) -> SeatingStep:
     """Makes a change and notes it as a step of `actor`; what they had taken back cannot be done again then.
