@@ -30,9 +30,9 @@ APART = ("sending", "bulk")
 QUEUES = (CRITICAL, "default", *APART)
 #: What a worker runs when a bell rings: the job's name is its only argument.
 ENTRY = "worker.run_job"
-#: Where a bell rings; the others ring on `critical`. What is done one by one, and may go on for long, takes
-#: its turn among the scheduled jobs.
-BELLS_ELSEWHERE = {"run-tasks": "bulk", "drain-outbox": "sending", "process-webhooks": "default"}
+#: Where a bell rings: seats come first, long work stands before nothing. The others ring on `default`, and
+#: take turns with what is scheduled.
+BELLS = {"process-waitlist": CRITICAL, "drain-outbox": "sending", "run-tasks": "bulk"}
 #: Seconds after which RQ ends a run that a bell began; on `bulk` the longest task decides.
 TIMEOUTS_SECONDS = {CRITICAL: 180, "default": 180, "sending": 180, "bulk": 4 * 3600}
 
@@ -72,7 +72,7 @@ def ring_workers(bells: list[str]) -> None:
 
 def _ring(bells: list[str]) -> None:
     for name in bells:
-        _enqueue(name, BELLS_ELSEWHERE.get(name, CRITICAL))
+        _enqueue(name, BELLS.get(name, "default"))
 
 
 def _enqueue(name: str, where: str) -> None:
@@ -90,12 +90,12 @@ def _enqueue(name: str, where: str) -> None:
 
 def go_on(name: str) -> None:
     """Asks a worker to run this job after everything that waits now. Raises redis.RedisError."""
-    _enqueue(name, BELLS_ELSEWHERE.get(name, "default"))
+    _enqueue(name, BELLS.get(name, "default"))
 
 
 def others_wait(name: str) -> bool:
     """Whether other work than this job waits for its worker; False when Redis does not say."""
-    where = BELLS_ELSEWHERE.get(name, CRITICAL)
+    where = BELLS.get(name, "default")
     queues = (where,) if where in APART else (CRITICAL, "default")
     try:
         waiting = [job_id for each in queues for job_id in queue(each).get_job_ids()]

@@ -36,11 +36,11 @@ from console.services import (
 
 log = logging.getLogger(__name__)
 
-#: A run stops taking new batches after this long; the next tick goes on.
-BUDGET_SECONDS = 50
-#: What is done one by one, notices and webhooks, gives way after so long and takes its turn anew: with every
-#: worker at a long backlog of them, holds and offers would wait for its end.
-SLICE_SECONDS = 4
+#: A run takes nothing new after this long and goes on behind whatever waits by then: with every worker at a
+#: long backlog of notices, holds and offers would wait for its end.
+BUDGET_SECONDS = 4
+#: RQ ends a run that takes longer: a batch that had to wait for locks, and its repetitions.
+TIMEOUT_SECONDS = 100
 #: The longest task: an export of everything, a broadcast at 30 messages a second.
 TASK_SECONDS = 4 * 3600
 #: A long delivery lets other work have the worker after this long.
@@ -66,7 +66,7 @@ class ScheduledJob:
     every_seconds: float | None = None
     queue: str = "default"
     #: RQ ends a run that takes longer.
-    timeout_seconds: int = 2 * BUDGET_SECONDS
+    timeout_seconds: int = TIMEOUT_SECONDS
 
 
 def batches(work: Callable[[int], int], limit: int, until: float) -> int:
@@ -116,18 +116,10 @@ def drain_outbox() -> Result:
 
 
 def process_webhooks() -> Result:
-    until, applied = time.monotonic() + SLICE_SECONDS, 0
+    until, applied = budget(), 0
     while (done := webhooks.apply_due(BATCH)) and time.monotonic() < until:
         applied += done
-    _take_turns("process-webhooks", until)
     return {"applied": applied + done}
-
-
-def _take_turns(name: str, until: float) -> None:
-    """Asks for another run, behind whatever waits by now, when the time of this one was up."""
-    if time.monotonic() >= until:
-        with transaction():
-            ring(name)
 
 
 def complete_events() -> Result:
@@ -203,6 +195,9 @@ def run(name: str) -> Result:
         log.exception("job failed", extra={"job": name})
         raise
     _record(name, **FINISHED, last_result=result)
+    if time.monotonic() - started >= BUDGET_SECONDS:
+        with transaction():
+            ring(name)
     log.info("job done: %s %s in %.0f ms", name, result, (time.monotonic() - started) * 1000)
     return result
 

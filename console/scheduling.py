@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from console import heartbeats
 from console.doorbell import ENTRY, queue
-from console.jobs import BUDGET_SECONDS, SCHEDULE, ScheduledJob
+from console.jobs import SCHEDULE, TIMEOUT_SECONDS, ScheduledJob
 from console.models import JobState
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ LOCK = (0x63726577, 1)
 POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 5.0
 #: A run this old that did not finish was killed, whatever its interval: RQ ends a job before that.
-KILLED_AFTER_SECONDS = 2.0 * BUDGET_SECONDS + 60
+KILLED_AFTER_SECONDS = TIMEOUT_SECONDS + 60.0
 #: A failed run is tried again after this, or at its next tick if that is sooner.
 RETRY_FAILED_SECONDS = 300.0
 

@@ -45,16 +45,17 @@ def test_bells_of_a_job_that_still_waits_do_not_pile_up(real_app: Flask, redis: 
         assert (waiting(), waiting("sending")) == (["process-waitlist"], ["drain-outbox"])
 
 
+@pytest.mark.parametrize("name", ["process-webhooks", "purge-expired"])
 def test_long_backlog_takes_turns_with_what_waits(
-    real_app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    real_app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     with real_app.app_context():
         doorbell.queue("default").enqueue_call(doorbell.ENTRY, args=("expire-bookings",))
-        jobs.run("process-webhooks")
+        jobs.run(name)
         assert waiting("default") == ["expire-bookings"]
-        monkeypatch.setattr(jobs, "SLICE_SECONDS", 0)
-        jobs.run("process-webhooks")
-        until(lambda: waiting("default") == ["expire-bookings", "process-webhooks"])
+        monkeypatch.setattr(jobs, "BUDGET_SECONDS", 0)
+        jobs.run(name)
+        until(lambda: waiting("default") == ["expire-bookings", name])
         assert waiting() == []
 
 

@@ -115,6 +115,13 @@ def promised_seconds(tick_seconds: float) -> float:
     return outbox.LEASE_SECONDS + 2 * max(ticks)
 
 
+def waiting(url: str, since: datetime) -> int:
+    """How many notices and webhooks of the run wait just now."""
+    times = {"began": since, "stopped": datetime.now(UTC)}
+    with psycopg.connect(url) as connection:
+        return sum(_count(connection, query, times) for query in OPEN.values())
+
+
 def cleared(
     url: str, rows: Mapping[str, str], since: datetime, within_seconds: float, meanwhile: Callable[[], None]
 ) -> tuple[float, list[str]]:
