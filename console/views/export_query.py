@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from console.models import User
 from console.states import State
+from console.views import payloads
 from console.views.cells import LANGUAGE_NAMES, OURS
 from console.views.columns import Column, Kind, key_columns, table_label
 from console.views.desk.activity import in_words
@@ -63,6 +64,9 @@ class ExportQuery:
         attribute = column.attribute
         if column.is_number:
             return attribute
+        if column.name == payloads.COLUMN:
+            self.wording[number] = lambda text: payloads.covered_text(text, self.user)
+            return sa.cast(attribute, sa.Text)
         if column.kind == Kind.TIME:
             return self._moment(attribute)
         if self.raw:

@@ -1,5 +1,6 @@
 """What acquirers send, as staff see it: secrets covered, and as a tree that folds."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,11 @@ CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w.])")
 def covered(payload: Any, user: User) -> Any:
     """A payload with its secrets covered; who may not read profiles sees nobody's address either."""
     return _covered(payload, policy.allowed(user, "user.profiles", policy.Action.READ))
+
+
+def covered_text(text: str, user: User) -> str:
+    """The same of a payload as the database writes it. It begins with a bracket or a quote: no formula."""
+    return json.dumps(covered(json.loads(text), user), ensure_ascii=False)
 
 
 def _covered(value: Any, people: bool, name: str = "") -> Any:

@@ -60,7 +60,15 @@ def test_secrets_of_a_payload_are_covered() -> None:
     assert for_finance["Phone"] == "••••••"
 
 
-@pytest.mark.parametrize("path", [PAGE, "/payment/webhook_events/", "/payment/webhook_events/export/csv/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        PAGE,
+        "/payment/webhook_events/",
+        "/payment/webhook_events/export/csv/",
+        "/payment/webhook_events/export/csv/?raw=1",
+    ],
+)
 def test_no_page_shows_a_secret_of_a_payload(client: FlaskClient, session: Any, path: str) -> None:
     event = make.webhook_event(raw_payload={"Token": "s3cr3t", "email": "anna@example.org"})
     sign_in(client, make.staff(UserRole.FINANCE))
