@@ -4,6 +4,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -12,7 +13,13 @@ from flask import Flask
 from moto.server import ThreadedMotoServer
 
 from console.config import SettingError, load_settings
+from console.db import db
+from console.errors import FileRefused
 from console.gateways import storage
+from console.services import doctor, files
+from console.states import FileOwner
+from tests import make
+from tests.services import samples
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +152,44 @@ def test_malformed_storage_stops_the_start_with_one_line(url: str) -> None:
     with pytest.raises(SettingError, match=r"^MEDIA_URL[ :][^\n]+$") as refused:
         load_settings({**SETTINGS, "MEDIA_URL": url})
     assert "secret@" not in str(refused.value)
+
+
+def test_uploads_purge_and_doctor_work_on_every_storage(media_url: str, session: Any) -> None:
+    kept = files.store_file(FileOwner.ORGANIZER, make.organizer().id, samples.image(), actor=None)
+    over = files.store_file(FileOwner.ORGANIZER, kept.owner_id, samples.image("PNG"), actor=None)
+    assert files.read_file(kept.id).data
+    assert doctor.violations() == []
+    over.expires_at = make.soon(minutes=-1)
+    db.session.flush()
+    assert files.purge_due(10) == 1
+    assert {each.key for each in storage.stored()} == {kept.file_key}
+    storage.remove(kept.file_key)
+    (line,) = doctor.violations()
+    assert line.startswith(f"file-stored: file {kept.id}: {kept.file_key} is not in the storage")
+    storage.put(kept.file_key, b"other")
+    (line,) = doctor.violations()
+    assert "has 5 bytes, not" in line
+
+
+def test_orphan_is_removed_from_every_storage(media_url: str, session: Any, monkeypatch: Any) -> None:
+    kept = files.store_file(FileOwner.ORGANIZER, make.organizer().id, samples.image(), actor=None)
+    orphan = key()
+    storage.put(orphan, b"left by a crash")
+    assert files.remove_orphans(10) == 0
+    monkeypatch.setattr(files, "ORPHAN_AFTER_SECONDS", -5)
+    monkeypatch.setattr(doctor, "STRAY_SECONDS", -5)
+    assert [line for line in doctor.violations() if orphan in line]
+    assert files.remove_orphans(10) == 1
+    assert {each.key for each in storage.stored()} == {kept.file_key}
+
+
+def test_storage_that_is_away_refuses_uploads_with_a_sentence_and_the_doctor_says_so(
+    app: Flask, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "console")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    settings = replace(app.config["SETTINGS"], media_url="s3://media?endpoint=http://127.0.0.1:9")
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    with pytest.raises(FileRefused, match="the storage cannot take it now"):
+        files.store_file(FileOwner.ORGANIZER, make.organizer().id, samples.image(), actor=None)
+    assert [line for line in doctor.violations() if line.startswith("file-stored: could not list")]
