@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BitString, insert
+from sqlalchemy.dialects.postgresql import ARRAY, BitString, aggregate_order_by, insert
 from sqlalchemy.orm import aliased
 
 from console import policy
@@ -274,14 +274,23 @@ def _in_scope(viewer: User) -> sa.ColumnElement[bool]:
 
 def _stored(receipt_ids: Collection[UUID], viewer: User) -> Iterator[tuple[UUID, Finding]]:
     """What inspection found, and what the inspection of later proofs found of these."""
+    asked = sa.select(
+        sa.func.unnest(sa.cast(list(receipt_ids), ARRAY(sa.UUID()))).label("receipt_id")
+    ).subquery()
     columns = (ProofFinding.kind, ProofFinding.facts)
+    here, there = ProofFinding.receipt_id, ProofFinding.other_receipt_id
+    # A proof that went round may have been found thousands of times.
+    later = (
+        sa.select(here.label("other"), *columns)
+        .where(there == asked.c.receipt_id)
+        .limit(MAX_OTHERS)
+        .lateral("later")
+    )
     pairs = sa.union_all(
-        sa.select(
-            ProofFinding.receipt_id.label("mine"), ProofFinding.other_receipt_id.label("other"), *columns
-        ).where(ProofFinding.receipt_id.in_(receipt_ids)),
-        sa.select(ProofFinding.other_receipt_id, ProofFinding.receipt_id, *columns).where(
-            ProofFinding.other_receipt_id.in_(receipt_ids)
-        ),
+        sa.select(here.label("mine"), there.label("other"), *columns).where(here.in_(receipt_ids)),
+        sa.select(asked.c.receipt_id, later.c.other, later.c.kind, later.c.facts)
+        .select_from(asked)
+        .join(later, sa.true()),
     ).subquery()
     mine, my_payment, payment = aliased(PaymentReceipt), aliased(Payment), aliased(Payment)
     booking, event = aliased(Booking), aliased(Event)
@@ -349,9 +358,7 @@ def _rejections(receipt_ids: Iterable[UUID], viewer: User) -> Iterator[tuple[UUI
     """How many earlier proofs of the same person were rejected, of those that the viewer may see."""
     mine, my_payment, my_booking = aliased(PaymentReceipt), aliased(Payment), aliased(Booking)
     booking, payment = aliased(Booking), aliased(Payment)
-    latest = sa.func.array_agg(
-        sa.dialects.postgresql.aggregate_order_by(PaymentReceipt.id, PaymentReceipt.created_at.desc())
-    )
+    latest = sa.func.array_agg(aggregate_order_by(PaymentReceipt.id, PaymentReceipt.created_at.desc()))
     rows = db.session.execute(
         sa.select(
             mine.id,

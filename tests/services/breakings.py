@@ -318,6 +318,13 @@ BREAKINGS: list[tuple[str, str, str, set[str]]] = [
         set(),
     ),
     (
+        "proof-pages",
+        "2 pages, 0 pictures",
+        "UPDATE media.files SET inspected_at = now(), page_count = 2"
+        " WHERE owner_type = 'PAYMENT_RECEIPT' AND content_type = 'application/pdf'",
+        set(),
+    ),
+    (
         "webhook",
         "is PROCESSED",
         "UPDATE payment.webhook_events SET processed_at = NULL WHERE status = 'PROCESSED'",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from console.db import db
-from console.models import Booking, PaymentReceipt, User
+from console.models import Booking, PaymentReceipt, ProofFinding, User
 from console.services import proof_checks, proof_pages, receipts
 from console.services.proof_checks import Finding, Kind
 from console.states import ReceiptDecision, UserRole
@@ -242,3 +242,14 @@ def test_findings_of_many_receipts_cost_two_statements(count_queries: list[str])
     told = proof_checks.findings_of(ids, viewer=admin)
     assert len(count_queries) == 2
     assert len(told) == 5
+
+
+def test_proof_that_went_round_tells_of_a_few_others_only() -> None:
+    first = sent(picture(*LINES))
+    for _ in range(proof_checks.MAX_OTHERS + 3):
+        other = make.payment_receipt()
+        db.session.add(
+            ProofFinding(receipt_id=other.id, kind=Kind.SAME_FILE.value, other_receipt_id=first.id)
+        )
+    db.session.flush()
+    assert kinds(first) == [Kind.SAME_FILE] * proof_checks.MAX_OTHERS

@@ -99,6 +99,17 @@ WHERE r.reviewed_at IS NULL AND (
 """,
     ),
     Check(
+        "proof-pages",
+        "a proof that was inspected has a picture of each page, or a reason why not",
+        """
+SELECT format('file %s: %s pages, %s pictures', f.id, f.page_count, count(p.id)) AS told
+FROM media.files f LEFT JOIN media.files p ON p.source_id = f.id AND p.part LIKE 'page-%'
+WHERE f.inspected_at IS NOT NULL AND f.problem IS NULL AND f.content_type = 'application/pdf'
+    AND (f.expires_at IS NULL OR f.expires_at > now())
+GROUP BY f.id, f.page_count HAVING count(p.id) IS DISTINCT FROM f.page_count
+""",
+    ),
+    Check(
         "webhook",
         "a webhook that was applied has its time, one to be applied has none",
         """
