@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from console.jobs import SCHEDULE
-from console.services import outbox
+from console.services import leases
 
 NOTICES = """
 SELECT count(*) FROM notification.outbox WHERE status IN ('PENDING', 'SENDING')
@@ -112,7 +112,7 @@ def promised_seconds(tick_seconds: float) -> float:
         tick_seconds,
         *(job.every_seconds for job in SCHEDULE if job.every_seconds and job.every_seconds < 60),
     ]
-    return outbox.LEASE_SECONDS + 2 * max(ticks)
+    return leases.LEASE_SECONDS + 2 * max(ticks)
 
 
 def waiting(url: str, since: datetime) -> int:

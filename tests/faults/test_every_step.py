@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from console.jobs import BY_NAME
-from console.services import files, outbox, proof_pages, receipts, webhooks
+from console.services import files, leases, outbox, proof_pages, receipts, webhooks
 from console.services.content import Content
 from console.states import FileOwner
 from tests import make
@@ -190,7 +190,7 @@ def test_row_that_kills_its_process_is_set_aside_after_three_and_its_neighbours_
 
 @pytest.mark.parametrize("job", ["drain-outbox", "process-webhooks"])
 def test_what_a_dead_worker_had_taken_up_is_taken_over_within_15_seconds(job: str) -> None:
-    lease = {"drain-outbox": outbox.LEASE_SECONDS, "process-webhooks": webhooks.LEASE_SECONDS}[job]
+    lease = {"drain-outbox": leases.LEASE_SECONDS, "process-webhooks": webhooks.LEASE_SECONDS}[job]
     tick = BY_NAME[job].every_seconds
     assert tick is not None
     # A second for the scheduler's look, one for the worker's.
