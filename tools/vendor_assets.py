@@ -29,6 +29,11 @@ LIBRARIES = {
             for subset in ("latin", "latin-ext", "cyrillic", "cyrillic-ext")
         ],
     ),
+    # The same letters as whole fonts, for PDF; served to nobody.
+    "inter-pdf": (
+        "@expo-google-fonts/inter",
+        ["400Regular/Inter_400Regular.ttf", "600SemiBold/Inter_600SemiBold.ttf"],
+    ),
 }
 
 #: Tabler outline icons; a page that needs another adds its name here and runs this script again
@@ -78,9 +83,9 @@ def copy_library(modules: Path, folder: str, package: str, files: list[str]) -> 
     manifest = json.loads((source / "package.json").read_text())
     for name in files:
         (target / Path(name).name).write_bytes(SOURCE_MAP.sub(b"\n", (source / name).read_bytes()))
-    licences = [path for path in source.iterdir() if path.stem.upper() == "LICENSE"]
+    licences = [path for path in source.iterdir() if path.stem.upper().startswith("LICENSE")]
     if licences:
-        licence = licences[0].read_text()
+        licence = "\n".join(path.read_text() for path in sorted(licences))
     else:  # @tabler/core ships no licence file: the banner of its stylesheet names the holders
         banner = (source / files[0]).read_text()[:600]
         licence = MIT.format(copyright="\n".join(re.findall(r"Copyright [^\n]+", banner)))

@@ -185,6 +185,16 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
         "ru": Text("Новости: {title}", "<b>{title}</b>\n{text}"),
         "en": Text("News: {title}", "<b>{title}</b>\n{text}"),
     },
+    ("EVENT_NEWS", "place"): {
+        "ru": Text(
+            "Ваше место: {title}",
+            "<b>{title}</b>\nВаше место: <b>{places}</b>\nНачало: {starts}\nМесто встречи: {place}",
+        ),
+        "en": Text(
+            "Your place: {title}",
+            "<b>{title}</b>\nYour place: <b>{places}</b>\nStart: {starts}\nMeeting point: {place}",
+        ),
+    },
     ("EVENT_NEWS", "event_cancelled"): {
         "ru": Text(
             "Событие отменено: {title}",

@@ -124,6 +124,7 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
         "reason": payload.get("reason"),
         "text": payload.get("text"),
         "was": payload.get("was"),
+        "places": payload.get("places"),
         "until": format_datetime(until, DEADLINE_FORMATS[language], zone, language) if until else None,
         "minutes": _counted("minutes", left, language),
         "hours": _counted("hours", payload.get("hours"), language),

@@ -19,6 +19,8 @@ available = solver is not None
 
 #: No crew is added to a part of so many people.
 MOST_PEOPLE = 34
+#: How many people are looked at for one who has no wish met.
+LOOKS = 20
 #: What a line of the model costs to write and to read, in the unit of the solver's deterministic time.
 LINE_EFFORT = 25e-6
 #: What choosing a part costs, also one that is settled.
@@ -43,8 +45,11 @@ class Neighbourhoods:
         self._settled: dict[frozenset[int], tuple[int, ...]] = {}
 
     def related(self, count: int) -> list[int]:
-        """Related crews: one at random, then those to which most unmet wishes of the chosen ones lead."""
-        chosen = [self._random.randrange(len(self.problem.crews))]
+        """Related crews: one at random, then those to which most unmet wishes of the chosen ones lead.
+
+        Every other time it begins with somebody without any wish met and one of those they wish for.
+        """
+        chosen = self._unhappy() or [self._random.randrange(len(self.problem.crews))]
         while len(chosen) < min(count, len(self.problem.crews)):
             if len(chosen) > 1 and sum(len(self._members[crew]) for crew in chosen) >= MOST_PEOPLE:
                 break
@@ -64,6 +69,17 @@ class Neighbourhoods:
                     self._random.choice([c for c in range(len(self.problem.crews)) if c not in chosen])
                 )
         return chosen
+
+    def _unhappy(self) -> list[int]:
+        """The crews of somebody without any wish met and of one they wish for; none if none is found soon."""
+        for _ in range(LOOKS if self._random.random() < 0.5 else 0):
+            person = self._random.randrange(len(self.problem.people))
+            wishes, crew = self.problem.wishes[person], self.seating[person]
+            if not wishes or crew == NOWHERE or any(self.seating[other] == crew for other in wishes):
+                continue
+            there = self.seating[self._random.choice(wishes)]
+            return [crew, there] if there != NOWHERE else [crew]
+        return []
 
     def improve(self, crews: Sequence[int], *, effort: float, seconds: float) -> float:
         """Seats the people of these crews again; the effort it took, in the solver's deterministic time.

@@ -17,6 +17,7 @@ from console.views.desk.proofs import ProofsView
 from console.views.desk.receipts import ReceiptsView, SettleView
 from console.views.desk.reconciliation import ReconciliationView
 from console.views.desk.seating import SeatingView
+from console.views.desk.seating_paper import SeatingPaperView
 from console.views.desk.tasks import TasksView
 from console.views.desk.telegram import TelegramView
 from console.views.desk.waitlist import WaitlistView
@@ -32,6 +33,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(WaitlistView("Waitlist", "desk_waitlist", f"{event}/waitlist"))
     admin.add_view(SeatingView("Seating", "desk_seating", f"{event}/seating"))
     admin.add_view(AutoSeatView("Auto-seat", "desk_auto_seat", f"{event}/seating/proposals"))
+    admin.add_view(SeatingPaperView("Paper", "desk_seating_paper", f"{event}/seating/paper"))
     admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
     admin.add_view(SettleView("Money", "desk_settle", "/desk/receipts/settle"))
     admin.add_view(ProofsView("Proofs", "desk_proofs", "/desk/proofs"))
