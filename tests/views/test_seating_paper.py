@@ -138,7 +138,7 @@ def test_the_workbook_has_a_line_a_person_and_no_formulas(desk: Desk) -> None:
     sheet = openpyxl.load_workbook(io.BytesIO(desk.get("/manifest.xlsx", language="en").data)).active
     assert sheet is not None
     rows = [[cell.value for cell in row] for row in sheet.iter_rows()]
-    assert rows[0] == ["Crew type", "Crew", "Seat", "Name", "Phone", "Notes", "In an emergency"]
+    assert rows[0] == ["Crew type", "Crew", "Seat", "Full name", "Phone", "Notes", "In an emergency"]
     assert [row[1:4] for row in rows[1:]] == [
         ["Tern", 2, "Cid Moor"],
         ["Касатка", 1, "Анна Ёлкина"],

@@ -180,7 +180,7 @@ def _workbook(manifests: list[Manifest]) -> bytes:
     sheet = book.active
     sheet.title = _("Manifest")[:31]
     sheet.append(
-        [_("Crew type"), _("Crew"), _("Seat"), _("Name"), _("Phone"), _("Notes"), _("In an emergency")]
+        [_("Crew type"), _("Crew"), _("Seat"), _("Full name"), _("Phone"), _("Notes"), _("In an emergency")]
     )
     for crew in manifests:
         for person in crew.people:
