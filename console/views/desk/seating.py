@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Response, abort, request
+from flask import Response, abort, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -60,7 +60,14 @@ class SeatingView(DeskView):
             words=seating_words.words(),
             kinds=[(kind.value, state_label(kind)) for kind in CrewType],
             modes=[(mode.value, state_label(mode), _HINTS[mode]) for mode in SeatingMode],
-            links=[],
+            links=[
+                (
+                    url_for("desk_seating_paper.index", event_id=event.id),
+                    _("Manifests and notices"),
+                    "printer",
+                ),
+                (url_for("desk_seating_paper.upload", event_id=event.id), _("Places from a file"), "upload"),
+            ],
             may_create=policy.allowed(self.user, "crew.crews", policy.Action.CREATE),
         )
 
