@@ -36,6 +36,9 @@ class Crew(Base):
         sa.CheckConstraint("capacity >= 0", name="capacity"),
         sa.Index("ix_crews_event_id_type_name", "event_id", "type", "name"),
         sa.Index("ix_crews_name_prefix", sa.text("lower(name) text_pattern_ops")),
+        sa.Index("ix_crews_name_id", "name", "id"),
+        sa.Index("ix_crews_type_id", "type", "id"),
+        sa.Index("ix_crews_capacity_id", "capacity", "id"),
         sa.Index("ix_crews_created_at_id", "created_at", "id"),
         {"schema": "crew"},
     )

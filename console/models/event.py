@@ -32,6 +32,7 @@ class Organizer(Base):
         sa.UniqueConstraint("slug"),
         sa.CheckConstraint("slug <> ''", name="slug_given"),
         sa.Index("ix_organizers_name_prefix", sa.text("lower(name) text_pattern_ops")),
+        sa.Index("ix_organizers_name_id", "name", "id"),
         sa.Index("ix_organizers_created_at_id", "created_at", "id"),
         {"schema": "event"},
     )
@@ -69,6 +70,9 @@ class Event(Base):
         sa.Index("ix_events_organizer_id_date_start", "organizer_id", "date_start", "id"),
         sa.Index("ix_events_date_start_id", "date_start", "id"),
         sa.Index("ix_events_status_date_start", "status", "date_start", "id"),
+        sa.Index("ix_events_title_id", "title", "id"),
+        sa.Index("ix_events_price_id", "price", "id"),
+        sa.Index("ix_events_type_id", "type", "id"),
         sa.Index("ix_events_created_at_id", "created_at", "id"),
         sa.Index("ix_events_title_prefix", sa.text("lower(title) text_pattern_ops")),
         sa.Index("ix_events_title_triples", sa.text("ops.triples(title)"), postgresql_using="gin"),
@@ -121,6 +125,8 @@ class Booking(Base):
         ),
         sa.Index("ix_bookings_event_id_status", "event_id", "status", "created_at", "id"),
         sa.Index("ix_bookings_user_id_created_at", "user_id", "created_at", "id"),
+        sa.Index("ix_bookings_amount_id", "amount", "id"),
+        sa.Index("ix_bookings_expires_at_id", "expires_at", "id"),
         sa.Index("ix_bookings_created_at_id", "created_at", "id"),
         sa.Index("ix_bookings_status_created_at", "status", "created_at", "id"),
         sa.Index("ix_bookings_payment_status_created_at", "payment_status", "created_at", "id"),
@@ -188,6 +194,7 @@ class WaitlistEntry(Base):
         sa.UniqueConstraint("event_id", "user_id"),
         sa.CheckConstraint("(notified_at IS NULL) = (notification_expires_at IS NULL)", name="offer"),
         sa.Index("ix_waitlist_user_id", "user_id"),
+        sa.Index("ix_waitlist_notification_expires_at_id", "notification_expires_at", "id"),
         sa.Index("ix_waitlist_created_at_id", "created_at", "id"),
         sa.Index(
             "ix_waitlist_paid_booking_id",
@@ -238,6 +245,7 @@ class TeamMember(Base):
     __table_args__ = (
         sa.Index("ix_team_members_organizer_id_name", "organizer_id", "name"),
         sa.Index("ix_team_members_name_prefix", sa.text("lower(name) text_pattern_ops")),
+        sa.Index("ix_team_members_name_id", "name", "id"),
         sa.Index("ix_team_members_created_at_id", "created_at", "id"),
         {"schema": "event"},
     )

@@ -96,6 +96,7 @@ class OutboxMessage(Base):
             unique=True,
             postgresql_where=sa.text("dedupe_key IS NOT NULL"),
         ),
+        sa.Index("ix_outbox_sent_at_id", "sent_at", "id"),
         sa.Index("ix_outbox_created_at_id", "created_at", "id"),
         sa.Index("ix_outbox_status_created_at", "status", "created_at", "id"),
         sa.Index("ix_outbox_category_created_at", "category", "created_at", "id"),

@@ -69,6 +69,7 @@ class Payment(Base):
             postgresql_where=sa.text("provider_payment_id IS NOT NULL"),
         ),
         sa.Index("ix_payments_booking_id", "booking_id"),
+        sa.Index("ix_payments_amount_id", "amount", "id"),
         sa.Index("ix_payments_created_at_id", "created_at", "id"),
         sa.Index("ix_payments_status_created_at", "status", "created_at", "id"),
         # Too much or too little came: who looks for it reads only these.
@@ -128,6 +129,7 @@ class PaymentReceipt(Base):
             name="two_people",
         ),
         sa.Index("ix_payment_receipts_payment_id_created_at", "payment_id", "created_at"),
+        sa.Index("ix_payment_receipts_reviewed_at_id", "reviewed_at", "id"),
         sa.Index("ix_payment_receipts_created_at_id", "created_at", "id"),
         sa.Index("ix_payment_receipts_file_id", "file_id"),
         sa.Index("ix_payment_receipts_reviewed_by", "reviewed_by"),

@@ -102,6 +102,7 @@ class RefreshSession(Base):
     __table_args__ = (
         sa.UniqueConstraint("id"),
         sa.Index("ix_refresh_sessions_user_id_issued_at", "user_id", "issued_at"),
+        sa.Index("ix_refresh_sessions_expires_at_id", "expires_at", "id"),
         sa.Index("ix_refresh_sessions_issued_at_id", "issued_at", "id"),
         sa.Index("ix_refresh_sessions_expires_at", "expires_at"),
         {"schema": "user"},
@@ -166,6 +167,7 @@ class OrganizerStaff(Base):
     user: Mapped[User] = relationship()
 
     __table_args__ = (
+        sa.Index("ix_organizer_staff_created_at", "created_at", "user_id", "organizer_id"),
         sa.Index("ix_organizer_staff_organizer_id", "organizer_id"),
         {"schema": "user"},
     )

@@ -7,9 +7,10 @@ does. Rows are plain tuples of the columns that the page shows.
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -37,22 +38,45 @@ class BadAddress(ConsoleError):
     status_code = 400
 
 
+@cache
+def orders(model: type[Base]) -> Mapping[str, tuple[str, ...]]:
+    """What a list can be ordered by: a column, and with it the columns that make the order one of rows.
+
+    Each is an index from its beginning: a page is read from it where it begins, and nothing is sorted.
+    """
+    keys = {column.name for column in key_columns(model)}
+    table = cast(sa.Table, model.__table__)
+    found: dict[str, tuple[str, ...]] = {}
+    for index in sorted(table.indexes, key=lambda each: str(each.name)):
+        names = tuple(str(getattr(part, "name", None)) for part in index.expressions)
+        is_whole = index.dialect_options["postgresql"]["where"] is None
+        is_order = is_whole and all(name in table.c for name in names) and keys <= set(names)
+        # The shortest of several.
+        if is_order and len(names) < len(found.get(names[0], (*names, ""))):
+            found[names[0]] = names
+    for constraint in table.constraints:
+        if isinstance(constraint, sa.UniqueConstraint | sa.PrimaryKeyConstraint):
+            column, *others = constraint.columns
+            if not others and not column.nullable:
+                found[column.name] = (column.name,)
+    return found
+
+
 @dataclass(frozen=True)
 class Order:
-    """By a column, then by the primary key, all in one direction. NULLs come last upwards, first downwards,
-    as PostgreSQL's indexes have them."""
+    """By the columns of an index, all in one direction. NULLs of the first come last upwards, first
+    downwards, as PostgreSQL's indexes have them; the others have none."""
 
-    column: Column
+    columns: tuple[Column, ...]
     descending: bool
-    keys: tuple[Column, ...]
+
+    @property
+    def column(self) -> Column:
+        return self.columns[0]
 
     @property
     def name(self) -> str:
         return ("-" if self.descending else "") + self.column.name
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return (self.column, *(key for key in self.keys if key != self.column))
 
     def clauses(self, *, backward: bool) -> list[Any]:
         down = self.descending != backward
@@ -141,7 +165,8 @@ class Listing:
         column = name.removeprefix("-")
         if column not in self.sort_by and name != self.default_sort:
             raise BadAddress(part="sort")
-        return Order(self.columns[column], name.startswith("-"), self.keys)
+        names = orders(self.model)[column]
+        return Order(tuple(self.columns[each] for each in names), name.startswith("-"))
 
     def _read_size(self) -> int:
         raw = self.arguments.get("size") or str(PAGE_SIZES[1])

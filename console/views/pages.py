@@ -18,7 +18,7 @@ from console.views import bulk, filters, forms, history
 from console.views.cells import Cells
 from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, models_by_table, table_of
 from console.views.labels import Labels, has_label
-from console.views.listing import PAGE_SIZES, Listing, Page
+from console.views.listing import PAGE_SIZES, Listing, Page, orders
 from console.views.values import write_key
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ def filter_names(view: "TableView") -> tuple[str, ...]:
 
 def sort_names(view: "TableView") -> tuple[str, ...]:
     names = [*view.list_columns, view.default_sort.removeprefix("-")]
-    return tuple(dict.fromkeys(name for name in names if view.columns[name].kind in SORTABLE))
+    has_index = orders(view.model)
+    return tuple(
+        dict.fromkeys(name for name in names if name in has_index and view.columns[name].kind in SORTABLE)
+    )
 
 
 # The list

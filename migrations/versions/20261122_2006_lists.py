@@ -28,14 +28,37 @@ SEARCHED = (
     ("event", "ix_events_title_triples", "events", "gin (ops.triples(title))"),
 )
 
+#: What lists are ordered by besides: schema, name, table, columns.
+ORDERED = (
+    ("event", "ix_events_title_id", "events", "(title, id)"),
+    ("event", "ix_events_price_id", "events", "(price, id)"),
+    ("event", "ix_events_type_id", "events", "(type, id)"),
+    ("event", "ix_bookings_amount_id", "bookings", "(amount, id)"),
+    ("event", "ix_bookings_expires_at_id", "bookings", "(expires_at, id)"),
+    ("event", "ix_waitlist_notification_expires_at_id", "waitlist", "(notification_expires_at, id)"),
+    ("event", "ix_organizers_name_id", "organizers", "(name, id)"),
+    ("event", "ix_team_members_name_id", "team_members", "(name, id)"),
+    ("crew", "ix_crews_name_id", "crews", "(name, id)"),
+    ("crew", "ix_crews_type_id", "crews", "(type, id)"),
+    ("crew", "ix_crews_capacity_id", "crews", "(capacity, id)"),
+    ("payment", "ix_payments_amount_id", "payments", "(amount, id)"),
+    ("payment", "ix_payment_receipts_reviewed_at_id", "payment_receipts", "(reviewed_at, id)"),
+    ('"user"', "ix_organizer_staff_created_at", "organizer_staff", "(created_at, user_id, organizer_id)"),
+    ("media", "ix_files_size_bytes_id", "files", "(size_bytes, id)"),
+    ("notification", "ix_outbox_sent_at_id", "outbox", "(sent_at, id)"),
+    ('"user"', "ix_refresh_sessions_expires_at_id", "refresh_sessions", "(expires_at, id)"),
+)
+
 
 def upgrade() -> None:
     op.execute(TRIPLES)
     for schema, name, table, what in SEARCHED:
         op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {schema}.{table} USING {what}")
+    for schema, name, table, columns in ORDERED:
+        op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {schema}.{table} {columns}")
 
 
 def downgrade() -> None:
-    for schema, name, _table, _what in reversed(SEARCHED):
+    for schema, name, _table, _what in reversed((*SEARCHED, *ORDERED)):
         op.execute(f"DROP INDEX IF EXISTS {schema}.{name}")
     op.execute("DROP FUNCTION IF EXISTS ops.triples(text)")
