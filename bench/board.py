@@ -1,10 +1,13 @@
 """The seating board of 1,000 people in 120 crews: its reading, its page, a drop, and what changed since.
 
 What a page costs the server is compared with an empty page of the console, which carries the session and the
-frame; a drop is compared with the bare statements that it cannot do without.
+frame; a drop is compared with the bare statement that it cannot do without. In a browser it counts how long
+the board takes from the address to the hand, and from a drop to the server's answer.
 """
 
 import json
+import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -15,20 +18,27 @@ from uuid import UUID
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import sqlalchemy as sa
+from playwright.sync_api import sync_playwright
 
-from bench.measure import QUICK, SMALL, Line, Servers, alone
+from bench.measure import QUICK, ROUNDS, SMALL, Line, Servers, alone
 from console import create_app
 from console.db import db, transaction
 from console.models import User
+from console.services import accounts
 from console.services.seating import board, moves
 from console.services.seating.moves import Move
-from console.states import CrewType
+from console.states import CrewType, UserRole
+from tests.browser import live
+from tests.views.browser import sign_in
 
 PEOPLE, CREWS = (200, 24) if QUICK else (1000, 120)
 SEATS = 9
 TIMES = 15 if QUICK else 40
 #: What the issue promises, in milliseconds.
-READ_MS, PAGE_MS, DROP_MS = 150, 150, 60
+READ_MS, PAGE_MS, DROP_MS, READY_MS = 150, 150, 60, 1500
+DROPS = 8
+PASSWORD = "rivers run downhill"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 FILL = f"""
 INSERT INTO event.events (organizer_id, type, title, date_start, date_end, price, capacity, available, status)
@@ -66,11 +76,49 @@ def measure_all(servers: Servers) -> list[Line]:
         app = create_app(servers.settings(name), TESTING=True)
         with app.app_context():
             try:
-                return _measure(app)
+                return _measure(app) + _in_browser(servers, name)
             finally:
                 db.session.remove()
                 db.engine.dispose()
                 app.extensions["redis"].close()
+
+
+def _in_browser(servers: Servers, name: str) -> list[Line]:
+    """The same board in Chromium, on a web process of its own."""
+    settings = servers.settings(name)
+    event = db.session.scalars(sa.text("SELECT id FROM event.events WHERE title = 'Board'")).one()
+    with transaction():
+        accounts.create_staff("bench-board", UserRole.ADMIN, password=PASSWORD, actor=None)
+    home = servers.home / "browser"
+    home.mkdir()
+    with (
+        live.running(settings.database_url, settings.redis_url, home, jobs=False) as console,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{console.url}/login")
+        page.locator("[name=username]").fill("bench-board")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("main button[type=submit]").first.click()
+        page.locator(".side-nav").wait_for()
+        ready = []
+        for _ in range(ROUNDS + 1):
+            page.goto(f"{console.url}/desk/events/{event}/seating")
+            page.locator("[data-board][data-ready]").wait_for()
+            ready.append(page.evaluate("performance.getEntriesByName('seating-ready')[0].startTime"))
+        for _ in range(DROPS):
+            page.locator(".person-row").first.focus()
+            for key in ("Space", "ArrowRight", "Enter"):
+                page.keyboard.press(key)
+            page.wait_for_timeout(400)
+        answered = page.evaluate("performance.getEntriesByName('seating-step').map((e) => e.duration)")
+        browser.close()
+    assert len(answered) == DROPS
+    return [
+        _line("   in a browser: from the address to the hand", min(ready), READY_MS),
+        _line("   in a browser: from a drop to its answer", min(answered), DROP_MS),
+    ]
 
 
 def _measure(app: Any) -> list[Line]:
@@ -81,8 +129,8 @@ def _measure(app: Any) -> list[Line]:
     whole = client.get(f"{url}/state").text
     page, frame = _best(lambda: _ok(client, url), lambda: _ok(client, "/desk/tasks"))
     read, diff = _best(
-        lambda: board.read(event, viewer=staff),
-        lambda: board.read(event, viewer=staff, since=json.loads(whole)["version"]),
+        lambda: board.read(event, viewer_id=staff.id),
+        lambda: board.read(event, viewer_id=staff.id, since=json.loads(whole)["version"]),
     )
     drops, bare = _drops(event, staff)
     return [
@@ -108,8 +156,6 @@ def _line(name: str, ours: float, limit: float) -> Line:
 
 def _client(app: Any, staff: User) -> Any:
     """A browser that is signed in."""
-    from tests.views.browser import sign_in  # noqa: PLC0415
-
     client = app.test_client()
     sign_in(client, staff)
     db.session.commit()
@@ -167,7 +213,7 @@ def _drops(event: UUID, staff: User) -> tuple[float, float]:
             moves.move_people(
                 event, CrewType.CREW, [Move(place.booking_id, place.version, crew)], actor=actor
             )
-        fresh = board.read(event, viewer=actor, since=place.version)
+        fresh = board.read(event, viewer_id=staff_id, since=place.version)
         ours.append((time.perf_counter() - started) * 1000)
         assert str(crew) in fresh
         db.session.rollback()

@@ -61,7 +61,7 @@ class Client:
         self.seen: Any = None
 
     def look(self) -> None:
-        self.seen = json.loads(board.read(self.event, viewer=self.actor))
+        self.seen = json.loads(board.read(self.event, viewer_id=self.actor_id))
         self.crews = {row[0]: row for row in self.seen["crews"]}
         self.places = {row[1]: row for row in self.seen["places"]}
         self.people = [row[0] for row in self.seen["people"]]
@@ -186,7 +186,7 @@ def two_for_a_seat(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     with app.app_context(), transaction():
         event, staff = a_board()
     with app.app_context():
-        seen = json.loads(board.read(event, viewer=db.session.get_one(User, staff[0])))
+        seen = json.loads(board.read(event, viewer_id=staff[0]))
         crew = db.session.scalars(sa.select(Crew.id).order_by(Crew.name)).first()
     checked, write = threading.Barrier(2), changes._write_people
 

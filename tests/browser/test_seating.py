@@ -108,7 +108,7 @@ def seat(page: Page, crew: str, number: int) -> Locator:
 
 
 def middle(node: Locator) -> tuple[float, float]:
-    box = node.bounding_box()
+    box = live.until(node.bounding_box, SOON_MS / 1000, "it is drawn")
     assert box is not None
     return box["x"] + 40, box["y"] + box["height"] / 2
 

@@ -30,7 +30,7 @@ class Table:
         self.olga, self.oleg = make.staff(), make.staff()
 
     def read(self, since: int = 0, viewer: User | None = None) -> Any:
-        return json.loads(board.read(self.event.id, viewer=viewer or self.olga, since=since))
+        return json.loads(board.read(self.event.id, viewer_id=(viewer or self.olga).id, since=since))
 
     def seats(self) -> dict[int, tuple[str, int]]:
         """Where each rider sits: {rider: (crew, seat)}."""

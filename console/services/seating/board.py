@@ -10,7 +10,6 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from console.db import db
-from console.models import User
 
 #: Other people's steps that a page tells of at once; more is a change too large to be told by name.
 NEWS_MAX = 5
@@ -94,13 +93,13 @@ SINCE = sa.text(_SINCE.format(more=""))
 WHOLE = sa.text(_SINCE.format(more=f", 'people', ({_PEOPLE}), 'others', ({_OTHERS})"))
 
 
-def read(event_id: UUID, *, viewer: User, since: int = 0) -> str:
-    """The board as JSON text: rows as in ROWS, and what `viewer` can undo and redo.
+def read(event_id: UUID, *, viewer_id: UUID, since: int = 0) -> str:
+    """The board as JSON text: rows as in ROWS, and what the viewer can undo and redo.
 
     Without `since` all of it; with the `version` of an earlier reading only what changed after it: `gone` are
     the ids of places and crews that are no more, `news` what others did. People change with bookings: who is
     told that bookings changed reads the whole.
     """
     statement = SINCE if since else WHOLE
-    values: dict[str, Any] = {"event": event_id, "me": viewer.id, "since": since, "news": NEWS_MAX}
+    values: dict[str, Any] = {"event": event_id, "me": viewer_id, "since": since, "news": NEWS_MAX}
     return str(db.session.scalars(statement, values).one())

@@ -86,7 +86,7 @@ class AutoSeatView(DeskView):
         with transaction():
             taken = proposals.accept(proposal_id, only=only, actor=self.user)
         answer = {"moved": taken.moved, "refused": _refusals(taken), **self._state(event, kind)}
-        fresh = board.read(event.id, viewer=self.user, since=since)
+        fresh = board.read(event_id, viewer_id=self.user.id, since=since)
         text = f'{json.dumps(answer)[:-1]}, "board": {fresh}}}'
         return Response(text, mimetype="application/json")
 

@@ -56,7 +56,7 @@ class SeatingView(DeskView):
             live=True,
             event=event,
             tabs=event_tabs(event, self.user, "seating"),
-            data=_in_page(board.read(event.id, viewer=self.user)),
+            data=_in_page(board.read(event.id, viewer_id=self.user.id)),
             words=seating_words.words(),
             kinds=[(kind.value, state_label(kind)) for kind in CrewType],
             modes=[(mode.value, state_label(mode), _HINTS[mode]) for mode in SeatingMode],
@@ -107,7 +107,7 @@ class SeatingView(DeskView):
             abort(404)
         if not 0 <= since < 2**62:
             abort(404)
-        return _json(board.read(event.id, viewer=self.user, since=since))
+        return _json(board.read(event.id, viewer_id=self.user.id, since=since))
 
     @expose("/people")
     def people(self, event_id: UUID) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class SeatingView(DeskView):
 
         `stuck`: a refused step of this state does not fit any more, and is let go.
         """
-        event = self.found(Event, event_id)
+        event, me = self.found(Event, event_id), self.user.id
         body = Body.of_request()
         since = body.number("since")
         try:
@@ -236,9 +236,9 @@ class SeatingView(DeskView):
                 with transaction():
                     steps.drop(event.id, stuck, actor=self.user)
                 told = f"{told} {_('This step can no longer be repeated or taken back.')}"
-            fresh = board.read(event.id, viewer=self.user, since=since)
+            fresh = board.read(event_id, viewer_id=me, since=since)
             return _json(f'{{"error": {json.dumps(told)}, "board": {fresh}}}', status=409)
-        return _json(f'{{"board": {board.read(event.id, viewer=self.user, since=since)}}}')
+        return _json(f'{{"board": {board.read(event_id, viewer_id=me, since=since)}}}')
 
 
 def _told(event: Event, refusal: errors.ConsoleError) -> str:

@@ -46,8 +46,8 @@ export function show() {
   for (const cell of root.querySelectorAll("[data-cell][data-who]")) {
     const who = cell.dataset.who;
     cell.classList.toggle("chosen", app.chosen.has(who));
-    if (app.chosen.has(who)) cell.setAttribute("aria-selected", "true");
-    else cell.removeAttribute("aria-selected");
+    if (app.chosen.has(who) || app.carried?.bookings.includes(who)) cell.setAttribute("aria-pressed", "true");
+    else cell.removeAttribute("aria-pressed");
     const kinds = who === app.about ? ["self"] : (related.get(who) ?? []);
     cell.classList.toggle("rel", kinds.length > 0);
     cell.classList.toggle("rel-self", kinds.includes("self"));

@@ -29,3 +29,4 @@ root.addEventListener("click", (event) => {
 
 changed(null);
 root.dataset.ready = "";
+performance.mark("seating-ready");
