@@ -177,7 +177,7 @@ def by_rq(redis_url: str) -> float:
 @contextmanager
 def processes(
     servers: Servers, database: str, count: int, address: str, *command: str, **more: str
-) -> Iterator[None]:
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     settings = servers.settings(database)
     environment = {
         **os.environ,
@@ -201,7 +201,7 @@ def processes(
             for _ in range(count)
         ]
         try:
-            yield
+            yield running
         finally:
             for process in running:
                 process.send_signal(signal.SIGKILL)
@@ -212,8 +212,9 @@ def limited(servers: Servers, database: str, count: int) -> Line:
     ideal = count / PER_SECOND
     with bot_server(per_second=PER_SECOND, chat_seconds=1) as address, servers.app(database):
         queue(0)
-        with processes(servers, database, LIMITED_WORKERS, address, "-m", "bench.drain_worker"):
-            time.sleep(4)
+        with processes(servers, database, LIMITED_WORKERS, address, "-m", "bench.drain_worker") as running:
+            for process in running:
+                assert process.stdout is not None and process.stdout.readline() == b"ready\n"
             queue(count)
             started = time.monotonic()
             emptied = False

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -89,15 +89,28 @@ class Bot:
     client: aiohttp.ClientSession
     address: str
 
-    async def send(self, chat_id: int, text: str, *, html: bool = True, keyboard: Keyboard = ()) -> None:
+    async def send(
+        self,
+        chat_id: int,
+        text: str,
+        *,
+        html: bool = True,
+        keyboard: Keyboard = (),
+        written: Callable[[], None] | None = None,
+    ) -> None:
         """Sends a message. Raises a TelegramError within DEADLINE_SECONDS."""
-        await self.call("sendMessage", message(chat_id, text, html=html, keyboard=keyboard))
+        await self.call("sendMessage", message(chat_id, text, html=html, keyboard=keyboard), written=written)
 
-    async def call(self, method: str, parameters: Mapping[str, Any]) -> None:
-        """Calls a method of the Bot API. Raises a TelegramError within DEADLINE_SECONDS."""
+    async def call(
+        self, method: str, parameters: Mapping[str, Any], *, written: Callable[[], None] | None = None
+    ) -> None:
+        """Calls a method of the Bot API. Raises a TelegramError within DEADLINE_SECONDS.
+
+        `written` is called at the moment the request goes out, a connection being there.
+        """
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                status, answer = await self._post(method, parameters)
+                status, answer = await self._post(method, parameters, written)
         except TimeoutError:
             raise Unavailable(f"Telegram did not answer within {DEADLINE_SECONDS:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -105,8 +118,12 @@ class Bot:
             raise Unavailable(f"Telegram cannot be reached ({type(error).__name__})") from None
         _judge(status, answer)
 
-    async def _post(self, method: str, parameters: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        async with self.client.post(f"{self.address}/{method}", json=parameters) as response:
+    async def _post(
+        self, method: str, parameters: Mapping[str, Any], written: Callable[[], None] | None
+    ) -> tuple[int, dict[str, Any]]:
+        async with self.client.post(
+            f"{self.address}/{method}", json=parameters, trace_request_ctx=written
+        ) as response:
             body = await response.content.read(MAX_ANSWER_BYTES)
             while part := await response.content.read(MAX_ANSWER_BYTES):
                 body += part
@@ -142,6 +159,12 @@ def _retry_after(answer: Mapping[str, Any]) -> float:
     return min(float(value), MAX_WAIT_SECONDS) if isinstance(value, int | float) and value > 0 else 1.0
 
 
+async def _tell_written(_session: Any, context: Any, _parameters: Any) -> None:
+    written = context.trace_request_ctx
+    if written is not None:
+        written()
+
+
 @asynccontextmanager
 async def bot() -> AsyncIterator[Bot]:
     """The bot of the settings TELEGRAM_BOT_TOKEN and TELEGRAM_API_BASE, with its own connections."""
@@ -149,5 +172,7 @@ async def bot() -> AsyncIterator[Bot]:
     connector = aiohttp.TCPConnector(limit=CONNECTIONS, ttl_dns_cache=300)
     # Each call has its own deadline, which covers the wait for a connection, too.
     timeout = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as client:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_tell_written)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, trace_configs=[trace]) as client:
         yield Bot(client, f"{settings.telegram_api_base}/bot{settings.telegram_bot_token}")

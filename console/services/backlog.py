@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from console.models import Booking, OutboxMessage, WaitlistEntry, WebhookEvent
+from console.models import Booking, BotPace, OutboxMessage, WaitlistEntry, WebhookEvent
 from console.states import BookingStatus, OutboxStatus, WebhookStatus
 
 
@@ -69,3 +69,20 @@ def waiting(connection: Any, *, bound: int) -> dict[str, Waiting]:
 def _side_by_side(queries: Mapping[str, sa.Select[Any]]) -> sa.Select[Any]:
     """One row with the single value of each query."""
     return sa.select(*(query.scalar_subquery().label(name) for name, query in queries.items()))
+
+
+def notices_last_hour(connection: sa.Connection) -> list[tuple[str, str, int]]:
+    """Notices queued within the last hour, counted by state and channel ("" where there is none)."""
+    channel = sa.func.coalesce(sa.cast(OutboxMessage.channel, sa.Text), "")
+    found = connection.execute(
+        sa.select(sa.cast(OutboxMessage.status, sa.Text), channel, sa.func.count())
+        .where(OutboxMessage.created_at > sa.func.now() - timedelta(hours=1))
+        .group_by(OutboxMessage.status, OutboxMessage.channel)
+    )
+    return [(status, by, count) for status, by, count in found]
+
+
+def bot_silence_seconds(connection: sa.Connection) -> float:
+    """How long the Bot API still wants to hear nothing from any bot of ours."""
+    left = sa.func.extract("epoch", sa.func.max(BotPace.paused_until) - sa.func.now())
+    return max(0.0, float(connection.scalar(sa.select(left)) or 0))

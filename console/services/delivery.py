@@ -259,13 +259,13 @@ class _Delivery:
             await self._through_the_gate(plan, chat_id, plan.chat_text.text, html=False)
 
     async def _through_the_gate(self, plan: Plan, chat_id: int, text: str, *, html: bool) -> None:
-        await self.gate.turn(chat_id, can_wait=plan.lease.can_wait)
+        gone = await self.gate.turn(chat_id, can_wait=plan.lease.can_wait)
         async with self._slots:
             self._check_lease(plan.lease)
             if self.gate.paused_seconds:
                 raise Paused(self.gate.paused_seconds)
             keyboard = plan.keyboard if html else ()
-            await self.bot.send(chat_id, text, html=html, keyboard=keyboard)
+            await self.bot.send(chat_id, text, html=html, keyboard=keyboard, written=gone)
 
     async def _fall_back(self, plan: Plan) -> Outcome:
         """By e-mail, because the chat is out of reach."""
@@ -316,9 +316,8 @@ class _Delivery:
     async def _answer(self, call: Call) -> None:
         """Makes a call of the bot; one that got no answer is found again by whoever looks."""
         try:
-            if call.chat_id is not None:
-                await self.gate.turn(call.chat_id)
-            await self.bot.call(call.method, call.parameters)
+            gone = await self.gate.turn(call.chat_id) if call.chat_id is not None else None
+            await self.bot.call(call.method, call.parameters, written=gone)
         except (NotNow, telegram.Unavailable) as error:
             log.info("call %s of the bot: %s", call.method, error)
             return

@@ -8,15 +8,16 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from console.services import pace
 from console.services.pace import Granted, Late
 
 #: Moments asked for at a time: so many that asking costs little, so few that the urgent need not wait long.
-AHEAD = 12
+AHEAD = 10
 #: Before the last of them is over, more are asked for.
-LEAD_SECONDS = 0.25
+LEAD_SECONDS = 0.2
 #: Between two questions when nothing was given.
 ASK_SECONDS = 0.05
 #: A message waits here for its chat; for longer than this it waits in the outbox.
@@ -59,6 +60,8 @@ class Gate:
     _waiting: list[_Waiting] = field(default_factory=list)
     _late: list[Late] = field(default_factory=list)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Somebody was late: the others must know before they take the moments a second later.
+    _hurried: asyncio.Event = field(default_factory=asyncio.Event)
     _paused_until: float = 0.0
     _offset: float = 0.0
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -72,15 +75,16 @@ class Gate:
     def paused_seconds(self) -> float:
         return max(0.0, self._paused_until - time.monotonic())
 
-    async def turn(self, chat_id: int, *, can_wait: bool = False) -> None:
+    async def turn(self, chat_id: int, *, can_wait: bool = False) -> Callable[[], None]:
         """Returns at the moment to send to this chat. Raises Paused or ChatBusy.
 
-        Who `can_wait` goes after all who cannot.
+        Who `can_wait` goes after all who cannot. What it returns is to be called when the request has really
+        gone out: a connection may take its time.
         """
         if self.paused_seconds:
             raise Paused(self.paused_seconds)
         if not self.limited:
-            return
+            return _nothing
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep())
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
@@ -92,10 +96,15 @@ class Gate:
         finally:
             if one in self._waiting:
                 self._waiting.remove(one)
-        actual = time.monotonic() + self._offset
-        if actual - slot > LATE_SECONDS:
-            self._late.append(Late(chat_id, slot, actual))
-            self._woken.set()
+
+        def gone() -> None:
+            actual = time.monotonic() + self._offset
+            if actual - slot > LATE_SECONDS:
+                self._late.append(Late(chat_id, slot, actual))
+                self._woken.set()
+                self._hurried.set()
+
+        return gone
 
     def pause(self, seconds: float) -> None:
         """Lets nobody pass for so long; whoever waits is told."""
@@ -113,7 +122,11 @@ class Gate:
         while True:
             await self._woken.wait()
             try:
-                await asyncio.sleep(await self._give())
+                self._hurried.clear()
+                seconds = await self._give()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._hurried.wait()
             except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
                 for one in self._waiting:
                     _tell(one, error)
@@ -160,6 +173,10 @@ class Gate:
                 _tell(one, ChatBusy(max(0.1, before[one.chat_id] * pace.chat_seconds() - 0.8)))
             before[one.chat_id] += 1
         return batch
+
+
+def _nothing() -> None:
+    """Where there is no limit nobody is late."""
 
 
 def _give_turn(one: _Waiting, slot: float) -> None:

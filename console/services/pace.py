@@ -20,7 +20,7 @@ from console.db import db
 WINDOW_SECONDS = 1.02
 CHAT_MARGIN_SECONDS = 0.012
 #: How far ahead moments are given.
-HORIZON_SECONDS = 0.5
+HORIZON_SECONDS = 0.4
 #: Within the window messages go somewhat faster than the limit, so that the first of many are not held up.
 HASTE = 0.75
 

@@ -87,6 +87,14 @@ class StateCollector:
         heard = GaugeMetricFamily(
             "crewdeck_heartbeat_age_seconds", "Seconds since the last heartbeat", labels=["kind"]
         )
+        notices = GaugeMetricFamily(
+            "crewdeck_notices_last_hour",
+            "Notices queued within the last hour, by what became of them",
+            labels=["status", "channel"],
+        )
+        silence = GaugeMetricFamily(
+            "crewdeck_bot_silence_seconds", "How long the Bot API still wants to hear nothing"
+        )
         up.add_metric(["redis"], float(_check(_redis)["ok"]))
         try:
             with db.engine.connect() as connection:
@@ -94,11 +102,14 @@ class StateCollector:
                     waiting.add_metric([kind], count)
                 for kind, age in heartbeats.ages_seconds(connection).items():
                     heard.add_metric([kind], age)
+                for status, channel, count in backlog.notices_last_hour(connection):
+                    notices.add_metric([status, channel], count)
+                silence.add_metric([], backlog.bot_silence_seconds(connection))
             up.add_metric(["postgresql"], 1.0)
         except Exception:  # noqa: BLE001 - a scrape reports what is away, it does not fail with it
             current_app.logger.warning("metrics without PostgreSQL")
             up.add_metric(["postgresql"], 0.0)
-        yield from (up, waiting, heard)
+        yield from (up, waiting, heard, notices, silence)
 
 
 def _check(look: Any) -> dict[str, Any]:

@@ -368,6 +368,14 @@ BREAKINGS: list[tuple[str, str, str, set[str]]] = [
         set(),
     ),
     (
+        "chat-owner",
+        "belongs to 2 people",
+        "UPDATE notification.telegram_subscriptions SET telegram_chat_id = 77, verified_at = now(),"
+        " blocked_at = NULL WHERE user_id IN (SELECT user_id FROM notification.telegram_subscriptions"
+        " ORDER BY user_id LIMIT 2)",
+        set(),
+    ),
+    (
         "outbox-once",
         "same: 2 notices",
         "UPDATE notification.outbox SET dedupe_key = 'same'"

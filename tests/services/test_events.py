@@ -1,7 +1,8 @@
 """Events: published, resized, cancelled, completed, reminded of."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -10,9 +11,12 @@ from console import errors
 from console.db import db, now
 from console.models import CrewAssignment, OutboxMessage, WaitlistEntry
 from console.services import events
-from console.states import BookingPaymentStatus, BookingStatus, EventStatus, PaymentStatus
+from console.services.notices import render
+from console.states import BookingPaymentStatus, BookingStatus, Channel, EventStatus, PaymentStatus
 from tests import make
 from tests.services.look import audits, bells, categories, log_moves, logs, notices, seats_add_up
+
+REMIND = events.REMIND.text
 
 
 def test_new_event_is_a_draft_with_all_its_seats_free() -> None:
@@ -176,3 +180,45 @@ def test_reminders_come_in_batches() -> None:
     for _ in range(3):
         make.booking(event_id=event.id, status=BookingStatus.CONFIRMED)
     assert [events.remind_due(2) for _ in range(3)] == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        # The clocks go forward, back, and stay, in the night before.
+        ("Europe/Berlin", "2027-03-28 09:00"),
+        ("Europe/Berlin", "2027-10-31 09:00"),
+        ("America/New_York", "2027-11-07 09:00"),
+        ("Asia/Barnaul", "2027-03-28 09:00"),
+    ],
+)
+def test_reminder_counts_hours_that_pass_whatever_the_clock_does(
+    zone: str, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = datetime.fromisoformat(start).replace(tzinfo=ZoneInfo(zone))
+    event = make.event(date_start=begins, date_end=begins + timedelta(days=1), timezone=zone)
+    make.booking(event_id=event.id, status=BookingStatus.CONFIRMED)
+    queued = {}
+    for hours in (49, 48, 47, 25, 24, 23, 1):
+        at = begins.astimezone(UTC) - timedelta(hours=hours, seconds=-1 if hours in (48, 24) else 0)
+        moment = f"timestamptz '{at.isoformat()}'"
+        monkeypatch.setattr(events, "REMIND", sa.text(REMIND.replace("now()", moment)))
+        queued[hours] = events.remind_due(10)
+    assert {hours for hours, count in queued.items() if count} == {48, 24}
+    for row in db.session.scalars(sa.select(OutboxMessage)):
+        text = render(row, Channel.EMAIL, "en").text
+        assert f"Start: {begins:%A, %-d %B, %H:%M}" in text
+        assert f"within {row.payload['hours']} hours" in text
+
+
+def test_event_that_moves_is_reminded_of_anew_and_a_cancelled_one_is_not() -> None:
+    event = make.event(date_start=now() + timedelta(hours=40), date_end=make.soon(days=9))
+    make.booking(event_id=event.id, status=BookingStatus.CONFIRMED)
+    assert [events.remind_due(10) for _ in range(2)] == [1, 0]
+    event.date_start = now() + timedelta(days=5)
+    assert events.remind_due(10) == 0
+    event.date_start = now() + timedelta(hours=47)
+    assert [events.remind_due(10) for _ in range(2)] == [1, 0]
+    events.cancel_event(event.id, actor=None, reason="Flood")
+    event.date_start = now() + timedelta(hours=23)
+    assert events.remind_due(10) == 0

@@ -20,6 +20,16 @@ WHERE (status = 'SENDING') <> (leased_until IS NOT NULL AND lease_token IS NOT N
 """,
     ),
     Check(
+        "chat-owner",
+        "a verified chat belongs to one person",
+        """
+SELECT format('chat %s belongs to %s people', telegram_chat_id, count(*)) AS told
+FROM notification.telegram_subscriptions
+WHERE verified_at IS NOT NULL AND telegram_chat_id IS NOT NULL AND blocked_at IS NULL
+GROUP BY telegram_chat_id HAVING count(*) > 1
+""",
+    ),
+    Check(
         "outbox-once",
         "what is to be said once is queued once",
         """
