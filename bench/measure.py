@@ -172,14 +172,15 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
     gc.collect()
     pid = db.session.scalars(sa.text("SELECT pg_backend_pid()")).one()
     db.session.rollback()
-    before = _backend_seconds(pid) + time.process_time()
+    before = backend_seconds(pid) + time.process_time()
     work()
     assert pid == db.session.scalars(sa.text("SELECT pg_backend_pid()")).one()
     db.session.rollback()
-    return _backend_seconds(pid) + time.process_time() - before
+    return backend_seconds(pid) + time.process_time() - before
 
 
-def _backend_seconds(pid: int) -> float:
+def backend_seconds(pid: int) -> float:
+    """The CPU time that a server process of PostgreSQL has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -58,15 +58,15 @@ def claim_next(*, actor: User, after: UUID | None = None, without: Collection[UU
         key = sa.tuple_(PaymentReceipt.created_at, PaymentReceipt.id)
         place = sa.select(PaymentReceipt.created_at, PaymentReceipt.id).where(PaymentReceipt.id == after)
         at = db.session.execute(place).one_or_none()
-        found = _claim(queue.where(key > tuple(at)), actor) if at else []
+        found = _claim(_locked(queue.where(key > tuple(at))), actor) if at else []
         if found:
             return found[0]
-    found = _claim(queue, actor)
+    found = _claim(_locked(queue), actor)
     return found[0] if found else None
 
 
 def _next(actor: User, without: Collection[UUID]) -> sa.Select[Any]:
-    """The first of the queue that nobody else holds, locked: who comes at the same moment takes the next."""
+    """The first of the queue that nobody else holds."""
     own = sa.exists().where(
         Payment.id == PaymentReceipt.payment_id, Booking.id == Payment.booking_id, Booking.user_id == actor.id
     )
@@ -79,8 +79,12 @@ def _next(actor: User, without: Collection[UUID]) -> sa.Select[Any]:
         query.with_only_columns(PaymentReceipt.id)
         .order_by(PaymentReceipt.created_at, PaymentReceipt.id)
         .limit(1)
-        .with_for_update(of=PaymentReceipt, key_share=True, skip_locked=True)
     )
+
+
+def _locked(query: sa.Select[Any]) -> sa.Select[Any]:
+    """Locks what is chosen: who comes at the same moment takes the next."""
+    return query.with_for_update(of=PaymentReceipt, key_share=True, skip_locked=True)
 
 
 def _free(actor: User) -> sa.ColumnElement[bool]:

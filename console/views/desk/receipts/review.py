@@ -145,7 +145,7 @@ class ReceiptsView(DeskView):
     def approve(self, receipt_id: UUID) -> AnyResponse:
         receipt = self.found(PaymentReceipt, receipt_id)
         amount = typed_money("amount", _("Amount")) if request.form.get("amount", "").strip() else None
-        after = self._next_url(receipt)
+        after = "" if wants_json() else self._next_url(receipt)
         with transaction():
             decided = receipts.approve_receipt(
                 receipt.id,
@@ -161,7 +161,7 @@ class ReceiptsView(DeskView):
     def reject(self, receipt_id: UUID) -> AnyResponse:
         receipt = self.found(PaymentReceipt, receipt_id)
         reason = typed("reason", _("Reason"))
-        after = self._next_url(receipt)
+        after = "" if wants_json() else self._next_url(receipt)
         with transaction():
             receipts.reject_receipt(receipt.id, reason=reason, actor=self.user)
         return self._decided(_("Rejected."), receipt_id, after)
