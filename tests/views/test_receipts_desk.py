@@ -307,3 +307,28 @@ def test_organizers_and_strangers_settle_nothing(client: FlaskClient) -> None:
     sign_in(client, make.staff(FINANCE, make.organizer()))
     for step in ("refund", "surplus", "waive", "move", "wait", "reinstate", "pay-new"):
         assert settle(client, booking, step, reason="x", method="CASH").status_code == 404, step
+
+
+def test_one_payment_of_a_booking_is_given_back_from_its_page(client: FlaskClient, me: User) -> None:
+    booking = make.booking(status=BookingStatus.CONFIRMED)
+    kept, second = (make.payment(booking_id=booking.id, status="SUCCEEDED", method="CASH") for _ in range(2))
+    page = client.get(f"/desk/events/{booking.event_id}/bookings/{booking.id}").text
+    path = f"/desk/receipts/settle/payments/{second.id}/refund"
+    # Paid twice: one of them can go without the booking.
+    assert path in page and "The booking is cancelled with it" not in page
+    post(client, path, method="CASH", reason="Paid twice")
+    db.session.refresh(booking)
+    assert (booking.status, booking.payment_id) == (BookingStatus.CONFIRMED, kept.id)
+    sign_in(client, make.staff(FINANCE, make.organizer()))
+    assert post(client, path, method="CASH", reason="x").status_code == 404
+
+
+def test_a_transfer_found_on_the_account_is_registered_by_its_number(client: FlaskClient, me: User) -> None:
+    booking = make.booking()
+    path = f"/desk/events/{booking.event_id}/bookings/{booking.id}/cash"
+    post(client, path, amount="1500", reference="2026-118")
+    db.session.refresh(booking)
+    assert booking.status is BookingStatus.CONFIRMED
+    payment = db.session.get_one(Payment, booking.payment_id)
+    assert (payment.provider, payment.provider_payment_id) == ("bank", "2026-118")
+    assert "The transfer of" in client.get(f"/desk/events/{booking.event_id}").text

@@ -25,13 +25,14 @@ from console.models import (
     User,
     WaitlistEntry,
 )
-from console.services import accounts, bookings, payments, previews, rebooking, receipts, refunds
+from console.services import accounts, bookings, payments, previews, rebooking, receipts
 from console.services.previews import Preview
 from console.states import (
     ACTIVE_BOOKING,
     BookingPaymentStatus,
     BookingStatus,
     EventStatus,
+    RefundMethod,
     may_move,
 )
 from console.views import search
@@ -71,6 +72,8 @@ class BookingView(DeskView):
             says={step: _said(look, booking, booking.event) for step, look in looks.items()},
             refused={step for step, look in looks.items() if look.refusal is not None},
             hold_minutes=config.current().booking_hold_minutes,
+            received=payments.received(booking),
+            refund_methods=list(RefundMethod),
         )
 
     def _choices(self, booking: Booking) -> dict[str, bool]:
@@ -300,21 +303,15 @@ class BookingView(DeskView):
         actor = self.need("money")
         booking = self._booking(event_id, booking_id)
         amount = typed_money("amount", _("Amount"))
+        reference = typed("reference", _("Reference"), required=False, most=128)
         with transaction():
-            payments.register_cash(booking.id, amount=amount, actor=actor)
+            if reference:
+                payments.register_transfer(booking.id, amount=amount, reference=reference, actor=actor)
+            else:
+                payments.register_cash(booking.id, amount=amount, actor=actor)
+        if reference:
+            return done(_("The transfer of %(amount)s is registered.", amount=money(amount)), self.back())
         return done(_("%(amount)s in cash is registered.", amount=money(amount)), self.back())
-
-    @expose("/<uuid:booking_id>/payments/<uuid:payment_id>/refund", methods=("POST",))
-    def refund(self, event_id: UUID, booking_id: UUID, payment_id: UUID) -> Response:
-        actor = self.need("money")
-        booking = self._booking(event_id, booking_id)
-        payment = self.found(Payment, payment_id)
-        if payment.booking_id != booking.id:
-            abort(404)
-        reason = typed("reason", _("Reason"))
-        with transaction():
-            refunds.mark_refunded(payment.id, actor=actor, reason=reason)
-        return done(_("Marked as refunded."), self.back())
 
     def _booking(self, event_id: UUID, booking_id: UUID) -> Booking:
         booking = self.found(Booking, booking_id)

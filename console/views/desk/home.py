@@ -122,7 +122,7 @@ def _queues(user: User) -> list[Queue]:
             Queue(
                 "paid_without_seat",
                 _l("Paid without a seat"),
-                "/event/bookings/?payment_status=SUCCEEDED&status=EXPIRED&status=CANCELLED",
+                "/desk/receipts/settle/without-seat",
                 policy.visible(user, Booking).where(PAID_WITHOUT_SEAT),
                 Booking.created_at,
                 MONEY_PROMISE_MINUTES,

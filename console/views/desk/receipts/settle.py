@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 from console import config, policy
 from console.db import db, transaction
 from console.errors import InvalidInput
-from console.models import Booking, Event, User, WaitlistEntry
+from console.models import Booking, Event, Payment, User, WaitlistEntry
 from console.services import late_money, previews, rebooking, refunds
 from console.states import BookingStatus, RefundMethod
 from console.views.desk import consequences
@@ -236,6 +236,15 @@ class SettleView(DeskView):
             amount = booking.amount
         return done(_("The booking costs %(amount)s now and is paid.", amount=money(amount)), self.back())
 
+    @expose("/payments/<uuid:payment_id>/refund", methods=("POST",))
+    def refund_payment(self, payment_id: UUID) -> Response:
+        """One payment of a booking; the booking's own page has the form."""
+        self.found(Payment, payment_id)
+        reason, method = typed("reason", _("Reason")), refund_method()
+        with transaction():
+            refunds.mark_refunded(payment_id, actor=self.user, reason=reason, method=method)
+        return done(_("Marked as refunded."), self.back())
+
     @expose("/<uuid:booking_id>/refund", methods=("POST",))
     def refund(self, booking_id: UUID) -> Response:
         return self._give_back(booking_id, refunds.refund_booking)
@@ -247,13 +256,13 @@ class SettleView(DeskView):
     def _give_back(self, booking_id: UUID, step: Callable[..., Decimal]) -> Response:
         self.found(Booking, booking_id)
         reason = typed("reason", _("Reason"))
-        method = _method()
+        method = refund_method()
         with transaction():
             amount = step(booking_id, actor=self.user, reason=reason, method=method)
         return done(_("%(amount)s are marked as given back.", amount=money(amount)), self.back())
 
 
-def _method() -> RefundMethod:
+def refund_method() -> RefundMethod:
     """How the money went back, as chosen. Raises InvalidInput."""
     try:
         return RefundMethod[request.form.get("method", "")]
