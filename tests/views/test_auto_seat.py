@@ -72,6 +72,7 @@ def test_a_proposal_is_taken_over_person_by_person_by_crew_and_whole(desk: Desk)
     proposal = desk.proposal()
     assert (proposal["before"]["unseated"], proposal["after"]["unseated"]) == (4, 0)
     assert len(proposal["people"]) == 4
+    assert "It proposes to move 4 people." in desk.client.get("/desk/tasks").text
     accept = f"/{proposal['id']}/accept"
     one = desk.send(accept, people=[proposal["people"][0][0]]).json
     assert (one["moved"], one["refused"], desk.seated()) == (1, [], 1)

@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Response, abort, request
+from flask import Response, abort, request, url_for
 from flask_admin import expose
-from flask_babel import gettext
+from flask_babel import gettext, ngettext
+from flask_babel import lazy_gettext as _l
 
 from console import auto_seat
 from console.db import db, transaction
@@ -21,6 +22,7 @@ from console.states import CrewType, SeatingMode, TaskState
 from console.views.desk.base import DeskView
 from console.views.desk.queries import with_person
 from console.views.desk.seating_input import Body
+from console.views.desk.tasks import WORDS, Words
 from console.views.formats import person
 
 SECONDS_MAX = 120
@@ -210,3 +212,16 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         abort(404)
+
+
+def _outcome(task: Task) -> str:
+    moved = (task.result or {}).get("moves", 0)
+    return ngettext("It proposes to move %(num)s person.", "It proposes to move %(num)s people.", moved)
+
+
+def _link(task: Task) -> tuple[str, str]:
+    facts = {"event_id": task.args["event_id"], "type": task.args["crew_type"]}
+    return gettext("Open the board"), url_for("desk_seating.index", **facts)
+
+
+WORDS[auto_seat.KIND] = Words(_l("Auto-seat"), outcome=_outcome, link=_link)
