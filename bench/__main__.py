@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import measure
 
-NOT_BENCHES = {"__init__", "__main__", "bare_insert", "measure", "rows"}
+NOT_BENCHES = {"__init__", "__main__", "bare_insert", "measure", "rows", "bot_server", "drain_worker"}
 
 
 def main() -> int:

@@ -174,12 +174,10 @@ def by_rq(redis_url: str) -> float:
         return RQ_JOBS / taken
 
 
-@contextmanager
-def processes(
-    servers: Servers, database: str, count: int, address: str, *command: str, **more: str
-) -> Iterator[list[subprocess.Popen[bytes]]]:
+def environment(servers: Servers, database: str, address: str, **more: str) -> dict[str, str]:
+    """What a process of the console is started with."""
     settings = servers.settings(database)
-    environment = {
+    return {
         **os.environ,
         "CREWDECK_ENV": "development",
         "SECRET_KEY": settings.secret_key,
@@ -191,12 +189,17 @@ def processes(
         "MEDIA_URL": settings.media_url,
         **more,
     }
+
+
+@contextmanager
+def processes(
+    servers: Servers, database: str, count: int, address: str, *command: str, **more: str
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    settings = environment(servers, database, address, **more)
     with ExitStack() as stack:
         running = [
             stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, *command], env=environment, cwd=ROOT, stdout=subprocess.PIPE
-                )
+                subprocess.Popen([sys.executable, *command], env=settings, cwd=ROOT, stdout=subprocess.PIPE)
             )
             for _ in range(count)
         ]
