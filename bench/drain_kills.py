@@ -1,4 +1,4 @@
-"""100,000 notices drained by four workers, fifty of them killed: none is lost; and how many were said twice."""
+"""100,000 notices drained by four workers, fifty of them killed: none is lost; how many were said twice."""
 
 import random
 import signal
