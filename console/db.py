@@ -210,6 +210,8 @@ def init_app(app: Flask) -> None:
             "url": app.config["SETTINGS"].database_url,
             "isolation_level": "AUTOCOMMIT",
             "pool_pre_ping": False,
+            # To wait a millisecond for one of a few costs less than to make one more and throw it away.
+            "max_overflow": 0,
         }
     }
     db.init_app(app)
