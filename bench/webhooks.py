@@ -34,7 +34,7 @@ CLIENTS, PROCESSES = 32, 2
 EVENTS = int(os.environ.get("BENCH_WEBHOOKS", "500" if QUICK else "10000"))
 TIMES = 10
 #: Both are measured this often, in turn; the best of each counts.
-ROUNDS = 2 if QUICK else 3
+ROUNDS = 3
 ALONE = 200
 #: While they are applied, so many come again.
 AGAIN = EVENTS // 10
