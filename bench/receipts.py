@@ -93,9 +93,8 @@ def measure_all(servers: Servers) -> list[Line]:
             row = db.session.execute(sa.text("SELECT id FROM payment.payment_receipts LIMIT 1"))
             return str(row.scalar())
 
-        with app.app_context():
-            with transaction():
-                accounts.create_staff("bench-fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
+        with app.app_context(), transaction():
+            accounts.create_staff("bench-fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
         # Outside of any context: each request gets its own, as behind the web server.
         lines = _measured(name, servers, signed_in(app))
         with app.app_context():

@@ -184,7 +184,7 @@ async function skip() {
 function release(each) {
   if (!id(each)) { each.remove(); return; }
   send(desk.dataset.release, { ids: id(each) }).catch(() => {});
-  if (![...each.querySelectorAll("textarea, [name=amount]")].some((field) => field.value !== field.defaultValue)) each.remove();
+  if (!isTyped(each)) each.remove();
   else each.dataset.done = "";
 }
 
@@ -231,8 +231,17 @@ function lookAtQueue() {
       countTicks();
       const waits = queue.querySelector("[data-row]");
       if (pane() && !id(pane()) && waits) advance(pane());
+      await drawAgain(pane());
     } catch { /* away for a moment: the next look brings it */ }
   }, 150);
+}
+
+const isTyped = (each) => [...each.querySelectorAll("textarea, [name=amount]")].some((field) => field.value !== field.defaultValue);
+
+// A PDF whose pages were not drawn yet is looked at anew, unless somebody types beside it.
+async function drawAgain(each) {
+  if (!each || !("drawing" in each.dataset) || isTyped(each) || each.contains(document.activeElement)) return;
+  arrive(await send(each.dataset.open));
 }
 
 function countTicks() {
