@@ -35,7 +35,7 @@ PEOPLE, CREWS = (200, 24) if QUICK else (1000, 120)
 SEATS = 9
 TIMES = 15 if QUICK else 40
 #: What the issue promises, in milliseconds.
-READ_MS, PAGE_MS, DROP_MS, READY_MS = 150, 150, 60, 1500
+READ_MS, PAGE_MS, DROP_MS, READY_MS, SEEN_MS = 150, 150, 60, 1500, 1000
 DROPS = 8
 PASSWORD = "rivers run downhill"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -96,7 +96,7 @@ def _in_browser(servers: Servers, name: str) -> list[Line]:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
         page.goto(f"{console.url}/login")
         page.locator("[name=username]").fill("bench-board")
         page.locator("[name=password]").fill(PASSWORD)
@@ -107,10 +107,20 @@ def _in_browser(servers: Servers, name: str) -> list[Line]:
             page.goto(f"{console.url}/desk/events/{event}/seating")
             page.locator("[data-board][data-ready]").wait_for()
             ready.append(page.evaluate("performance.getEntriesByName('seating-ready')[0].startTime"))
+        other = page.context.new_page()
+        other.goto(f"{console.url}/desk/events/{event}/seating")
+        other.locator("body[data-following=stream]").wait_for()
+        other.locator("[data-board][data-ready]").wait_for()
+        seen = []
         for _ in range(DROPS):
-            page.locator(".person-row").first.focus()
+            row = page.locator(".person-row").first
+            who = row.get_attribute("data-who")
+            row.focus()
             for key in ("Space", "ArrowRight", "Enter"):
                 page.keyboard.press(key)
+            started = time.perf_counter()
+            other.locator(f".seat[data-who='{who}']").wait_for()
+            seen.append((time.perf_counter() - started) * 1000)
             page.wait_for_timeout(400)
         answered = page.evaluate("performance.getEntriesByName('seating-step').map((e) => e.duration)")
         browser.close()
@@ -118,6 +128,7 @@ def _in_browser(servers: Servers, name: str) -> list[Line]:
     return [
         _line("   in a browser: from the address to the hand", min(ready), READY_MS),
         _line("   in a browser: from a drop to its answer", min(answered), DROP_MS),
+        _line("   in a browser: from a drop to somebody else's board", min(seen), SEEN_MS),
     ]
 
 

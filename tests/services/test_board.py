@@ -337,11 +337,6 @@ def test_wishes_are_written_down_once_for_each_version(table: Table) -> None:
         wish(table, anna, wishes=[clara])
     wish(table, anna, wishes=[clara], seen=row.version)
     assert table.read()["wishes"][0][:3] == [str(anna.user_id), [str(clara.user_id)], []]
-    assert preferences.contradictions(table.event.id) == []
-    wish(table, clara, avoids=[anna])
-    assert [(c.who, c.whom) for c in preferences.contradictions(table.event.id)] == [
-        (anna.user_id, clara.user_id)
-    ]
 
 
 def test_wishes_that_make_no_sense_are_refused(table: Table) -> None:

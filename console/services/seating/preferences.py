@@ -1,6 +1,5 @@
 """With whom people wish to sit, and whom they avoid: staff write it down for them."""
 
-from dataclasses import dataclass
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,14 +13,6 @@ from console.services import audit
 
 #: More names than anybody has friends on a trip: a mistake, not a wish.
 NAMES_MAX = 50
-
-
-@dataclass(frozen=True)
-class Contradiction:
-    """`who` wishes to sit with `whom`, who avoids them (or, both ways, is avoided by the one who wishes)."""
-
-    who: UUID
-    whom: UUID
 
 
 def set_preferences(
@@ -69,18 +60,3 @@ def _check_known(event_id: UUID, people: set[UUID]) -> None:
     )
     if set(db.session.scalars(booked.union(waiting))) != people:
         raise errors.NotFound()
-
-
-def contradictions(event_id: UUID) -> list[Contradiction]:
-    """Where somebody wishes for a person who avoids them; an avoidance beats a wish, so it cannot be met."""
-    rows = db.session.execute(
-        sa.text(
-            "SELECT t.user_id, w.whom FROM crew.team_preferences t,"
-            " unnest(t.prefers_with_user_ids) AS w(whom)"
-            " JOIN crew.team_preferences o ON o.user_id = w.whom"
-            " WHERE t.event_id = :event AND o.event_id = :event AND t.user_id = ANY(o.avoids_user_ids)"
-            " ORDER BY t.user_id, w.whom"
-        ),
-        {"event": event_id},
-    )
-    return [Contradiction(*row) for row in rows]

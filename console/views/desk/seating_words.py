@@ -179,6 +179,8 @@ def _steps() -> dict[str, Any]:
 def _wishes() -> dict[str, Any]:
     return {
         "wishes_of": _("Wishes of {name}"),
+        "contradictions": _forms(lambda n: ngettext("{n} contradiction", "{n} contradictions", n)),
+        "clash": _("{name} wishes for {other}, who avoids them"),
         "wishes_saved": _("The wishes of {name} are saved."),
         "unknown_person": _("somebody without a booking"),
         "remove_name": _("Remove {name}"),

@@ -130,6 +130,13 @@ export class Board {
     return (person.wishes.includes(other) && other.avoids.includes(person)) || (other.wishes.includes(person) && person.avoids.includes(other));
   }
 
+  // Everybody who wishes for a person that avoids them, or avoids a person that wishes for them: [who, whom].
+  contradictions() {
+    const found = [];
+    for (const one of this.people.values()) for (const other of one.wishes) if (other.avoids.includes(one)) found.push([one, other]);
+    return found;
+  }
+
   score(type) {
     const score = { placed: 0, people: 0, wishers: 0, met: 0, broken: 0 };
     for (const person of this.people.values()) {

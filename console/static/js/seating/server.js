@@ -8,6 +8,7 @@ import { speak, word } from "./words.js";
 const token = document.querySelector("meta[name=csrf]").content;
 let line = Promise.resolve();
 let wholeAt = Date.now();
+let answers = 0; // taken over so far: what was asked before the last of them is old
 const WHOLE_AFTER_MS = 3_600_000; // removals are kept for a day; a page that slept reads anew
 
 export async function post(url, body) {
@@ -30,7 +31,10 @@ export function step(url, body, shown = null) {
     } catch { /* answered below */ }
     performance.measure("seating-step", { start: started }); // how long the server took to answer
     const touched = shown ? board.settle(shown) : new Set();
-    if (answer?.board) for (const id of board.apply(answer.board)) touched.add(id);
+    if (answer?.board) {
+      answers += 1;
+      for (const id of board.apply(answer.board)) touched.add(id);
+    }
     changed(touched);
     if (answer?.ok) return answer;
     const text = answer?.error ?? say("failed");
@@ -44,6 +48,7 @@ export function step(url, body, shown = null) {
 
 // Takes over what an answer brought besides the line of steps.
 export function takeOver(fresh) {
+  answers += 1;
   changed(board.apply(fresh));
 }
 
@@ -59,13 +64,14 @@ export const redo = () => step(urls.redo, () => ({})).then((done) => done && spe
 
 // Reads what changed; everything when bookings did, or after a long sleep.
 async function look(tables = new Set(["*"])) {
+  const asked = answers;
   const whole = tables.has("bookings") || tables.has("*") || Date.now() - wholeAt > WHOLE_AFTER_MS;
   const answer = await fetch(whole ? urls.state : `${urls.state}?since=${board.version}`, { headers: { Accept: "application/json" } });
   if (!answer.ok) return answer.status;
   const fresh = await answer.json();
-  if (whole) wholeAt = Date.now();
   await line; // a step under way has news of its own
-  if (!whole && fresh.version < board.version) return answer.status;
+  if (asked !== answers) return look(tables);
+  if (whole) wholeAt = Date.now();
   const touched = board.apply(fresh);
   changed(whole ? null : touched);
   tell(fresh.news);

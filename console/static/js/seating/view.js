@@ -163,6 +163,10 @@ function drawScore() {
   for (const [name, text] of Object.entries(parts)) root.querySelector(`[data-score="${name}"]`).textContent = text;
   root.querySelector("[data-score=placed]").classList.toggle("tone-green", score.people > 0 && score.placed === score.people);
   root.querySelector("[data-score=broken]").classList.toggle("tone-red", score.broken > 0);
+  const clashes = board.contradictions().length;
+  const clash = root.querySelector("[data-act=clashes]");
+  clash.hidden = !clashes;
+  clash.textContent = word("contradictions", { n: clashes });
   for (const name of ["undo", "redo"]) {
     const step = board[name];
     const control = root.querySelector(`[data-act=${name}]`);

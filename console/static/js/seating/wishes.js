@@ -1,5 +1,6 @@
 // Wishes and avoidances, written down by staff: a dialog for one person, a matrix for small events.
 import { board, follow, person, root, urls } from "./app.js";
+import { choose } from "./choice.js";
 import { acts } from "./keys.js";
 import { step } from "./server.js";
 import { el, icon, speak, word } from "./words.js";
@@ -134,7 +135,22 @@ matrix.addEventListener("keydown", (event) => {
   to.focus();
 });
 
+// Wishes that cannot be met, because the other one avoids who wishes.
+
+const clashes = document.querySelector('[data-dialog="clashes"]');
+
+acts.clashes = () => {
+  clashes.querySelector("ul").replaceChildren(...board.contradictions().map(([one, other]) => el("li", {},
+    el("button", { type: "button", "data-clash": one.booking }, el("span", {}, word("clash", { name: one.name, other: other.name }))))));
+  clashes.showModal();
+};
+clashes.addEventListener("click", (event) => {
+  const who = event.target.closest("[data-clash]");
+  if (!who) return;
+  clashes.close();
+  choose(who.dataset.clash);
+});
+
 follow(() => { if (matrix.open) drawMatrix(); });
 acts.wishes = open;
 acts.matrix = () => { matrix.showModal(); drawMatrix(); };
-root.querySelector("[data-act=matrix]")?.removeAttribute("hidden");
