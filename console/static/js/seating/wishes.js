@@ -153,4 +153,4 @@ clashes.addEventListener("click", (event) => {
 
 follow(() => { if (matrix.open) drawMatrix(); });
 acts.wishes = open;
-acts.matrix = () => { matrix.showModal(); drawMatrix(); };
+acts.matrix = () => { drawMatrix(); matrix.showModal(); matrix.querySelector("tbody button")?.focus(); };
