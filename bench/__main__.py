@@ -7,7 +7,10 @@ from pathlib import Path
 
 from bench import measure
 
-NOT_BENCHES = {"__init__", "__main__", "bare_insert", "measure", "rows", "bot_server", "drain_worker"}
+NOT_BENCHES = {
+    *("__init__", "__main__", "bare_insert", "measure", "rows"),
+    *("bot_server", "drain_worker", "seating_instances"),
+}
 
 
 def main() -> int:
