@@ -127,3 +127,20 @@ class WebhookEffect(Base):
         sa.Index("ix_webhook_effects_booking_id", "booking_id"),
         {"schema": "ops"},
     )
+
+
+class ListChoice(Base):
+    """How a person wants to see a table's list: which columns, how dense, and the lists saved by a name."""
+
+    __tablename__ = "list_choices"
+    user_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey("user.users.id", ondelete="CASCADE"), primary_key=True
+    )
+    table_name: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    #: In this order; None for what the table's page says.
+    columns: Mapped[Any | None]
+    is_dense: Mapped[bool] = mapped_column(server_default=sa.false())
+    #: Name to address, without the place in the list.
+    saved: Mapped[dict[str, Any]] = mapped_column(server_default=sa.text("'{}'::jsonb"))
+
+    __table_args__ = ({"schema": "ops"},)

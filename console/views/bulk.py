@@ -7,14 +7,12 @@ worker, in batches; both go the same way.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import sqlalchemy as sa
 from flask import abort, current_app, flash, redirect, request
 from flask_babel import gettext, ngettext
 from flask_babel import lazy_gettext as _l
-from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from console import policy
@@ -102,7 +100,7 @@ def answer(view: "TableView") -> Response | str:
 def _ask(view: "TableView", action: BulkAction) -> Response | str:
     """Freezes what the list matches, and asks whether it is meant."""
     address = request.form["matching"]
-    listing = view.listing_of(MultiDict(parse_qsl(address.removeprefix("?"))))
+    listing = view.listing_of(view.arguments_of(address))
     with transaction():
         task = _prepare(view, action, listing.ordered(()).limit(ROWS_MAX))
     if not task.total:

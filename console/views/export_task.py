@@ -3,14 +3,12 @@
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 from uuid import UUID
 
 import sqlalchemy as sa
 from flask import abort, redirect, stream_with_context
 from flask_babel import force_locale, get_locale, gettext, ngettext
 from flask_babel import lazy_gettext as _l
-from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from console import policy
@@ -65,7 +63,7 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
             user = db.session.get(User, claim.actor_user_id, populate_existing=True)
             if user is None or not policy.allowed(user, view.table, Action.READ):
                 raise NotAllowed()
-            listing = view.listing_of(_arguments(claim.args["address"]), user)
+            listing = view.listing_of(view.arguments_of(claim.args["address"]), user)
             tasks.step(claim, done=0, total=listing.estimate())
         rows = _write(view, listing, claim, signs, file)
         with transaction():
@@ -112,10 +110,6 @@ def download(task: Task) -> Response:
     response = Response(stream_with_context(pieces), content_type=WRITERS[task.args["format"]][1])
     response.headers["Content-Disposition"] = f'attachment; filename="{result["name"]}"'
     return response
-
-
-def _arguments(address: str) -> MultiDict[str, str]:
-    return MultiDict(parse_qsl(address.removeprefix("?")))
 
 
 def _outcome(task: Task) -> str:

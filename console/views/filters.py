@@ -1,12 +1,12 @@
 """Filters of a list, one by kind of column, read from the address and shown as chips.
 
 In the address: `status=PENDING&status=CONFIRMED` any of these; `created_at.from=2026-05-01`, `….to=…` a
-range, both ends included; `expires_at.has=no` empty; `title.starts=Ru` the beginning of a text;
-`extra=city:Kazan` a path in JSON.
+range, both ends included; `created_at.in=this_week` days that move with the calendar; `expires_at.has=no`
+empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in JSON.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask_babel import gettext, pgettext
+from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import MultiDict
 
 from console.views.columns import Column, Kind
@@ -24,7 +25,18 @@ from console.views.values import parse, parse_bool, parse_money, plain_text, wri
 RANGES = (Kind.TIME, Kind.INT, Kind.SIZE, Kind.MONEY)
 CHOICES = (Kind.STATE, Kind.BOOL, Kind.REF, Kind.PEOPLE, Kind.ID)
 TEXTS = (Kind.TEXT, Kind.LONG, Kind.COLOR, Kind.ZONE, Kind.LANGUAGE)
-OPERATORS = ("", "from", "to", "has", "starts")
+OPERATORS = ("", "from", "to", "in", "has", "starts")
+#: Days that move with the calendar.
+PERIODS = {
+    "today": _l("today"),
+    "yesterday": _l("yesterday"),
+    "tomorrow": _l("tomorrow"),
+    "this_week": _l("this week"),
+    "last_7_days": _l("the last 7 days"),
+    "next_7_days": _l("the next 7 days"),
+    "this_month": _l("this month"),
+    "last_month": _l("last month"),
+}
 #: More values of one filter than anybody ticks.
 VALUES_MAX = 50
 
@@ -50,12 +62,8 @@ class Filter:
     def criterion(self, zone: ZoneInfo) -> sa.ColumnElement[bool]:
         """The condition; days of a range begin and end as the clocks of `zone` say."""
         attribute, value = self.column.attribute, self.values[0]
-        if self.operator == "has":
-            return attribute.is_not(None) if value else attribute.is_(None)
-        if self.operator == "starts":
-            return starts_with(attribute, value)
         if self.operator:
-            return _range(attribute, self.operator, value, zone)
+            return CRITERIA[self.operator](attribute, value, zone)
         if self.column.kind == Kind.JSON:
             path, text = value
             return attribute[path].astext == text
@@ -65,15 +73,8 @@ class Filter:
 
     def text(self, labels: Labels) -> str:
         """The condition as its chip says it."""
-        value = self.values[0]
-        if self.operator == "has":
-            return gettext("given") if value else gettext("empty")
-        if self.operator == "starts":
-            return gettext("begins with “%(text)s”", text=value)
-        if self.operator == "from":
-            return gettext("from %(value)s", value=self.raw[0])
-        if self.operator == "to":
-            return gettext("to %(value)s", value=self.raw[0])
+        if self.operator:
+            return SAID[self.operator](self.values[0], self.raw[0])
         if self.column.kind == Kind.JSON:
             return self.raw[0]
         return ", ".join(self._say(value, labels) for value in self.values)
@@ -110,8 +111,10 @@ def read(columns: Iterable[Column], arguments: MultiDict[str, str]) -> list[Filt
 
 
 def operators(column: Column) -> tuple[str, ...]:
-    if column.kind in RANGES:
-        names: tuple[str, ...] = ("from", "to")
+    if column.kind == Kind.TIME:
+        names: tuple[str, ...] = ("from", "to", "in")
+    elif column.kind in RANGES:
+        names = ("from", "to")
     elif column.kind in TEXTS:
         names = ("", "starts")
     else:
@@ -137,17 +140,20 @@ def form_values(filters: Iterable[Filter]) -> Mapping[str, tuple[str, ...]]:
 
 
 def _value(column: Column, operator: str, text: str) -> Any:
-    if operator == "has":
-        return parse_bool(text)
-    if operator == "starts":
-        return plain_text(text)
-    if operator in ("from", "to") and column.kind == Kind.TIME:
-        return date.fromisoformat(text) if 1900 <= date.fromisoformat(text).year <= 9000 else _refuse(text)
-    if operator in ("from", "to") and column.kind == Kind.MONEY:
+    if operator in READERS:
+        return READERS[operator](text)
+    if operator and column.kind == Kind.TIME:
+        return _day(text)
+    if operator and column.kind == Kind.MONEY:
         return parse_money(text.replace(",", "."))
     if column.kind == Kind.JSON:
         return _json_path(text)
     return parse(column, text)
+
+
+def _day(text: str) -> date:
+    day = date.fromisoformat(text)
+    return day if 1900 <= day.year <= 9000 else _refuse(text)
 
 
 def _json_path(text: str) -> tuple[tuple[str, ...], str]:
@@ -156,6 +162,23 @@ def _json_path(text: str) -> tuple[tuple[str, ...], str]:
     if not colon or not keys or not all(re.fullmatch(r"[\w -]+", key) for key in keys):
         _refuse(text)
     return keys, value.strip()
+
+
+def _days(period: str, today: date) -> tuple[date, date]:
+    """The first and the last day of a period, both in it; weeks begin on Monday."""
+    monday = today - timedelta(days=today.weekday())
+    first = today.replace(day=1)
+    next_month = (first + timedelta(days=32)).replace(day=1)
+    return {
+        "today": (today, today),
+        "yesterday": (today - timedelta(days=1), today - timedelta(days=1)),
+        "tomorrow": (today + timedelta(days=1), today + timedelta(days=1)),
+        "this_week": (monday, monday + timedelta(days=6)),
+        "last_7_days": (today - timedelta(days=6), today),
+        "next_7_days": (today, today + timedelta(days=6)),
+        "this_month": (first, next_month - timedelta(days=1)),
+        "last_month": ((first - timedelta(days=1)).replace(day=1), first - timedelta(days=1)),
+    }[period]
 
 
 def _range(attribute: Any, operator: str, value: Any, zone: ZoneInfo) -> sa.ColumnElement[bool]:
@@ -169,3 +192,32 @@ def _range(attribute: Any, operator: str, value: Any, zone: ZoneInfo) -> sa.Colu
 
 def _refuse(text: str) -> Any:
     raise ValueError(text[:20])
+
+
+def _in(attribute: Any, period: str, zone: ZoneInfo) -> sa.ColumnElement[bool]:
+    first, last = _days(period, datetime.now(zone).date())
+    return sa.and_(_range(attribute, "from", first, zone), _range(attribute, "to", last, zone))
+
+
+#: Per operator: the condition, from the column, the value and the zone of its days.
+CRITERIA: dict[str, Callable[[Any, Any, ZoneInfo], sa.ColumnElement[bool]]] = {
+    "has": lambda attribute, value, _: attribute.is_not(None) if value else attribute.is_(None),
+    "starts": lambda attribute, value, _: starts_with(attribute, value),
+    "in": _in,
+    "from": lambda attribute, value, zone: _range(attribute, "from", value, zone),
+    "to": lambda attribute, value, zone: _range(attribute, "to", value, zone),
+}
+#: Per operator: what the chip says, of the value and of what stood in the address.
+SAID: dict[str, Callable[[Any, str], str]] = {
+    "has": lambda value, _: gettext("given") if value else gettext("empty"),
+    "starts": lambda value, _: gettext("begins with “%(text)s”", text=value),
+    "in": lambda value, _: str(PERIODS[value]),
+    "from": lambda _, raw: gettext("from %(value)s", value=raw),
+    "to": lambda _, raw: gettext("to %(value)s", value=raw),
+}
+#: Operators whose value is read alike for every column.
+READERS: dict[str, Callable[[str], Any]] = {
+    "has": parse_bool,
+    "starts": plain_text,
+    "in": lambda text: text if text in PERIODS else _refuse(text),
+}

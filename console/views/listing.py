@@ -21,7 +21,7 @@ from werkzeug.datastructures import MultiDict
 from console import policy
 from console.db import Base, db
 from console.errors import ConsoleError
-from console.models import User
+from console.models import ListChoice, User
 from console.views import filters, search
 from console.views.columns import Column, columns_of, key_columns, table_of
 from console.views.values import parse, write
@@ -137,7 +137,8 @@ class Listing:
         model: type[Base],
         arguments: MultiDict[str, str],
         *,
-        shown: Iterable[str],
+        columns: Sequence[str],
+        beside: Iterable[str] = (),
         search_by: Sequence[str] = (),
         filter_by: Sequence[str] = (),
         sort_by: Sequence[str] = (),
@@ -145,9 +146,13 @@ class Listing:
         zone: ZoneInfo,
     ) -> None:
         self.user, self.model, self.arguments, self.zone = user, model, arguments, zone
+        #: How its reader wants to see it; None as long as they chose nothing.
+        self.choice: ListChoice | None = None
+        #: The columns that are drawn, in their order; `shown` has also those that drawing needs.
+        self.drawn = tuple(columns)
         self.columns = columns_of(model)
         self.keys = key_columns(model)
-        self.shown = tuple(shown)
+        self.shown = (*self.drawn, *beside)
         self.search_by, self.filter_by = tuple(search_by), tuple(filter_by)
         self.sort_by, self.default_sort = tuple(sort_by), default_sort
         self.order = self._read_order()

@@ -14,7 +14,7 @@ from console.db import Base, db
 from console.models import User
 from console.policy import Action
 from console.services import records
-from console.views import bulk, filters, forms, history
+from console.views import bulk, choices, filters, forms, history
 from console.views.cells import Cells
 from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, models_by_table, table_of
 from console.views.labels import Labels, has_label
@@ -53,7 +53,7 @@ def filter_names(view: "TableView") -> tuple[str, ...]:
 
 
 def sort_names(view: "TableView") -> tuple[str, ...]:
-    names = [*view.list_columns, view.default_sort.removeprefix("-")]
+    names = [*view.list_columns, view.default_sort.removeprefix("-"), *view.columns]
     has_index = orders(view.model)
     return tuple(
         dict.fromkeys(name for name in names if name in has_index and view.columns[name].kind in SORTABLE)
@@ -64,11 +64,12 @@ def sort_names(view: "TableView") -> tuple[str, ...]:
 
 
 def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
-    """What tables/list.html needs: three statements, whatever the table."""
+    """What tables/list.html needs: four statements at most, whatever the table."""
     page = listing.page()
     labels = Labels(view.user)
     cells = view.cells(labels)
-    columns = [view.columns[name] for name in view.list_columns]
+    columns = [view.columns[name] for name in listing.drawn]
+    choice = listing.choice
     zoned = [view.columns[view.zone_by]] if view.zone_by else []
     own = [(view.model, row.id) for row in page.rows] if columns[0].name == "id" else []
     labels.load([*own, *cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)])
@@ -88,6 +89,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "rows": rows,
         "chips": [_chip(view, listing, item, labels) for item in listing.filters],
         "filter_fields": _filter_fields(view, listing, labels),
+        "periods": [(name, str(word)) for name, word in filters.PERIODS.items()],
         "keep": _pairs(listing, "search"),
         "keep_filters": [pair for pair in _pairs(listing) if pair[0] in ("search", "sort", "size")],
         "placeholder": gettext(
@@ -99,6 +101,9 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "summary": _summary(page),
         "pager": _pager(listing, page),
         "sizes": PAGE_SIZES,
+        "is_dense": choice is not None and choice.is_dense,
+        "saved": sorted((choice.saved if choice else {}).items()),
+        "column_choices": choices.column_choices(view, listing.drawn),
         "actions": bulk.actions_for(view, view.user),
         "may_create": view.can(Action.CREATE),
     }
@@ -161,7 +166,7 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
                 "column": column,
                 "kind": _filter_kind(column),
                 "values": {
-                    op: chosen.get(f"{name}.{op}", ("",))[0] for op in ("from", "to", "has", "starts")
+                    op: chosen.get(f"{name}.{op}", ("",))[0] for op in ("from", "to", "in", "has", "starts")
                 },
                 "chosen": values,
                 "options": options,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -10,14 +10,15 @@ from flask import abort, flash, jsonify, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext
 from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response
 
 from console import policy
 from console.db import Base, db, lock, transaction
 from console.errors import ConsoleError
 from console.models import User
 from console.policy import Action
-from console.services import records
-from console.views import bulk, export, export_task, forms, pages, search
+from console.services import list_choices, records
+from console.views import bulk, choices, export, export_task, forms, pages, search
 from console.views.base import Answer, StaffView
 from console.views.cells import Cells, console_zone
 from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
@@ -142,21 +143,31 @@ class TableView(StaffView):
         """The list that the address asks for. Raises BadAddress."""
         return self.listing_of(request.args)
 
+    def arguments_of(self, address: str) -> MultiDict[str, str]:
+        """The arguments that stand in an address of this list."""
+        return MultiDict(parse_qsl(address.removeprefix("?")))
+
     def listing_of(self, arguments: MultiDict[str, str], user: User | None = None) -> Listing:
         """The list that these arguments of an address ask for, as it is for `user`. Raises BadAddress."""
+        user = user or self.user
+        choice = list_choices.choice_of(user, self.table)
+        columns = choices.shown_columns(self, choice.columns if choice else None)
         beside = [self.zone_by] if self.zone_by else []
         beside += [c.pointed_by for c in self.columns.values() if c.pointed_by]
-        return Listing(
-            user or self.user,
+        listing = Listing(
+            user,
             self.model,
             arguments,
-            shown=[*self.list_columns, *beside],
+            columns=columns,
+            beside=beside,
             search_by=self.search_by,
             filter_by=pages.filter_names(self),
             sort_by=pages.sort_names(self),
             default_sort=self.default_sort,
             zone=console_zone(),
         )
+        listing.choice = choice
+        return listing
 
     @expose("/")
     def index_view(self) -> Answer:
@@ -166,6 +177,16 @@ class TableView(StaffView):
             given = [(name, value) for name, value in request.args.items(multi=True) if value]
             return redirect(f"{self.url}/?{urlencode(given)}")
         return self.render("tables/list.html", view=self, **pages.list_page(self, self.listing()))
+
+    @expose("/columns/", methods=("POST",))
+    def columns_view(self) -> Response:
+        """Which columns this person wants to see, and how dense."""
+        return choices.choose(self)
+
+    @expose("/saved/", methods=("POST",))
+    def saved_view(self) -> Response:
+        """Saves the list under a name, or forgets a saved one."""
+        return choices.save(self)
 
     @expose("/export/<export_type>/")
     def export_view(self, export_type: str) -> Answer:

@@ -49,8 +49,21 @@ ORDERED = (
     ('"user"', "ix_refresh_sessions_expires_at_id", "refresh_sessions", "(expires_at, id)"),
 )
 
+CHOICES = """
+CREATE TABLE ops.list_choices (
+    user_id UUID NOT NULL,
+    table_name VARCHAR(64) NOT NULL,
+    columns JSONB,
+    is_dense BOOLEAN DEFAULT false NOT NULL,
+    saved JSONB DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT pk_list_choices PRIMARY KEY (user_id, table_name),
+    CONSTRAINT fk_list_choices_user_id FOREIGN KEY (user_id) REFERENCES "user".users (id) ON DELETE CASCADE
+)
+"""
+
 
 def upgrade() -> None:
+    op.execute(CHOICES)
     op.execute(TRIPLES)
     for schema, name, table, what in SEARCHED:
         op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {schema}.{table} USING {what}")
@@ -62,3 +75,4 @@ def downgrade() -> None:
     for schema, name, _table, _what in reversed((*SEARCHED, *ORDERED)):
         op.execute(f"DROP INDEX IF EXISTS {schema}.{name}")
     op.execute("DROP FUNCTION IF EXISTS ops.triples(text)")
+    op.execute("DROP TABLE IF EXISTS ops.list_choices")

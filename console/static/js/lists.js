@@ -13,6 +13,16 @@ export function initLists(enhance) {
   initRows(table, rows);
 }
 
+// The menu of columns: the order of the rows is the order of the columns.
+document.addEventListener("click", (event) => {
+  const up = event.target.closest("[data-columns] [data-up]");
+  const row = up?.closest("li");
+  const above = row?.previousElementSibling;
+  if (!above || above.querySelector("input[disabled]")) return;
+  above.before(row);
+  up.focus();
+});
+
 function initRows(table, rows) {
   let here = -1;
   const go = (index) => {
