@@ -102,3 +102,22 @@ def test_person_leaves_the_boat(event: Event) -> None:
     assert audits(place_id)[0].action == "crew.unplace"
     with pytest.raises(errors.NotFound):
         places.unplace(place_id, actor=None)
+
+
+def test_what_is_locked_on_the_board_stays(event: Event) -> None:
+    here, there = make.crew(event_id=event.id), make.crew(event_id=event.id)
+    place = places.place(here.id, booking_id=seated(event).id, actor=None)
+    place.locked = True
+    db.session.flush()
+    with pytest.raises(errors.PlaceLocked):
+        places.move_place(place.id, crew_id=there.id, actor=None)
+    with pytest.raises(errors.PlaceLocked):
+        places.unplace(place.id, actor=None)
+    place.locked, here.locked = False, True
+    db.session.flush()
+    with pytest.raises(errors.CrewLocked):
+        places.move_place(place.id, crew_id=there.id, actor=None)
+    with pytest.raises(errors.CrewLocked):
+        places.unplace(place.id, actor=None)
+    with pytest.raises(errors.CrewLocked):
+        places.place(here.id, booking_id=seated(event).id, actor=None)

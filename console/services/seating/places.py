@@ -20,10 +20,12 @@ def place(
 ) -> CrewAssignment:
     """Gives the person of a booking a seat in a crew, the lowest free one unless a number is given.
 
-    Raises NotFound, WrongEvent, BookingNotActive, AlreadySeated, CrewFull, SeatMissing, SeatTaken.
+    Raises NotFound, CrewLocked, WrongEvent, BookingNotActive, AlreadySeated, CrewFull, SeatMissing,
+    SeatTaken.
     """
     booking = lock(Booking, booking_id)
     crew = lock(Crew, crew_id)
+    _check_locks(crew)
     _check_fits(crew, booking)
     assignment = CrewAssignment(
         crew_id=crew.id,
@@ -46,10 +48,11 @@ def move_place(
 ) -> CrewAssignment:
     """Moves a person to another seat, in the same crew or another one of the event.
 
-    Raises what `place` raises.
+    Raises PlaceLocked and what `place` raises.
     """
     booking, assignment = _locked_place(assignment_id, crew_id)
     crew = db.session.get_one(Crew, crew_id)
+    _check_locks(crew, assignment)
     _check_fits(crew, booking, besides=assignment.id)
     old = audit.snapshot(assignment, ["crew_id", "seat_number", "assigned_by"])
     assignment.seat_number = _free_seat(crew, seat_number, besides=assignment.id)
@@ -65,8 +68,9 @@ def move_place(
 
 
 def unplace(assignment_id: UUID, *, actor: User | None) -> None:
-    """Takes a person out of a crew. Raises NotFound."""
+    """Takes a person out of a crew. Raises NotFound, PlaceLocked, CrewLocked."""
     _, assignment = _locked_place(assignment_id)
+    _check_locks(assignment.crew, assignment)
     if actor is not None:
         audit.record(actor, "crew.unplace", assignment, before=audit.snapshot(assignment))
     db.session.delete(assignment)
@@ -88,6 +92,15 @@ def _locked_place(assignment_id: UUID, *crew_ids: UUID) -> tuple[Booking, CrewAs
         # Moved meanwhile to a crew that is not locked: the next attempt sees it.
         raise errors.Busy()
     return booking, assignment
+
+
+def _check_locks(crew: Crew, assignment: CrewAssignment | None = None) -> None:
+    """What is locked on the board stays for everybody, until it is unlocked there."""
+    if assignment is not None and assignment.locked:
+        raise errors.PlaceLocked()
+    for each in (crew, assignment.crew if assignment is not None else crew):
+        if each.locked:
+            raise errors.CrewLocked(crew=each.name)
 
 
 def _check_fits(crew: Crew, booking: Booking, besides: UUID | None = None) -> None:
