@@ -118,7 +118,7 @@ def test_control_without_the_order_two_moves_wait_for_each_other(
         locked_one.wait(10)
         return source, rebooking.lock(Event, to_event_id)
 
-    monkeypatch.setattr(rebooking, "_locked_events", as_they_come)
+    monkeypatch.setattr(rebooking, "locked_events", as_they_come)
     (first, here), (second, there) = committed(lambda: two_full_of(1, free=1))
     ended = together(real_app, [moving(here[0], second), moving(there[0], first)], retry=False)
     assert ended == {"Booking": 1, "OperationalError": 1}
@@ -176,7 +176,7 @@ def test_control_without_locks_a_booking_moves_twice(
             sa.update(Event).where(Event.id == event.id).values(available=Event.available + count)
         )
 
-    monkeypatch.setattr(rebooking, "_locked_events", unlocked_events)
+    monkeypatch.setattr(rebooking, "locked_events", unlocked_events)
     monkeypatch.setattr(rebooking, "lock", unlocked)
     monkeypatch.setattr(seats, "give_back", unlocked_give_back)
 
