@@ -82,6 +82,7 @@ WORK: dict[str, tuple[UserRole, ...]] = {
     "receipts": (ADMIN, FIN),  # approve, reject
     "money": (ADMIN, FIN),  # register cash, mark refunds
     "webhooks": (ADMIN, FIN),
+    "messages": (ADMIN, ORG),  # to an event's people
     "notices": (ADMIN,),
     "jobs": (ADMIN,),
     "accounts": (ADMIN,),  # roles, passwords, sessions

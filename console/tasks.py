@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from console import auto_seat
+from console import auto_seat, broadcasts
 from console.db import db, retrying, transaction
 from console.errors import N_, ConsoleError
 from console.services import tasks
@@ -50,7 +50,10 @@ class Signs:
 
 
 #: Each kind's function.
-KINDS: dict[str, Callable[[Claim, Signs], Result]] = {auto_seat.KIND: auto_seat.run}
+KINDS: dict[str, Callable[[Claim, Signs], Result]] = {
+    auto_seat.KIND: auto_seat.run,
+    broadcasts.KIND: broadcasts.run,
+}
 
 
 def run_tasks(until: float) -> Result:

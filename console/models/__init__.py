@@ -1,6 +1,6 @@
 """The 23 tables of the domain, one module a schema, and the few the console adds."""
 
-from console.models import bot, crew, event, media, notification, ops, payment, proof, seating, user
+from console.models import bot, crew, event, media, notice, notification, ops, payment, proof, seating, user
 from console.models.bot import BotCall, BotPace, BotUpdate, ChatPace, TelegramLink
 from console.models.crew import Crew, CrewAssignment, TeamPreference
 from console.models.event import (
@@ -14,6 +14,7 @@ from console.models.event import (
     WaitlistEntry,
 )
 from console.models.media import File
+from console.models.notice import Broadcast, NoticeTemplate
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
 from console.models.ops import Heartbeat, JobState, ListChoice, Task, TaskRow, WebhookEffect
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
@@ -35,6 +36,7 @@ __all__ = [
     "BotCall",
     "BotPace",
     "BotUpdate",
+    "Broadcast",
     "ChatPace",
     "Crew",
     "CrewAssignment",
@@ -45,6 +47,7 @@ __all__ = [
     "Heartbeat",
     "JobState",
     "ListChoice",
+    "NoticeTemplate",
     "NotificationPref",
     "Organizer",
     "OrganizerStaff",

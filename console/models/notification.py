@@ -116,6 +116,12 @@ class OutboxMessage(Base):
                 "status = 'PENDING' AND category NOT IN ('EVENT_NEWS', 'EVENT_REMINDER')"
             ),
         ),
+        # What became of a message to many.
+        sa.Index(
+            "ix_outbox_broadcast_id",
+            sa.text("(payload ->> 'broadcast_id')"),
+            postgresql_where=sa.text("(payload ->> 'broadcast_id') IS NOT NULL"),
+        ),
         sa.Index(
             "ix_outbox_leased",
             "leased_until",

@@ -122,7 +122,7 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
         "money": money(payload.get("amount"), currency, language),
         "rest": money(payload.get("rest"), currency, language) if payload.get("rest") else None,
         "reason": payload.get("reason"),
-        "text": payload.get("text"),
+        "text": _said(payload, language),
         "was": payload.get("was"),
         "places": payload.get("places"),
         "until": format_datetime(until, DEADLINE_FORMATS[language], zone, language) if until else None,
@@ -130,6 +130,14 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
         "hours": _counted("hours", payload.get("hours"), language),
     }
     return {name: str(value)[:MAX_FACT_CHARACTERS] for name, value in facts.items() if value}
+
+
+def _said(payload: Mapping[str, Any], language: str) -> Any:
+    """What staff wrote to people: in their language, or for all."""
+    texts = payload.get("texts")
+    if not isinstance(texts, dict) or not texts:
+        return payload.get("text")
+    return texts.get(language) or next(iter(texts.values()))
 
 
 def _counted(noun: str, number: Any, language: str) -> str | None:

@@ -12,6 +12,7 @@ from console.views.desk.auto_seat import AutoSeatView
 from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
 from console.views.desk.jobs import JobsView, scheduler_silence
+from console.views.desk.messages import MessagesView
 from console.views.desk.notices import NoticesView
 from console.views.desk.proofs import ProofsView
 from console.views.desk.receipts import ReceiptsView, SettleView
@@ -34,6 +35,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(SeatingView("Seating", "desk_seating", f"{event}/seating"))
     admin.add_view(AutoSeatView("Auto-seat", "desk_auto_seat", f"{event}/seating/proposals"))
     admin.add_view(SeatingPaperView("Paper", "desk_seating_paper", f"{event}/seating/paper"))
+    admin.add_view(MessagesView("Messages", "desk_messages", f"{event}/messages"))
     admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
     admin.add_view(SettleView("Money", "desk_settle", "/desk/receipts/settle"))
     admin.add_view(ProofsView("Proofs", "desk_proofs", "/desk/proofs"))

@@ -82,6 +82,8 @@ WORDS = {
     "waitlist.wait_with_money": _l("Waits first in line, paid"),
     "payment.refund": _l("Refunded"),
     "webhook.replay": _l("Webhook replayed"),
+    "broadcast.send": _l("Message to participants"),
+    "broadcast.cancel": _l("Message withdrawn"),
     "outbox.resend": _l("Sent again"),
     "outbox.withdraw": _l("Withdrawn"),
     "sign_in": _l("Signed in"),

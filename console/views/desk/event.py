@@ -173,6 +173,8 @@ def event_tabs(event: Event, user: User, active: str) -> list[dict[str, Any]]:
         pages.append(("waitlist", _("Waitlist"), "desk_waitlist.index", waiting))
     if policy.may(user, "seating"):
         pages.append(("seating", _("Seating"), "desk_seating.index", None))
+    if policy.may(user, "messages"):
+        pages.append(("messages", _("Messages"), "desk_messages.index", None))
     return [
         {
             "label": label,
