@@ -16,7 +16,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from console import auto_seat, broadcasts
+from console import auto_seat, broadcasts, notice_sets
 from console.db import db, retrying, transaction
 from console.errors import N_, ConsoleError
 from console.services import tasks
@@ -53,6 +53,7 @@ class Signs:
 KINDS: dict[str, Callable[[Claim, Signs], Result]] = {
     auto_seat.KIND: auto_seat.run,
     broadcasts.KIND: broadcasts.run,
+    notice_sets.KIND: notice_sets.run,
 }
 
 

@@ -77,6 +77,7 @@ __all__ = [
     "crew",
     "event",
     "media",
+    "notice",
     "notification",
     "ops",
     "payment",

@@ -1,4 +1,4 @@
-"""What staff write to people: messages to the participants of an event, and texts of notices in their words."""
+"""What staff write to people: messages to an event's participants, and notices in their own words."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from console.states import Channel, NotificationCategory
 
 
 class Broadcast(Base):
-    """A message to a part of an event's people. Its key comes with the form: pressed twice, it is sent once."""
+    """A message to a part of an event's people. Its key comes with the form, which sends it once."""
 
     __tablename__ = "broadcasts"
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -111,6 +111,10 @@ def _payload(lease: Lease) -> dict[str, Any]:
 
 def _plan(lease: Lease, person: sa.RowMapping) -> Plan:
     chat_id, address = _ways(person)
+    # Staff chose the channel, see `outbox.resend`.
+    only = _payload(lease).get("by")
+    chat_id = None if only == Channel.EMAIL else chat_id
+    address = None if only == Channel.TELEGRAM else address
     why_not = _outdated(lease, person)
     if not why_not and chat_id is None and address is None:
         why_not = outbox.NOWHERE

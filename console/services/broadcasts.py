@@ -127,7 +127,7 @@ def send(
     send_at: datetime | None,
     actor: User,
 ) -> Broadcast:
-    """Orders a message: a worker queues it for everybody the audience has then, to go out not before `send_at`.
+    """Orders a message: a worker queues it to everybody the audience has by then, due at `send_at`.
 
     With the same id it is ordered once. Raises NotFound, InvalidInput.
     """
@@ -172,7 +172,7 @@ def send(
 
 
 def queue(broadcast_id: UUID) -> int:
-    """Queues an ordered message to its people, in one statement; returns to how many. Once, unless cancelled."""
+    """Queues an ordered message to its people, in one statement and once; returns to how many."""
     broadcast = lock(Broadcast, broadcast_id)
     if broadcast.cancelled_at is not None or broadcast.queued is not None:
         return broadcast.queued or 0
@@ -207,7 +207,7 @@ SELECT count(*) FROM withdrawn
 
 
 def cancel(broadcast_id: UUID, *, actor: User) -> int:
-    """Withdraws what has not gone out yet; returns from how many. Who has not got it may get it another time."""
+    """Withdraws what has not gone out; returns from how many. They may be sent the same text later."""
     broadcast = lock(Broadcast, broadcast_id)
     withdrawn = db.session.scalars(WITHDRAW, {"id": str(broadcast_id), "reason": outbox.WITHDRAWN}).one()
     if broadcast.cancelled_at is None:

@@ -175,16 +175,55 @@ def reachable(user: str, category: NotificationCategory) -> str:
     )"""  # noqa: S608 - the names of a column and of states
 
 
-def resend(message_id: UUID, *, actor: User | None) -> OutboxMessage:
-    """Queues a failed or skipped notice again, with all its attempts. Raises NotFound, TransitionRefused."""
+def resend(message_id: UUID, *, actor: User | None, channel: Channel | None = None) -> OutboxMessage:
+    """Queues a failed or skipped notice again, with all its attempts; by one channel only, if it is named.
+
+    Raises NotFound, TransitionRefused.
+    """
     message = lock(OutboxMessage, message_id)
     old = move(message, OutboxStatus.PENDING)
     message.attempts = 0
     message.next_attempt_at = now()
     message.reason = None
+    message.payload = by_channel(message.payload, channel)
     _record(actor, "resend", message, old)
     ring("drain-outbox")
     return message
+
+
+def repeat(message_id: UUID, *, channel: Channel, actor: User) -> bool:
+    """Queues a copy of a notice that was sent, by another channel. False when that was done before."""
+    message = lock(OutboxMessage, message_id)
+    if message.status is not OutboxStatus.SENT:
+        raise errors.TransitionRefused(current=message.status, wanted=OutboxStatus.PENDING)
+    copied = db.session.scalar(
+        insert(OutboxMessage)
+        .values(
+            user_id=message.user_id,
+            category=message.category,
+            event_id=message.event_id,
+            booking_id=message.booking_id,
+            payload=by_channel(message.payload, channel),
+            dedupe_key=f"repeat:{message.id}:{channel}",
+        )
+        .on_conflict_do_nothing(
+            index_elements=[OutboxMessage.dedupe_key], index_where=sa.text("dedupe_key IS NOT NULL")
+        )
+        .returning(OutboxMessage.id)
+    )
+    if copied is None:
+        return False
+    _record(actor, "repeat", message, message.status)
+    ring("drain-outbox")
+    return True
+
+
+def by_channel(payload: Any, channel: Channel | None) -> dict[str, Any]:
+    """The payload of a notice that goes by one channel only, or by whichever reaches the person."""
+    facts = (
+        {name: value for name, value in payload.items() if name != "by"} if isinstance(payload, dict) else {}
+    )
+    return {**facts, "by": str(channel)} if channel else facts
 
 
 def withdraw(message_id: UUID, *, actor: User | None) -> OutboxMessage:

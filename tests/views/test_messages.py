@@ -1,4 +1,4 @@
-"""Messages to participants, over HTTP: looked at first, sent once, followed, withdrawn; who does not know yet."""
+"""Messages to participants, over HTTP: looked at first, sent once, followed, withdrawn."""
 
 import re
 from typing import Any

@@ -85,6 +85,7 @@ WORDS = {
     "broadcast.send": _l("Message to participants"),
     "broadcast.cancel": _l("Message withdrawn"),
     "outbox.resend": _l("Sent again"),
+    "outbox.repeat": _l("Sent again by another channel"),
     "outbox.withdraw": _l("Withdrawn"),
     "sign_in": _l("Signed in"),
     "sign_out": _l("Signed out"),
