@@ -40,8 +40,8 @@ PART_SECONDS = 0.35
 REPORT_SECONDS = 0.1
 #: First wishes in bulk, hot enough to move groups; then everybody's one wish, while it sets.
 STAGES = (
-    (0.7, 1.5, 0.3, Weights(satisfied=2)),
-    (0.3, 0.4, 0.15, Weights(satisfied=8)),
+    (0.7, 1.5, 0.3, Weights(satisfied=3)),
+    (0.3, 0.5, 0.15, Weights(satisfied=10)),
 )
 #: At the end: nothing that costs a wish, only what makes crews more even or leaves people where they were.
 POLISH = Weights(avoided=1000, satisfied=100, uneven=0.3, moves=0.01)
