@@ -118,7 +118,9 @@ class Search:
                 self._keep(parts.seating)
                 found.append(parts)
             self._improve(min(found, key=lambda parts: score(self.problem, parts.seating).order))
-        self._polish()
+        # Whoever ends the search does not want to wait for that.
+        if not self._cut:
+            self._polish()
         return Solution(self._best, self._best_score, complete=not self._cut)
 
     def _anneal(self, seating: Sequence[int], effort: float, number: int) -> list[int]:
