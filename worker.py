@@ -2,14 +2,15 @@
 
 import logging
 import math
+import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ from console import create_app, heartbeats, jobs
 from console.config import SettingError
 from console.db import db
 from console.doorbell import APART, CRITICAL, QUEUES
-from console.embedded.processes import die_with_parent, spawn, stop
+from console.embedded.processes import die_with_parent, end, spawn, started_ticks
 from console.models import JobState
 from console.scheduling import CONNECT_ARGS, Scheduler
 from console.services import tasks
@@ -45,6 +46,8 @@ HEARTBEAT_SECONDS = 5.0
 #: What a person waits for at the other end. It only speaks SQL, so the worker itself does it when its bell
 #: rings: to fork and to connect would take longer than the work.
 AWAITED = frozenset({"process-waitlist"})
+#: Long work speaks of rows as the pages do; what is short starts sooner without them.
+PAGED = frozenset({"bulk"})
 
 
 def run_job(name: str) -> dict[str, Any]:
@@ -142,7 +145,6 @@ class ConsoleWorker(Worker):
 
 def work(app: Flask, queues: list[str]) -> None:
     """Works until SIGTERM or SIGINT, over every loss of Redis; the job at hand is finished first."""
-    warm_up(app)
     while True:
         _on_signals(lambda *_: sys.exit(0))
         worker = None
@@ -164,29 +166,72 @@ def work(app: Flask, queues: list[str]) -> None:
 
 
 @contextmanager
-def workers_apart(queues: Sequence[str]) -> Iterator[None]:
-    """A worker of its own for each of these queues during the block, started anew when it ends."""
+def workers_apart(app: Flask, queues: Sequence[str]) -> Iterator[None]:
+    """A worker of its own for each of these queues during the block, started anew at once when it ends.
+
+    Who only needs `app`, which must be warm, begins as a fork of this process: it listens as soon as we do.
+    """
     over = threading.Event()
-    running: dict[str, subprocess.Popen[bytes]] = {}
+    running: dict[str, int] = {}
+    begun = {queue: threading.Event() for queue in queues}
 
     def keep(queue: str) -> None:
+        begin: Callable[[str], Child] = _spawn if queue in PAGED else partial(_fork, app)
         while not over.is_set():
-            running[queue] = spawn([sys.executable, __file__, queue])
-            running[queue].wait()
-            over.wait(RECONNECT_SECONDS)
+            since = time.monotonic()
+            running[queue], wait = begin(queue)
+            begun[queue].set()
+            wait()
+            # At once, unless it cannot even start.
+            over.wait(max(0.0, RECONNECT_SECONDS - (time.monotonic() - since)))
+            # Not by a fork: nobody knows what the other threads are in the middle of by now.
+            begin = _spawn
 
     # The kernel ends the child with the thread that started it, and these live as long as the process.
-    keepers = [threading.Thread(target=keep, args=(name,), name=name, daemon=True) for name in queues]
-    for keeper in keepers:
+    keepers = {name: threading.Thread(target=keep, args=(name,), name=name, daemon=True) for name in queues}
+    for name, keeper in keepers.items():
         keeper.start()
+        # One after the other, while we wait: a fork knows only the thread that forks.
+        begun[name].wait()
     try:
         yield
     finally:
         over.set()
-        for queue, process in running.items():
-            stop(process, signal.SIGTERM, PATIENCE_SECONDS[queue])
-        for keeper in keepers:
-            keeper.join()
+        for name, keeper in keepers.items():
+            # Again, should it have begun one more just then.
+            while keeper.is_alive():
+                pid = running[name]
+                end(pid, started_ticks(pid), signal.SIGTERM, PATIENCE_SECONDS[name])
+                keeper.join(RECONNECT_SECONDS)
+
+
+#: The pid of a child, and what waits for its end.
+Child = tuple[int, Callable[[], object]]
+
+
+def _spawn(queue: str) -> Child:
+    child = spawn([sys.executable, __file__, queue])
+    return child.pid, child.wait
+
+
+def _fork(app: Flask, queue: str) -> Child:
+    parent = os.getpid()
+    if pid := os.fork():
+        return pid, partial(os.waitpid, pid, 0)
+    code = 1
+    try:
+        # Ctrl-C reaches only the parent.
+        os.setsid()
+        die_with_parent(signal.SIGTERM, parent)
+        work(app, [queue])
+        code = 0
+    except SystemExit as stopped:
+        code = stopped.code if isinstance(stopped.code, int) else 0
+    except BaseException:
+        log.exception("the worker of %s failed", queue)
+    finally:
+        # What the parent wants done at its own end is not ours to do.
+        os._exit(code)
 
 
 def warm_up(app: Flask) -> None:
@@ -233,8 +278,7 @@ def _on_signals(handler: Callable[..., object]) -> None:
 
 def main(arguments: list[str]) -> None:
     try:
-        # Long work speaks of rows as the pages do; what is short starts sooner without them.
-        app = create_app(pages="bulk" in arguments)
+        app = create_app(pages=not PAGED.isdisjoint(arguments))
     except SettingError as error:
         sys.exit(str(error))
     if arguments == ["scheduler"]:
@@ -243,10 +287,11 @@ def main(arguments: list[str]) -> None:
     unknown = [name for name in arguments if name not in QUEUES]
     if unknown:
         sys.exit(f"no such queue: {', '.join(unknown)} (the queues are {', '.join(QUEUES)})")
+    warm_up(app)
     if arguments:
         work(app, arguments)
         return
-    with workers_apart(APART):
+    with workers_apart(app, APART):
         work(app, [name for name in QUEUES if name not in APART])
 
 

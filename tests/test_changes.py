@@ -1,6 +1,7 @@
 """What pages follow: the triggers that tell, the listener that hears, the stream that hands it on."""
 
 import queue
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.pool import QueuePool
 
 from console.changes import ANY, CHANNEL, Changes, Following
+from console.config import ROOT
 from console.db import db, transaction
 from console.models import Booking, Event, WaitlistEntry
 from console.services import waitlist
@@ -202,7 +204,13 @@ def test_over_the_limit_a_page_is_told_to_ask_by_itself(real_app: Flask) -> None
     changes = real_app.extensions["changes"]
     changes._streams = 0
     answer = client.get(f"/desk/events/{own}/changes")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "15")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+
+
+def test_streams_leave_threads_for_pages() -> None:
+    for started in ("Procfile", "console/embedded/supervisor.py", "docs/operations.md"):
+        threads = re.findall(r"--threads\W+(\d+)", (ROOT / started).read_text())
+        assert [int(number) >= live.STREAMS_A_PROCESS + 12 for number in threads] == [True], started
 
 
 def test_the_listener_ends_with_the_last_follower(

@@ -226,9 +226,10 @@ def test_a_worker_runs_what_is_enqueued_and_says_that_it_lives(quick_app, real_d
         with psycopg.connect(real_db, autocommit=True) as connection:
             until(lambda: connection.execute("SELECT last_finished_at FROM ops.jobs").fetchone())
             beats = connection.execute("SELECT kind, name FROM ops.heartbeats").fetchall()
-            assert [(kind, name.rpartition(":")[2]) for kind, name in beats] == [("worker", str(worker.pid))]
+            assert {kind for kind, _ in beats} == {"worker"}
+            assert str(worker.pid) in {name.rpartition(":")[2] for _, name in beats}
             worker.terminate()
-            assert worker.wait(15) == 0, log.read_text()
+            assert worker.wait(60) == 0, log.read_text()
             assert connection.execute("SELECT count(*) FROM ops.heartbeats").fetchone() == (0,)
 
 
@@ -306,7 +307,7 @@ def test_a_restart_of_redis_that_comes_back_empty_ends_nothing(real_db, tmp_path
                 # An emptied Redis learns again who works.
                 until(lambda: Worker.all(connection=client, serializer=JSONSerializer))
             os.kill(worker.pid, signal.SIGTERM)
-            assert worker.wait(15) == 0, (home / "worker.log").read_text()
+            assert worker.wait(60) == 0, (home / "worker.log").read_text()
     finally:
         server.stop()
 

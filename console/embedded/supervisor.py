@@ -180,7 +180,7 @@ class Supervisor:
     def _launch_web(self, listener: socket.socket) -> None:
         command = (
             *(sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"fd://{listener.fileno()}"),
-            *("--worker-class", "gthread", "--workers", "1", "--threads", "12", "--no-control-socket"),
+            *("--worker-class", "gthread", "--workers", "1", "--threads", "40", "--no-control-socket"),
             *("--graceful-timeout", str(PATIENCE_SECONDS // 2), "--timeout", "60"),
         )
         self.parts.launch(Part("web", command, pass_fds=(listener.fileno(),)))

@@ -124,6 +124,7 @@ class Booking(Base):
             postgresql_where=sa.text("status IN ('PENDING', 'CONFIRMED')"),
         ),
         sa.Index("ix_bookings_event_id_status", "event_id", "status", "created_at", "id"),
+        sa.Index("ix_bookings_event_id_updated_at", "event_id", "updated_at"),
         sa.Index("ix_bookings_user_id_created_at", "user_id", "created_at", "id"),
         sa.Index("ix_bookings_amount_id", "amount", "id"),
         sa.Index("ix_bookings_expires_at_id", "expires_at", "id"),

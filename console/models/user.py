@@ -131,6 +131,13 @@ class RecoveryCode(Base):
     )
 
 
+#: The steps that end an offer, or a wait for one.
+OFFER_ENDED = (
+    "action IN ('waitlist.accept', 'waitlist.decline', 'waitlist.lapse', 'waitlist.withdraw',"
+    " 'waitlist.book')"
+)
+
+
 class AuditLog(Base):
     """Who changed what, with the values before and after. Append-only, by trigger."""
 
@@ -150,6 +157,13 @@ class AuditLog(Base):
         sa.Index("ix_audit_log_created_at_id", "created_at", "id"),
         sa.Index("ix_audit_log_target", "target_type", "target_id", "created_at"),
         sa.Index("ix_audit_log_actor_user_id_created_at", "actor_user_id", "created_at"),
+        # What became of the offers of an event: their entries are gone by then.
+        sa.Index(
+            "ix_audit_log_offers",
+            sa.text("(payload ->> 'event_id')"),
+            "created_at",
+            postgresql_where=sa.text(OFFER_ENDED),
+        ),
         {"schema": "user"},
     )
 

@@ -63,14 +63,20 @@ def create_booking(
 
 
 def claim_seat(
-    event_id: UUID, *, user_id: UUID, actor: User | None, over_capacity_reason: str = ""
+    event_id: UUID,
+    *,
+    user_id: UUID,
+    actor: User | None,
+    over_capacity_reason: str = "",
+    past_the_line: bool = True,
 ) -> tuple[Event, str | None]:
     """Takes a seat for a person, the event is locked then: a free one, their own offer's, or a new one.
 
-    A person on the waitlist leaves it. Returns the event, and the reason if it had to grow by a seat. Raises
-    NotFound, EventNotOpen, EventOver, EventFull, AlreadyBooked, NotAllowed; the event is locked then, too.
+    A person on the waitlist leaves it. Unless `past_the_line`, a free seat that is about to be offered to
+    those who wait needs a reason, too. Returns the event, and the reason if one was needed. Raises NotFound,
+    EventNotOpen, EventOver, EventFull, LineFirst, AlreadyBooked, NotAllowed; the event is locked then, too.
     """
-    event, grown = None, None
+    event, why = None, None
     with suppress(errors.EventFull):
         event = seats.take_seat(event_id)
     if seats.has_active_booking(event_id, user_id):
@@ -82,13 +88,20 @@ def claim_seat(
     if event is not None and is_offered:
         seats.give_back(event)
     elif event is None and not is_offered:
-        grown = over_capacity_reason.strip()
-        if not grown:
+        why = over_capacity_reason.strip()
+        if not why:
             raise errors.EventFull()
-        event = seats.add_seat(event_id, user_id=user_id, actor=actor, reason=grown)
+        event = seats.add_seat(event_id, user_id=user_id, actor=actor, reason=why)
+    elif event is not None and not past_the_line:
+        in_line = waitlist.in_line(event_id, seats=event.available + 1)
+        if in_line > event.available:
+            why = over_capacity_reason.strip()
+            if not why:
+                seats.give_back(event)
+                raise errors.LineFirst(waiting=in_line)
     if entry is not None:
         _end_waiting(entry, actor)
-    return event or lock(Event, event_id), grown
+    return event or lock(Event, event_id), why
 
 
 def _end_waiting(entry: WaitlistEntry, actor: User | None) -> None:

@@ -37,6 +37,8 @@ class Preview:
     seats_taken: int = 0
     seats_added: int = 0
     bookings_ended: int = 0
+    #: Whether the free seat that is taken would be offered to those who wait.
+    passes_the_line: bool = False
     #: Places in crews that are lost.
     places_lost: int = 0
     #: How much of what was received is to be given back, and of how many bookings.
@@ -117,12 +119,13 @@ def reinstate_booking(booking: Booking) -> Preview:
 
 
 def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False) -> Preview:
-    """`over_capacity`: with a reason to give a full event one seat more."""
+    """`over_capacity`: with a reason to give a full event one seat more, or to pass those who wait."""
     if booking.status not in ACTIVE_BOOKING:
         return _no_move(booking, BookingStatus.CANCELLED)
     refusal = _no_seat(target, booking)
-    grows = over_capacity and isinstance(refusal, errors.EventFull)
-    if refusal is not None and not grows:
+    passes = over_capacity and isinstance(refusal, errors.LineFirst)
+    grows = over_capacity and isinstance(refusal, errors.EventFull) and not passes
+    if refusal is not None and not grows and not passes:
         return Preview(refusal=refusal)
     goes_along = booking.payment_status in GOES_ALONG
     paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
@@ -132,6 +135,7 @@ def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False
         seats_freed=1,
         seats_taken=int(not grows),
         seats_added=int(grows),
+        passes_the_line=passes,
         places_lost=_places(CrewAssignment.booking_id == booking.id),
         carried=booking.amount if paid or goes_along else Decimal(0),
         due=due,
@@ -195,9 +199,12 @@ def _no_seat(event: Event, booking: Booking) -> ConsoleError | None:
         WaitlistEntry.user_id == booking.user_id,
         WaitlistEntry.notified_at.is_not(None),
     )
-    if event.available < 1 and not db.session.scalar(sa.select(own_offer)):
+    if db.session.scalar(sa.select(own_offer)):
+        return None
+    if event.available < 1:
         return errors.EventFull()
-    return None
+    offers = _line(event, 0).get("offers", 0)
+    return errors.LineFirst(waiting=offers) if offers >= event.available else None
 
 
 def _places(which: sa.ColumnElement[bool]) -> int:

@@ -30,32 +30,34 @@ GOES_ALONG = {
 }
 
 
-def reinstate_booking(booking_id: UUID, *, actor: User | None) -> Booking:
+def reinstate_booking(booking_id: UUID, *, actor: User | None, past_the_line_reason: str = "") -> Booking:
     """Gives an expired booking a seat again, if one is free, and returns the booking that has it.
 
     A paid one is confirmed, as if its money had come while a seat was free. An unpaid one has ended for
     good: the person gets a new PENDING booking at the same amount, and the log of each names the other. What
-    an acquirer was asked for stays with the old one: its money would be "paid without a seat".
+    an acquirer was asked for stays with the old one: its money would be "paid without a seat". A seat that is
+    about to be offered to those who wait is given for a reason only.
 
     Raises NotFound, TransitionRefused unless it is EXPIRED and no proof is in review, EventNotOpen,
-    EventOver, EventFull, AlreadyBooked.
+    EventOver, EventFull, LineFirst, AlreadyBooked.
     """
     event, booking = bookings.locked_booking(booking_id)
     if booking.status is not BookingStatus.EXPIRED:
         raise errors.TransitionRefused(current=booking.status, wanted=BookingStatus.CONFIRMED)
     if booking.payment_status is BookingPaymentStatus.SUBMITTED:
         raise errors.TransitionRefused(current=booking.payment_status, wanted=BookingPaymentStatus.PENDING)
-    bookings.claim_seat(event.id, user_id=booking.user_id, actor=actor)
+    reason = past_the_line_reason.strip() or None
+    bookings.claim_seat(event.id, user_id=booking.user_id, actor=actor, past_the_line=reason is not None)
     old = before(booking)
     if booking.payment_status is BookingPaymentStatus.SUCCEEDED:
         move(booking, BookingStatus.CONFIRMED)
         booking.expires_at = None
-        log_booking(booking, "reinstate", old, actor=actor)
+        log_booking(booking, "reinstate", old, actor=actor, reason=reason)
         outbox.tell(booking, NotificationCategory.BOOKING_CONFIRMED)
         return booking
     bookings.close_payments(booking)
     fresh = seats.insert_booking(event, user_id=booking.user_id, actor=actor, amount=booking.amount)
-    log_booking(booking, "reinstate", old, actor=actor, as_booking=fresh.id)
+    log_booking(booking, "reinstate", old, actor=actor, as_booking=fresh.id, reason=reason)
     log_booking(fresh, "create", None, actor=actor, amount=fresh.amount, instead_of=booking.id)
     _tell(fresh, "reinstated")
     return fresh
@@ -69,15 +71,20 @@ def move_booking(
     Returns the new booking. It is confirmed if the old one was. Money that has come, or whose proof is in
     review, goes along with the amount that was agreed, and a difference in price is for staff to settle;
     otherwise the other event's price is due. What an acquirer was asked for stays with the old booking. With
-    `over_capacity_reason` a full event gets one seat more, as in `create_booking`.
+    `over_capacity_reason` a full event gets one seat more, and a seat that is about to be offered to those
+    who wait is taken, as in `create_booking`.
 
     Raises NotFound, InvalidInput for the same event or another organizer's, TransitionRefused when the
-    booking has ended, EventNotOpen, EventOver, EventFull, AlreadyBooked, NotAllowed.
+    booking has ended, EventNotOpen, EventOver, EventFull, LineFirst, AlreadyBooked, NotAllowed.
     """
     source, target = locked_events(booking_id, to_event_id)
     user_id = db.session.scalars(sa.select(Booking.user_id).where(Booking.id == booking_id)).one()
     _, reason = bookings.claim_seat(
-        target.id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason
+        target.id,
+        user_id=user_id,
+        actor=actor,
+        over_capacity_reason=over_capacity_reason,
+        past_the_line=False,
     )
     booking = lock(Booking, booking_id)
     if booking.status not in ACTIVE_BOOKING:

@@ -295,7 +295,19 @@ OFFER_EVERYWHERE = sa.text(
         wait="SKIP LOCKED",
     )
 )
+IN_LINE = sa.text(f"""
+SELECT count(*) FROM (
+    SELECT FROM event.events e JOIN event.waitlist w ON w.event_id = e.id
+    WHERE e.id = :event_id AND {OFFERS_BY_ITSELF} AND {NEXT_IN_LINE} LIMIT :seats
+) w
+""")  # noqa: S608 - constants only
 OFFER_HERE = sa.text(OFFER.format(events="e.id = :event_id", next_in_line=NEXT_IN_LINE, wait=""))
+
+
+def in_line(event_id: UUID, *, seats: int) -> int:
+    """To how many who wait the job would offer these free seats. Exact under the event's lock."""
+    values = {"event_id": event_id, "seats": seats, "offer_window": offer_window(), **outbox.channels()}
+    return db.session.execute(IN_LINE, values).scalar_one()
 
 
 def offer_due(limit: int) -> int:

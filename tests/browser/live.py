@@ -74,7 +74,7 @@ def running(
             "LOCALE": "en",
             **settings,
         }
-        gunicorn = ("-m", "gunicorn", "wsgi:app", "--worker-class", "gthread", "--threads", "8")
+        gunicorn = ("-m", "gunicorn", "wsgi:app", "--worker-class", "gthread", "--threads", "40")
         parts = {"web": (*gunicorn, "--no-control-socket", "--bind", f"fd://{listener.fileno()}")}
         if jobs:
             parts |= {"worker": ("worker.py",), "scheduler": ("worker.py", "scheduler")}

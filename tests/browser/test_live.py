@@ -21,6 +21,8 @@ pytestmark = pytest.mark.browser
 PASSWORD = "rivers run downhill"
 #: A second or two, and as much again for a busy machine.
 SOON_MS = 4000
+#: Without a stream: a look every five seconds or so.
+LOOKS_MS = 20_000
 NAMES = ("Anna Smirnova", "Boris Volkov", "Clara Orlova", "Dmitri Zaitsev")
 
 
@@ -157,3 +159,17 @@ def test_the_line_is_reordered_by_dragging(desk: Desk) -> None:
     expect(oleg.locator(".line > li").nth(2)).to_contain_text(NAMES[0], timeout=SOON_MS)
     assert names(desk.oleg) == [NAMES[1], NAMES[2], NAMES[0], NAMES[3]]
     assert [person.complaints for person in desk.both] == [[], []]
+
+
+def test_a_page_without_a_stream_looks_by_itself_until_there_is_room(
+    console: live.Console, desk: Desk
+) -> None:
+    olga, oleg = desk.olga.page, desk.oleg.page
+    oleg.route("**/changes", lambda route: route.fulfill(status=503, headers={"Retry-After": "5"}))
+    oleg.reload()
+    oleg.locator("body[data-following='']").wait_for(state="attached")
+    olga.locator("form[action$=offer-next] button").click()
+    expect(oleg.locator(".offers li")).to_have_count(1, timeout=LOOKS_MS)
+    oleg.unroute("**/changes")
+    oleg.locator("body[data-following=stream]").wait_for(timeout=LOOKS_MS)
+    assert desk.olga.complaints == []

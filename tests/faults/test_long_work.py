@@ -2,14 +2,17 @@
 
 import os
 import signal
+from pathlib import Path
 from uuid import UUID
 
-import sqlalchemy as sa
+from rq import Worker
+from rq.serializers import JSONSerializer
 
+from console import doorbell
 from console.db import db
 from console.embedded.processes import started_ticks
-from console.models import Heartbeat, User
-from console.services import tasks
+from console.models import User
+from console.services import bookings, tasks
 from console.states import UserRole
 from tests import make
 from tests.faults.conftest import Stage
@@ -36,23 +39,57 @@ def test_a_killed_workers_task_is_taken_over(stage: Stage) -> None:
     assert stage.value(ATTEMPTS) == 2
 
 
-def test_a_worker_on_all_queues_does_long_work_in_a_second_process(stage: Stage) -> None:
+def test_each_queue_apart_has_a_process_and_a_killed_one_is_followed_by_another(stage: Stage) -> None:
     log = stage.home / "all.log"
     with process("worker.py", database_url=stage.url, redis_url=stage.redis_url, log=log) as worker:
 
-        def beside() -> int | None:
-            """The process that does the long work."""
-            pid = stage.value(
-                "SELECT max(split_part(name, ':', 3)::int) FROM ops.heartbeats"
-                f" WHERE kind = 'worker' AND name NOT LIKE '%:{worker.pid}'"
-            )
-            return int(pid) if pid else None
+        def listening() -> dict[str, int]:
+            """Which process takes what waits on a queue."""
+            with stage.app.app_context():
+                known = Worker.all(connection=doorbell.redis(), serializer=JSONSerializer)
+            pids = {name: each.pid for each in known for name in each.queue_names()}
+            return {name: pid for name, pid in pids.items() if pid and started_ticks(pid) is not None}
 
-        first = until(beside)
-        stage.make(lambda: db.session.execute(sa.delete(Heartbeat)))
-        os.kill(first, signal.SIGKILL)
-        until(lambda: beside() not in (None, first))
+        first = until(lambda: set(found := listening()) == set(doorbell.QUEUES) and found)
+        assert first["critical"] == first["default"] == worker.pid
+        assert len(set(first.values())) == 3
+        # What sends is there as soon as the rest: it has imported nothing by itself.
+        assert command_of(first["sending"]) == command_of(worker.pid)
+        for name in doorbell.APART:
+            os.kill(first[name], signal.SIGKILL)
+
+        def anew() -> dict[str, int] | None:
+            found = listening()
+            return (
+                found if all(found.get(name) not in (None, first[name]) for name in doorbell.APART) else None
+            )
+
+        second = until(anew)
         os.kill(worker.pid, signal.SIGKILL)
-        last = beside()
-        assert last is not None
-        until(lambda: started_ticks(last) is None)
+        until(lambda: all(started_ticks(pid) is None for pid in second.values()))
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_a_notice_leaves_although_what_sends_has_just_been_killed(stage: Stage) -> None:
+    log, bot = stage.home / "all.log", {"TELEGRAM_API_BASE": stage.bot.url}
+    with process("worker.py", database_url=stage.url, redis_url=stage.redis_url, log=log, **bot) as worker:
+        others = "SELECT count(*) FROM ops.heartbeats WHERE name NOT LIKE '%:" + f"{worker.pid}'"
+        until(lambda: stage.value(others))
+        # No scheduler helps: only the bell does.
+        for sender in children(worker.pid):
+            os.kill(sender, signal.SIGKILL)
+        stage.make(notice)
+        until(lambda: stage.bot.messages)
+
+
+def children(pid: int) -> list[int]:
+    """Those that any thread of it began."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for each in lists for child in each.read_text().split()]
+
+
+def notice() -> None:
+    bookings.create_booking(make.event(price=0).id, user_id=make.person().id, actor=None)

@@ -11,7 +11,7 @@ import pytest
 from console import errors
 from console.db import db, now
 from console.models import Booking, CrewAssignment, Event, File, User, WaitlistEntry
-from console.services import bookings, doctor, events, payments, rebooking, receipts, refunds
+from console.services import bookings, doctor, events, payments, previews, rebooking, receipts, refunds
 from console.services import notices as texts
 from console.states import (
     BookingPaymentStatus,
@@ -294,3 +294,67 @@ def test_moves_that_make_no_sense_are_refused() -> None:
     make.booking(event_id=target.id, user_id=booking.user_id)
     with pytest.raises(errors.AlreadyBooked):
         moved(booking, target)
+
+
+# The line goes first
+
+
+def lined_up() -> tuple[Event, WaitlistEntry]:
+    """An event with one free seat that is about to be offered to somebody."""
+    event = make.event(capacity=1, price=100)
+    return event, make.waitlist_entry(event_id=event.id, user_id=make.person().id)
+
+
+def expired_on(event: Event) -> Booking:
+    return make.booking(event_id=event.id, user_id=make.person().id, status="EXPIRED")
+
+
+def test_a_booking_comes_back_past_the_line_only_for_a_reason() -> None:
+    event, _ = lined_up()
+    booking, staff = expired_on(event), make.staff()
+    refusal = previews.reinstate_booking(booking).refusal
+    assert isinstance(refusal, errors.LineFirst)
+    with pytest.raises(errors.LineFirst):
+        rebooking.reinstate_booking(booking.id, actor=staff)
+    assert event.available == 1
+    fresh = rebooking.reinstate_booking(booking.id, actor=staff, past_the_line_reason="our fault")
+    assert logs(booking)[-1].new_value["reason"] == "our fault"
+    assert (fresh.status, event.available, event.capacity) == (BookingStatus.PENDING, 0, 1)
+    assert seats_add_up(event.id)
+
+
+def test_a_booking_moves_past_the_line_only_for_a_reason() -> None:
+    event, _ = lined_up()
+    source = make.event(capacity=2, organizer_id=event.organizer_id, price=100)
+    booking, staff = make.booking(event_id=source.id, user_id=make.person().id), make.staff()
+    assert isinstance(previews.move_booking(booking, event).refusal, errors.LineFirst)
+    look = previews.move_booking(booking, event, over_capacity=True)
+    assert (look.seats_taken, look.seats_added, look.passes_the_line) == (1, 0, True)
+    with pytest.raises(errors.LineFirst):
+        rebooking.move_booking(booking.id, to_event_id=event.id, actor=staff)
+    fresh = rebooking.move_booking(
+        booking.id, to_event_id=event.id, actor=staff, over_capacity_reason="the guide asked"
+    )
+    assert logs(fresh)[0].new_value["reason"] == "the guide asked"
+    assert (event.available, event.capacity) == (0, 1)
+    assert seats_add_up(event.id) and seats_add_up(source.id)
+
+
+def test_where_nobody_is_offered_the_seat_it_needs_no_reason() -> None:
+    event, _ = lined_up()
+    event.auto_offers = False
+    booking = expired_on(event)
+    assert previews.reinstate_booking(booking).refusal is None
+    rebooking.reinstate_booking(booking.id, actor=make.staff())
+    assert event.available == 0
+
+
+def test_ones_own_offer_needs_no_reason() -> None:
+    event = make.event(capacity=2, price=100)
+    someone = make.person()
+    make.waitlist_entry(event_id=event.id, user_id=someone.id, offered=True)
+    make.waitlist_entry(event_id=event.id, user_id=make.person().id)
+    booking = make.booking(event_id=event.id, user_id=someone.id, status="EXPIRED")
+    assert previews.reinstate_booking(booking).refusal is None
+    rebooking.reinstate_booking(booking.id, actor=make.staff())
+    assert seats_add_up(event.id)

@@ -2,7 +2,7 @@
 // the reader is doing. Without a stream (too many, or a proxy that cuts them) it looks every few seconds.
 import { initTimes } from "./times.js";
 
-const POLL_MS = 15_000;
+const POLL_MS = 5_000; // and a little more or less: those who were turned away together do not come back together
 const GATHER_MS = 150; // a step changes several tables: one look for all of them
 const body = document.body;
 const source = body.dataset.live;
@@ -127,7 +127,7 @@ function listen() {
   stream = new EventSource(source);
   stream.addEventListener("message", (event) => gather(event.data.split(" ")));
   stream.addEventListener("open", () => {
-    clearInterval(polling);
+    clearTimeout(polling);
     polling = 0;
     body.dataset.following = "stream";
     gather(missed ? ["*"] : []); // what changed since the page was made, or while the stream was away
@@ -137,13 +137,13 @@ function listen() {
     body.dataset.following = "";
     missed = true;
     if (stream.readyState !== EventSource.CLOSED || polling) return;
-    polling = setInterval(() => { gather(); listen(); }, POLL_MS);
+    polling = setTimeout(() => { polling = 0; gather(); listen(); }, POLL_MS * (0.75 + Math.random() / 2));
   });
 }
 
 function stop() {
   stream?.close();
-  clearInterval(polling);
+  clearTimeout(polling);
   polling = 0;
   body.dataset.following = "";
 }

@@ -1,7 +1,7 @@
 """What happened lately, in words: the booking logs and the audit log, read together."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +17,9 @@ from console.models import AuditLog, Booking, BookingLog, Crew, Event, User
 from console.views.columns import models_by_table, table_label
 from console.views.labels import Labels
 
-#: For a person who sees a part of the bookings: how many steps of everybody are searched for theirs.
-LOOKED_THROUGH = 10_000
+#: For a person who sees a part of the bookings: of how many of their events, and until when after its end.
+EVENTS_LOOKED_AT = 500
+QUIET_AFTER = timedelta(days=60)
 
 #: An action of either log, in words.
 WORDS = {
@@ -187,12 +188,44 @@ def _logs(log: Any = BookingLog) -> sa.Select[Any]:
 
 
 def _of_scope(user: User, limit: int) -> sa.Select[Any]:
-    """The latest steps of the bookings that exist for `user`, among the latest of everybody."""
-    newest = sa.select(BookingLog).order_by(BookingLog.created_at.desc()).limit(LOOKED_THROUGH)
-    log = aliased(BookingLog, newest.subquery())
-    criterion = policy.scope(user, Booking)
-    query = _logs(log) if criterion is None else _logs(log).where(criterion)
-    return sa.select(query.order_by(log.created_at.desc()).limit(limit).subquery())
+    """The latest steps of the bookings that exist for `user`, found from their events.
+
+    A step changes its booking: the bookings changed last have the latest steps.
+    """
+    if policy.scope(user, Booking) is None:
+        return _newest(_logs(), BookingLog, limit)
+    events = (
+        policy.visible(user, Event)
+        .with_only_columns(Event.id)
+        .where(Event.date_end > sa.func.now() - QUIET_AFTER)
+        .order_by(Event.date_start.desc())
+        .limit(EVENTS_LOOKED_AT)
+        .subquery()
+    )
+    changed = (
+        sa.select(Booking.id, Booking.updated_at)
+        .where(Booking.event_id == events.c.id)
+        .order_by(Booking.updated_at.desc())
+        .limit(limit)
+        .lateral()
+    )
+    newest = (
+        sa.select(changed.c.id)
+        .select_from(events.join(changed, sa.true()))
+        .order_by(changed.c.updated_at.desc())
+        .limit(2 * limit)
+        .subquery()
+    )
+    steps = (
+        sa.select(BookingLog)
+        .where(BookingLog.booking_id == newest.c.id)
+        .order_by(BookingLog.created_at.desc(), BookingLog.id.desc())
+        .limit(2 * limit)
+        .lateral()
+    )
+    ids = sa.select(steps.c.id).select_from(newest.join(steps, sa.true()))
+    query = _logs().where(BookingLog.id.in_(ids))
+    return sa.select(query.order_by(BookingLog.created_at.desc()).limit(limit).subquery())
 
 
 def _audit(log: Any = AuditLog) -> sa.Select[Any]:

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from console import config, policy, rush
 from console.db import db, transaction
-from console.errors import ConsoleError, EventFull, InvalidInput
+from console.errors import ConsoleError, EventFull, InvalidInput, LineFirst
 from console.models import (
     Booking,
     BookingLog,
@@ -71,6 +71,7 @@ class BookingView(DeskView):
             may=may,
             says={step: _said(look, booking, booking.event) for step, look in looks.items()},
             refused={step for step, look in looks.items() if look.refusal is not None},
+            passes={step for step, look in looks.items() if isinstance(look.refusal, LineFirst)},
             hold_minutes=config.current().booking_hold_minutes,
             received=payments.received(booking),
             refund_methods=list(RefundMethod),
@@ -235,8 +236,9 @@ class BookingView(DeskView):
     def reinstate(self, event_id: UUID, booking_id: UUID) -> Response:
         actor = self.need("bookings")
         booking = self._booking(event_id, booking_id)
+        reason = typed("reason", _("Reason"), required=False)
         with transaction():
-            made = rebooking.reinstate_booking(booking.id, actor=actor)
+            made = rebooking.reinstate_booking(booking.id, actor=actor, past_the_line_reason=reason)
             address = self.get_url(".index", event_id=event_id, booking_id=made.id)
         return done(_("The booking is back; the person is being told."), address)
 
@@ -252,8 +254,9 @@ class BookingView(DeskView):
         if target is not None and target.organizer_id != booking.event.organizer_id:
             abort(404)
         preview = previews.move_booking(booking, target) if target is not None else None
+        passes = preview is not None and isinstance(preview.refusal, LineFirst)
         grows = preview is not None and isinstance(preview.refusal, EventFull) and policy.may(actor, "events")
-        if grows and target is not None:
+        if (passes or grows) and target is not None:
             preview = previews.move_booking(booking, target, over_capacity=True)
         return self.render(
             "desk/move.html",
@@ -261,7 +264,8 @@ class BookingView(DeskView):
             event=booking.event,
             events=self._other_events(booking.event),
             target=target,
-            grows=grows,
+            grows=grows and not passes,
+            passes=passes,
             is_possible=preview is not None and preview.refusal is None,
             says=_said(preview, booking, target) if preview is not None and target is not None else [],
         )

@@ -67,7 +67,9 @@ def of_publishing(preview: Preview) -> list[str]:
 
 def _seats(preview: Preview) -> list[str]:
     said = []
-    if preview.seats_taken:
+    if preview.passes_the_line:
+        said.append(_("A free seat is taken that would be offered to those who wait."))
+    elif preview.seats_taken:
         said.append(_("A free seat is taken."))
     if preview.seats_added:
         said.append(_("The event is full: it gets one seat more."))

@@ -14,7 +14,7 @@ from redis import RedisError
 from werkzeug.wrappers import Response
 
 from console import config, doorbell, dry_runs, heartbeats
-from console.db import db, transaction
+from console.db import db, now, transaction
 from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
 from console.models import Heartbeat, JobState
 from console.services import backlog, schedule
@@ -142,6 +142,8 @@ class JobsView(DeskView):
     def index(self) -> str:
         states = {state.name: state for state in db.session.scalars(sa.select(JobState))}
         tick = config.current().tick_seconds
+        # By the clock that wrote them: ours may be wrong.
+        at = now()
         waiting = backlog.waiting(db.session, bound=BOUND)
         processes = db.session.scalars(
             sa.select(Heartbeat)
@@ -159,8 +161,8 @@ class JobsView(DeskView):
                 heartbeats.WORKER: _("Worker"),
             },
             failures=_failures(),
-            silent_since=datetime.now(UTC) - SILENT_AFTER,
-            gone_since=datetime.now(UTC) - GONE_AFTER,
+            silent_since=at - SILENT_AFTER,
+            gone_since=at - GONE_AFTER,
             bound=BOUND,
         )
 
@@ -227,9 +229,12 @@ def _failures() -> list[doorbell.Failure]:
 
 def scheduler_silence() -> datetime | None:
     """When a scheduler was last heard, if that is too long ago; year 1 if there never was one."""
-    seen = db.session.scalar(
-        sa.select(sa.func.max(Heartbeat.seen_at)).where(Heartbeat.kind == heartbeats.SCHEDULER)
-    )
-    if seen is not None and seen > datetime.now(UTC) - SILENT_AFTER:
+    last = sa.func.max(Heartbeat.seen_at)
+    # By the clock that wrote it: ours may be wrong.
+    silent = sa.func.clock_timestamp() - last > SILENT_AFTER
+    seen, is_silent = db.session.execute(
+        sa.select(last, silent).where(Heartbeat.kind == heartbeats.SCHEDULER)
+    ).one()
+    if is_silent is False:
         return None
     return seen or datetime.min.replace(tzinfo=UTC)

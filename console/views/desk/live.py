@@ -23,8 +23,9 @@ from console.db import db
 from console.models import Event
 from console.views.desk.base import DeskView
 
-#: Well below the threads of a web process (Procfile), so that pages are always answered.
-STREAMS_A_PROCESS = 6
+#: Of the 40 threads of a web process (Procfile), so that enough are left to answer pages. A stream sleeps,
+#: and has no connection to the database: it costs a stack.
+STREAMS_A_PROCESS = 24
 #: So that proxies do not take a quiet stream for a dead one.
 HEARTBEAT_SECONDS = 15.0
 #: A stream ends after this, and the browser asks anew: with the rights the person has then.
@@ -50,7 +51,7 @@ class ChangesView(DeskView):
         # Nothing below asks the database: what is borrowed from its pool goes back at once.
         db.session.remove()
         if follower is None:
-            return Response(status=503, headers={"Retry-After": "15"})
+            return Response(status=503, headers={"Retry-After": "5"})
         stream = _Stream(changes, follower, stack, request.environ.get("gunicorn.socket"))
         return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from console import config, policy
 from console.db import db, transaction
 from console.models import AuditLog, Booking, Event, JobState, TeamPreference, User, WaitlistEntry
+from console.models.user import OFFER_ENDED
 from console.services import bookings, offers, outbox, waitlist
 from console.services.waitlist_forecast import Prospect, forecast
 from console.states import ACTIVE_BOOKING, EventStatus
@@ -29,15 +30,10 @@ from console.views.formats import person
 #: Beyond this the end of the queue is a matter of the list `/event/waitlist/`.
 ENTRIES_SHOWN = 300
 
-
 #: What an offer is usually given more, in minutes.
 EXTEND_MINUTES = 30
 JOB = "process-waitlist"
 PAST_SHOWN = 12
-#: The steps of waitlists among the latest of the audit log, however many there are of other kinds.
-LOOKED_THROUGH = 5000
-#: What an offer comes to.
-PAST = ("waitlist.accept", "waitlist.decline", "waitlist.lapse", "waitlist.withdraw", "waitlist.book")
 
 #: What the next run does with a person: tone, word, and why if it is not plain.
 PROSPECTS: dict[Prospect, tuple[str, Any, Any]] = {
@@ -245,23 +241,23 @@ def _wishes(event: Event, entries: Sequence[WaitlistEntry]) -> dict[UUID, TeamPr
 
 
 def _past_offers(event: Event) -> list[Past]:
-    """What became of the latest offers of this event, as far back as the latest steps of the audit log go."""
+    """What became of the latest offers of this event."""
+    rows = db.session.execute(past_offers(event.id))
+    return [Past(at, in_words(action), person(someone)) for at, action, someone in rows]
+
+
+def past_offers(event_id: UUID) -> sa.Select[Any]:
     newest = (
-        sa.select(AuditLog)
-        .order_by(AuditLog.created_at.desc(), AuditLog.id.desc())
-        .limit(LOOKED_THROUGH)
+        sa.select(AuditLog.created_at, AuditLog.action, AuditLog.payload)
+        # As the index has it: a parameter would hide that it is the same.
+        .where(sa.text(OFFER_ENDED), sa.literal_column("payload ->> 'event_id'") == str(event_id))
+        .order_by(AuditLog.created_at.desc())
+        .limit(PAST_SHOWN)
         .subquery()
     )
     person_id = sa.cast(newest.c.payload["user_id"].astext, sa.UUID())
-    rows = db.session.execute(
+    return (
         sa.select(newest.c.created_at, newest.c.action, User)
         .join(User, User.id == person_id)
-        .where(
-            newest.c.target_type == "event.waitlist",
-            newest.c.action.in_(PAST),
-            newest.c.payload["event_id"].astext == str(event.id),
-        )
         .order_by(newest.c.created_at.desc())
-        .limit(PAST_SHOWN)
     )
-    return [Past(at, in_words(action), person(someone)) for at, action, someone in rows]

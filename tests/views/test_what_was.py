@@ -1,0 +1,64 @@
+"""What desks tell of the past is found from the event at hand, however much happened elsewhere."""
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from console.db import db
+from console.services import audit, bookings
+from console.states import UserRole
+from console.views.desk import activity, waitlist
+from tests import make
+
+pytestmark = pytest.mark.usefixtures("session")
+
+
+def plan_of(query: sa.Select[Any]) -> str:
+    """How PostgreSQL goes about it where a table is too large to be read whole."""
+    compiled = query.compile(db.engine, compile_kwargs={"literal_binds": True})
+    for setting in ("enable_seqscan", "enable_bitmapscan"):
+        db.session.execute(sa.text(f"SET LOCAL {setting} = off"))
+    rows = db.session.connection().exec_driver_sql("EXPLAIN " + str(compiled).replace("%", "%%"))
+    return "\n".join(line for (line,) in rows)
+
+
+def test_past_offers_are_found_by_their_event() -> None:
+    event, other = make.event(), make.event()
+    for where in (event, other):
+        entry = make.waitlist_entry(event_id=where.id)
+        for action in ("waitlist.join", "waitlist.lapse"):
+            audit.record(None, action, entry, event_id=where.id, user_id=entry.user_id)
+    db.session.flush()
+    (past,) = waitlist._past_offers(event)
+    assert str(past.what) == "Offer lapsed"
+    plan = plan_of(waitlist.past_offers(event.id))
+    assert "ix_audit_log_offers" in plan
+    # In the order it wants them: it ends with the last that is shown.
+    assert "Backward" in plan
+
+
+def test_activity_of_an_organizer_is_found_by_their_events() -> None:
+    own, foreign = make.event(capacity=5), make.event(capacity=5)
+    me = make.staff(UserRole.ORGANIZER, own.organizer)
+    mine, theirs = [
+        bookings.create_booking(where.id, user_id=make.person().id, actor=None) for where in (own, foreign)
+    ]
+    bookings.confirm_booking(mine.id, actor=None)
+    db.session.flush()
+    query = activity._of_scope(me, 12)
+    steps = db.session.execute(query).all()
+    assert sorted(step.action for step in steps) == ["confirm", "create"]
+    assert {step.key for step in steps} == {mine.id} != {theirs.id}
+    plan = plan_of(query)
+    assert "ix_bookings_event_id_updated_at" in plan
+    assert "ix_booking_logs_booking_id_created_at" in plan
+    assert "Seq Scan on booking_logs" not in plan
+    assert "ix_booking_logs_created_at_id" not in plan
+
+
+def test_activity_of_who_sees_all_bookings_is_the_latest_of_all() -> None:
+    finance = make.staff(UserRole.FINANCE)
+    made = bookings.create_booking(make.event().id, user_id=make.person().id, actor=None)
+    db.session.flush()
+    assert [step.key for step in db.session.execute(activity._of_scope(finance, 12))] == [made.id]
