@@ -142,7 +142,11 @@ def inspect_proofs() -> Result:
 BOT_PURGES = (bot_calls.purge_calls, bot_calls.purge_updates, pace.forget_chats, telegram_links.purge_links)
 
 
-SEATING_PURGES = (retention.purge_seating_steps, retention.purge_seating_removals)
+SEATING_PURGES = (
+    retention.purge_seating_steps,
+    retention.purge_seating_removals,
+    retention.purge_seating_proposals,
+)
 
 
 def purge_expired() -> Result:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -22,8 +23,17 @@ from console.models import (
     SeatingStep,
     WaitlistEntry,
 )
+from console.models.seating import SeatingProposal
 from console.services import files
-from console.states import BookingStatus, EventStatus, FileOwner, OutboxStatus
+from console.states import (
+    BookingStatus,
+    CrewType,
+    EventStatus,
+    FileOwner,
+    OutboxStatus,
+    SeatingMode,
+    UserRole,
+)
 from tests import make
 from tests.services import samples
 from tests.services.look import categories, seats_add_up
@@ -250,3 +260,25 @@ def test_warming_up_changes_nothing() -> None:
     assert db.session.scalar(sa.select(sa.func.count()).select_from(JobState)) == 0
     assert db.session.scalars(sa.select(OutboxMessage.status)).one() is OutboxStatus.PENDING
     assert "bells" not in db.session.info
+
+
+def test_purge_forgets_old_proposals_of_the_auto_seat() -> None:
+    event, person = make.event(), make.staff(UserRole.ADMIN)
+    for days in (31, 29):
+        db.session.add(
+            SeatingProposal(
+                id=uuid4(),
+                event_id=event.id,
+                actor_id=person.id,
+                crew_type=CrewType.CREW,
+                mode=SeatingMode.FILL,
+                seed=1,
+                complete=True,
+                before={},
+                after={},
+                created_at=make.soon(days=-days),
+            )
+        )
+    db.session.flush()
+    assert run("purge-expired")["seating"] == 1
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(SeatingProposal)) == 1

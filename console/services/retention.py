@@ -1,4 +1,5 @@
-"""What is deleted because its time is over: ended sessions, recovery codes, old steps on seating boards."""
+"""What is deleted because its time is over: ended sessions, recovery codes, old steps and proposals of
+seating."""
 
 import sqlalchemy as sa
 
@@ -16,8 +17,9 @@ DELETE FROM {table} WHERE id IN (
 SESSIONS = sa.text(DELETE.format(table='"user".refresh_sessions'))
 CODES = sa.text(DELETE.format(table='"user".recovery_codes'))
 
-#: Steps can be taken back so long; a board that was not looked at for a day is read anew.
-STEPS_DAYS, REMOVALS_DAYS = 30, 1
+#: Steps can be taken back and proposals looked at so long; a board that was not looked at for a day is read
+#: anew.
+STEPS_DAYS, PROPOSALS_DAYS, REMOVALS_DAYS = 30, 30, 1
 DELETE_OLD = """
 DELETE FROM {table} WHERE id IN (
     SELECT id FROM {table} WHERE created_at <= now() - make_interval(days => :days)
@@ -26,6 +28,7 @@ DELETE FROM {table} WHERE id IN (
 """
 STEPS = sa.text(DELETE_OLD.format(table="ops.seating_steps"))
 REMOVALS = sa.text(DELETE_OLD.format(table="ops.seating_removals"))
+PROPOSALS = sa.text(DELETE_OLD.format(table="ops.seating_proposals"))
 
 
 def purge_sessions(limit: int) -> int:
@@ -46,6 +49,11 @@ def purge_seating_steps(limit: int) -> int:
 def purge_seating_removals(limit: int) -> int:
     """Forgets at most `limit` notes of removed places of REMOVALS_DAYS ago; returns how many."""
     return _purge(REMOVALS, limit, REMOVALS_DAYS)
+
+
+def purge_seating_proposals(limit: int) -> int:
+    """Forgets at most `limit` proposals of the auto-seat of PROPOSALS_DAYS ago; returns how many."""
+    return _purge(PROPOSALS, limit, PROPOSALS_DAYS)
 
 
 def _purge(statement: sa.TextClause, limit: int, days: int = KEEP_DAYS) -> int:

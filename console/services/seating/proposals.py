@@ -26,9 +26,6 @@ from console.services.seating.score import Score, score
 from console.services.seating.solve import Solution
 from console.states import ACTIVE_BOOKING, CrewType, SeatingMode
 
-#: Days a proposal is kept.
-KEEP_DAYS = 30
-
 MOVED = N_("moved meanwhile")
 ENDED = N_("the booking is no longer active")
 LOCKED = N_("locked in place")
