@@ -53,6 +53,10 @@ class InvalidInput(ConsoleError):
     status_code = 422
 
 
+class BrokenTemplate(InvalidInput):
+    """Line {line}: {problem} {what}"""
+
+
 class RowChanged(ConsoleError):
     """Somebody changed this record since you opened it. Look at the fresh values and decide again."""
 

@@ -1,7 +1,7 @@
 """Where a leased notice goes and what it says there, as things stand now; or why it does not go out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,8 +13,9 @@ from console.db import db
 from console.errors import N_
 from console.gateways import email
 from console.gateways.telegram import Button, Keyboard
-from console.services import notices, offer_links, outbox, proof_links
+from console.services import notice_templates, notices, offer_links, outbox, proof_links
 from console.services.leases import Lease, Result
+from console.services.notice_templates import Key, Wording
 from console.services.notices import Notice
 from console.states import MANDATORY, BookingPaymentStatus, BookingStatus, Channel, EventStatus, OutboxStatus
 from console.states import NotificationCategory as Category
@@ -83,7 +84,7 @@ ORDER BY m.number
 
 
 def plan_all(leases: Sequence[Lease]) -> list[Plan]:
-    """A plan for each; reads only."""
+    """A plan for each; writes only that a template of staff failed."""
     if not leases:
         return []
     people = db.session.execute(
@@ -96,12 +97,20 @@ def plan_all(leases: Sequence[Lease]) -> list[Plan]:
             "entry_ids": [str(_payload(one).get("entry_id") or "") for one in leases],
         },
     ).mappings()
-    return [_plan(lease, person) for lease, person in zip(leases, people, strict=True)]
+    wordings = notice_templates.current()
+    return [_plan(lease, person, wordings) for lease, person in zip(leases, people, strict=True)]
 
 
-def mail_text(plan: Plan) -> Notice:
+def mail_text(plan: Plan, wordings: Mapping[Key, Wording] | None = None) -> Notice:
     """What the notice says in an e-mail. Raises NotFound when its event is gone."""
-    return notices.render(plan.lease, Channel.EMAIL, plan.language, link=plan.link)
+    return _written(plan, Channel.EMAIL, wordings)
+
+
+def _written(plan: Plan, channel: Channel, wordings: Mapping[Key, Wording] | None) -> Notice:
+    text = notices.render(plan.lease, channel, plan.language, link=plan.link, wordings=wordings)
+    if text.failed is not None:
+        notice_templates.flag(*text.failed)
+    return text
 
 
 def _payload(lease: Lease) -> dict[str, Any]:
@@ -109,7 +118,7 @@ def _payload(lease: Lease) -> dict[str, Any]:
     return lease.payload if isinstance(lease.payload, dict) else {}
 
 
-def _plan(lease: Lease, person: sa.RowMapping) -> Plan:
+def _plan(lease: Lease, person: sa.RowMapping, wordings: Mapping[Key, Wording]) -> Plan:
     chat_id, address = _ways(person)
     # Staff chose the channel, see `outbox.resend`.
     only = _payload(lease).get("by")
@@ -136,7 +145,7 @@ def _plan(lease: Lease, person: sa.RowMapping) -> Plan:
         # Only the texts that ask for money have a place for it.
         plan = replace(plan, link=proof_links.address(lease.booking_id))
     try:
-        return _with_text(plan)
+        return _with_text(plan, wordings)
     except errors.NotFound:
         return _skipped(lease, GONE)
     except Exception as error:
@@ -154,10 +163,10 @@ def _ways(person: sa.RowMapping) -> tuple[int | None, str | None]:
     )
 
 
-def _with_text(plan: Plan) -> Plan:
+def _with_text(plan: Plan, wordings: Mapping[Key, Wording]) -> Plan:
     if plan.chat_id is None:
-        return replace(plan, mail_text=mail_text(plan))
-    text = notices.render(plan.lease, Channel.TELEGRAM, plan.language, link=plan.link)
+        return replace(plan, mail_text=mail_text(plan, wordings))
+    text = _written(plan, Channel.TELEGRAM, wordings)
     opens = [[Button(text.button[0], url=text.button[1])]] if text.button else []
     return replace(plan, chat_text=text, keyboard=plan.keyboard or opens)
 

@@ -5,7 +5,11 @@ missing is left out. The occasion is the payload's `kind`; without one, or with 
 category's own text serves.
 """
 
+import re
 from dataclasses import dataclass
+
+#: A fact in a text.
+FACT = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)

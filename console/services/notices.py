@@ -1,6 +1,7 @@
 """Notices as people read them: in their language, with the event's local time and money written out."""
 
 import html
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -13,25 +14,28 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime
-from babel.numbers import format_currency
 
 from console import config, errors
 from console.db import db, now
 from console.models import Event
+from console.services import notice_templates
+from console.services.amounts import money
+from console.services.notice_templates import Key, Wording
 from console.services.notice_texts import (
     COUNTED,
     DATE_FORMATS,
     DEADLINE_FORMATS,
+    FACT,
     SEND_PROOF,
     TAKE_SEAT,
     TEXTS,
-    Text,
 )
 from console.states import Channel, NotificationCategory
 
+log = logging.getLogger(__name__)
+
 #: A message of the Bot API holds 4096 characters; a reason or a text by staff could be longer.
 MAX_FACT_CHARACTERS = 1500
-FACT = re.compile(r"\{(\w+)\}")
 
 
 class Message(Protocol):
@@ -54,19 +58,41 @@ class Notice:
     html: str
     #: The label and the address of the button below it, in a chat.
     button: tuple[str, str] | None = None
+    #: The template in staff's words that failed, and how: the built-in text stands here instead.
+    failed: tuple[UUID, str] | None = None
 
 
-def render(message: Message, channel: Channel, language: str, *, link: str | None = None) -> Notice:
+def render(
+    message: Message,
+    channel: Channel,
+    language: str,
+    *,
+    link: str | None = None,
+    wordings: Mapping[Key, Wording] | None = None,
+) -> Notice:
     """The text of a notice for a channel in `ru` or `en`. Raises NotFound when its event is gone.
 
     A chat has no subject: there it is empty. `link` is the address of the page that answers an offer or takes
-    a proof; it is the person's alone, so who only previews the notice leaves it out.
+    a proof; it is the person's alone, so who only previews the notice leaves it out. `wordings` are staff's
+    templates, read once for many notices; without them they are looked up.
     """
     event = db.session.get(Event, message.event_id) if message.event_id else None
     if event is None:
         raise errors.NotFound()
+    language = _payload_language(message) or language
     language = language if language in DATE_FORMATS else "en"
-    text = _text(message, language)
+    if wordings is None:
+        wordings = notice_templates.current()
+    wording = _draft(message) or wordings.get((*occasion(message), str(channel), language))
+    failed = None
+    if wording is not None:
+        try:
+            return _worded(wording, message, event, channel=channel, language=language, link=link)
+        except Exception as error:
+            # Whatever is wrong with it, the person is told.
+            log.exception("template %s", wording.id)
+            failed = (wording.id, f"{type(error).__name__}: {error}") if wording.id else None
+    text = TEXTS[occasion(message)][language]
     if "{link}" not in text.body:
         link = None
     facts = _facts(message, event, language)
@@ -82,7 +108,55 @@ def render(message: Message, channel: Channel, language: str, *, link: str | Non
         html=_fill(body, escaped),
         # Telegram takes no other addresses for a button.
         button=(_label(message)[language], link) if link and link.startswith("https:") else None,
+        failed=failed,
     )
+
+
+def _worded(
+    wording: Wording, message: Message, event: Event, *, channel: Channel, language: str, link: str | None
+) -> Notice:
+    """The notice in staff's words; raises whatever their template does."""
+    if "link" not in wording.body:
+        link = None
+    facts = {**facts_of(message, event, language), "link": link or ""}
+    subject, body = notice_templates.fill(wording, facts, language, zone_of(event))
+    return Notice(
+        subject="" if channel is Channel.TELEGRAM else _one_line(subject),
+        text=notice_templates.as_text(body),
+        html=body,
+        button=(_label(message)[language], link) if link and link.startswith("https:") else None,
+    )
+
+
+def facts_of(message: Message, event: Event, language: str) -> dict[str, Any]:
+    """Every fact that is known, written out, and what filters of a template write out themselves."""
+    payload = _payload(message)
+    hours = payload.get("hours")
+    try:
+        amount: Decimal | str = Decimal(str(payload.get("amount")))
+    except InvalidOperation:
+        amount = ""
+    return {
+        **_facts(message, event, language),
+        "begins": event.date_start,
+        "ends": event.date_end,
+        "amount": amount,
+        "hours_left": hours if isinstance(hours, int) else "",
+    }
+
+
+def _payload_language(message: Message) -> str | None:
+    """A draft goes to whoever wrote it, in its own language."""
+    draft = _payload(message).get("draft")
+    return str(draft.get("language")) if isinstance(draft, dict) else None
+
+
+def _draft(message: Message) -> Wording | None:
+    """A template that staff send to themselves before they store it."""
+    draft = _payload(message).get("draft")
+    if not isinstance(draft, dict):
+        return None
+    return Wording(None, str(draft.get("subject", "")), str(draft.get("body", "")))
 
 
 def _label(message: Message) -> dict[str, str]:
@@ -91,10 +165,10 @@ def _label(message: Message) -> dict[str, str]:
     return TAKE_SEAT if is_offer else SEND_PROOF
 
 
-def _text(message: Message, language: str) -> Text:
-    kind = _payload(message).get("kind")
-    own = TEXTS[str(message.category), ""]
-    return TEXTS.get((str(message.category), str(kind or "")), own)[language]
+def occasion(message: Message) -> tuple[str, str]:
+    """Under which category and kind the text of a notice is found."""
+    category, kind = str(message.category), str(_payload(message).get("kind") or "")
+    return (category, kind) if (category, kind) in TEXTS else (category, "")
 
 
 def _payload(message: Message) -> Mapping[str, Any]:
@@ -145,20 +219,6 @@ def _counted(noun: str, number: Any, language: str) -> str | None:
         return None
     forms = COUNTED[noun][language]
     return forms[Locale(language).plural_form(number)].format(n=number)
-
-
-def money(amount: Any, currency: str, language: str) -> str | None:
-    """An amount written out; None for what is none."""
-    try:
-        value = Decimal(str(amount))
-    except InvalidOperation:
-        return None
-    if not value.is_finite():
-        return None
-    pattern = (
-        "#,##0\N{NO-BREAK SPACE}¤" if value == value.to_integral_value() else "#,##0.00\N{NO-BREAK SPACE}¤"
-    )
-    return format_currency(value, currency, pattern, language, currency_digits=False)
 
 
 def _place(location: Any) -> str | None:

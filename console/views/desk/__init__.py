@@ -13,6 +13,7 @@ from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
 from console.views.desk.jobs import JobsView, scheduler_silence
 from console.views.desk.messages import MessagesView
+from console.views.desk.notice_texts import NoticeTextsView
 from console.views.desk.notices import NoticesView
 from console.views.desk.proofs import ProofsView
 from console.views.desk.receipts import ReceiptsView, SettleView
@@ -40,6 +41,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(SettleView("Money", "desk_settle", "/desk/receipts/settle"))
     admin.add_view(ProofsView("Proofs", "desk_proofs", "/desk/proofs"))
     admin.add_view(ReconciliationView("Reconciliation", "desk_reconciliation", "/desk/reconciliation"))
+    admin.add_view(NoticeTextsView("Texts", "desk_notice_texts", "/desk/notices/texts"))
     admin.add_view(NoticesView("Notices", "desk_notices", "/desk/notices"))
     admin.add_view(WebhooksView("Webhooks", "desk_webhooks", "/desk/webhooks"))
     admin.add_view(JobsView("Jobs", "desk_jobs", "/desk/jobs"))

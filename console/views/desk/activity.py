@@ -83,6 +83,7 @@ WORDS = {
     "waitlist.wait_with_money": _l("Waits first in line, paid"),
     "payment.refund": _l("Refunded"),
     "webhook.replay": _l("Webhook replayed"),
+    "notice_template.save": _l("Text of a notice changed"),
     "broadcast.send": _l("Message to participants"),
     "broadcast.cancel": _l("Message withdrawn"),
     "outbox.resend": _l("Sent again"),

@@ -18,7 +18,7 @@ from console import config, notice_sets
 from console.db import db, transaction
 from console.errors import ConsoleError
 from console.models import Event, OutboxMessage, Task, User
-from console.services import leases, notices, outbox, tasks
+from console.services import leases, notice_templates, notices, outbox, tasks
 from console.services.notice_sets import RESEND, WITHDRAW
 from console.states import Channel, NotificationCategory, OutboxStatus, TaskState
 from console.views.cells import console_zone
@@ -294,10 +294,13 @@ def _texts(message: OutboxMessage) -> list[tuple[Channel, Any]]:
     """The message as each channel carries it, in the person's language; only the one it took, once sent."""
     profile = message.user.profile
     language = (profile.language if profile else None) or config.current().locale
+    # In the words of then.
+    wordings = notice_templates.current(as_of=message.sent_at)
     texts = []
     for channel in [message.channel] if message.channel else list(Channel):
         try:
-            texts.append((channel, notices.render(message, channel=channel, language=language)))
+            text = notices.render(message, channel=channel, language=language, wordings=wordings)
+            texts.append((channel, text))
         except ConsoleError:
             # What it was about is gone; the facts beside it remain.
             continue
