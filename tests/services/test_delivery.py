@@ -13,6 +13,7 @@ from console.embedded.bot_api import BotApi
 from console.gateways import email, telegram
 from console.models import Event, OutboxMessage, TelegramSubscription
 from console.services import addressing, delivery, leases, notices, outbox
+from console.services.notice_texts import Text
 from console.states import BookingStatus, EventStatus, OutboxStatus
 from tests import make
 from tests.mailbox import Mailbox
@@ -192,7 +193,7 @@ def test_message_that_telegram_refuses_fails_with_its_reason(
     monkeypatch.setitem(
         notices.TEXTS["BOOKING_CONFIRMED", ""],
         "en",
-        notices.Text("x", "x" * 5000),
+        Text("x", "x" * 5000),
     )
     row = message()
     assert drain() == {"failed": 1}
