@@ -133,3 +133,35 @@ def test_the_event_says_what_publishing_resizing_and_cancelling_do(
     page = client.get(f"/desk/events/{event.id}").text
     assert "1 booking is cancelled" in page and "1 person on it is told" in page
     assert f"Next in line: {entry.user.profile.full_name}." in page
+
+
+def in_line(organizer: Any) -> Any:
+    """An event whose only free seat is about to be offered."""
+    event = make.event(organizer_id=organizer.id, title="Chuya", capacity=1)
+    make.waitlist_entry(event_id=event.id, user_id=make.person().id)
+    return event
+
+
+def test_those_who_wait_are_passed_by_a_move_for_a_reason_only(client: FlaskClient, organizer: Any) -> None:
+    booking, target = booked(organizer), in_line(organizer)
+    looks = client.get(page_of(booking, f"/move?to={target.id}")).text
+    assert "Why before those who wait" in looks and "Why go over the capacity" not in looks
+    assert "A free seat is taken that would be offered to those who wait." in looks
+    post(client, page_of(booking, "/move"), to=str(target.id))
+    assert db.session.get_one(Booking, booking.id).status is BookingStatus.PENDING
+    answer = post(client, page_of(booking, "/move"), to=str(target.id), reason="a family together")
+    assert answer.status_code == 303, answer.text
+    assert db.session.scalar(sa.select(Booking.status).where(Booking.id == booking.id)) == "CANCELLED"
+
+
+def test_those_who_wait_are_passed_by_who_comes_back_for_a_reason_only(
+    client: FlaskClient, organizer: Any
+) -> None:
+    event = in_line(organizer)
+    booking = make.booking(event_id=event.id, user_id=make.person().id, status="EXPIRED")
+    assert "Why before those who wait" in client.get(page_of(booking)).text
+    back = sa.select(sa.func.count()).where(Booking.status == BookingStatus.PENDING)
+    post(client, page_of(booking, "/reinstate"))
+    assert db.session.scalar(back) == 0
+    post(client, page_of(booking, "/reinstate"), reason="our mistake")
+    assert db.session.scalar(back) == 1
