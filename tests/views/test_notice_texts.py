@@ -1,5 +1,6 @@
 """The texts of notices over HTTP: edited with a preview, tested on oneself, restored."""
 
+import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
@@ -44,17 +45,21 @@ def test_a_broken_text_is_refused_with_its_line_and_keeps_what_was_typed(client:
     assert client.get("/desk/notices/texts/edit?category=NONE").status_code == 404
 
 
-def test_a_test_goes_to_oneself_and_stores_nothing(client: FlaskClient, monkeypatch: object) -> None:
+def test_a_test_goes_to_oneself_and_stores_nothing(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make.event(title="Rafting")
     admin = make.staff(UserRole.ADMIN)
     sign_in(client, admin)
-    answer = post(client, "/desk/notices/texts/test", **KEY, body="Try {{ title }}", seen="0")
-    messages = db.session.scalars(sa.select(OutboxMessage)).all()
-    if "On its way to you" in answer.text:
-        assert [one.user_id for one in messages] == [admin.id]
-        assert notices.render(messages[0], Channel.TELEGRAM, "ru").html == "Try Rafting"
-    else:
-        assert "cannot send by it" in answer.text and messages == []
+    on = {"telegram_on": False, "email_on": False}
+    monkeypatch.setattr("console.services.outbox.channels", lambda: on)
+    form = {**KEY, "body": "Try {{ title }}", "seen": "0"}
+    assert "cannot send by it" in post(client, "/desk/notices/texts/test", **form).text
+    on["telegram_on"] = True
+    assert "On its way to you" in post(client, "/desk/notices/texts/test", **form).text
+    message = db.session.scalars(sa.select(OutboxMessage)).one()
+    assert message.user_id == admin.id and db.session.scalar(sa.select(NoticeTemplate)) is None
+    assert notices.render(message, Channel.TELEGRAM, "ru").html == "Try Rafting"
 
 
 def test_texts_are_for_administrators(client: FlaskClient) -> None:
