@@ -551,7 +551,7 @@ def test_a_job_is_run_paused_and_resumed(client: FlaskClient, redis: Redis) -> N
     page = client.get("/desk/jobs").text
     assert "expire-bookings" in page and "Has not run" in page
     post(client, "/desk/jobs/expire-bookings/run")
-    assert redis.llen("rq:queue:critical") == 1
+    assert redis.llen("rq:queue:default") == 1
     post(client, "/desk/jobs/expire-bookings/pause")
     assert db.session.get_one(JobState, "expire-bookings").paused
     assert "Paused" in client.get("/desk/jobs").text

@@ -27,10 +27,10 @@ def fail(app: Flask, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def fail(*names: str) -> None:
         with app.app_context():
-            critical = doorbell.queue("critical")
+            waiting = doorbell.queue("default")
             for name in names:
                 doorbell.ring_workers([name])
-                worker = SimpleWorker([critical], connection=redis, serializer=JSONSerializer)
+                worker = SimpleWorker([waiting], connection=redis, serializer=JSONSerializer)
                 worker.work(burst=True, logging_level="CRITICAL")
 
     return fail
@@ -45,20 +45,20 @@ def test_a_failed_run_is_shown_and_tried_again(client: FlaskClient, redis: Redis
         failed = doorbell.failures(10)
     assert [failure.name for failure in failed] == ["expire-bookings"]
     assert post(client, f"/desk/jobs/failures/{failed[0].id}/retry").status_code == 303
-    assert redis.llen("rq:queue:critical") == 1
+    assert redis.llen("rq:queue:default") == 1
     assert "Failed runs" not in client.get("/desk/jobs").text
     assert post(client, f"/desk/jobs/failures/{failed[0].id}/retry").status_code == 404
 
 
 def test_old_failures_are_forgotten(app: Flask, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorbell, "FAILURES_KEPT", 2)
-    fail("expire-bookings", "drain-outbox", "process-waitlist")
+    fail("expire-bookings", "process-webhooks", "complete-events")
     with app.app_context():
         doorbell.failures(10)
-        kept = doorbell.queue("critical").failed_job_registry.get_job_ids()
+        kept = doorbell.queue("default").failed_job_registry.get_job_ids()
         assert len(kept) == 2
         assert {failure.name for failure in doorbell.failures(10)} < {
             "expire-bookings",
-            "drain-outbox",
-            "process-waitlist",
+            "process-webhooks",
+            "complete-events",
         }
