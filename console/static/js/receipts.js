@@ -238,10 +238,12 @@ function lookAtQueue() {
 
 const isTyped = (each) => [...each.querySelectorAll("textarea, [name=amount]")].some((field) => field.value !== field.defaultValue);
 
-// A PDF whose pages were not drawn yet is looked at anew, unless somebody types beside it.
+// A PDF whose pages were not drawn yet is looked at anew, unless somebody works beside it, now or by the time it comes.
 async function drawAgain(each) {
-  if (!each || !("drawing" in each.dataset) || isTyped(each) || each.contains(document.activeElement)) return;
-  arrive(await send(each.dataset.open));
+  const rests = () => each === pane() && !isTyped(each) && !each.contains(document.activeElement) && !("busy" in each.dataset || "done" in each.dataset);
+  if (!each || !("drawing" in each.dataset) || !rests()) return;
+  const told = await send(each.dataset.open);
+  if (rests()) arrive(told);
 }
 
 function countTicks() {
