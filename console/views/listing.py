@@ -4,9 +4,6 @@ Paging is by key: a page begins beyond the last row of the one before, so the th
 does. Rows are plain tuples of the columns that the page shows.
 """
 
-import base64
-import binascii
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,12 +21,11 @@ from console.errors import ConsoleError
 from console.models import ListChoice, User
 from console.views import filters, search
 from console.views.columns import Column, columns_of, key_columns, table_of
-from console.views.values import parse, write
+from console.views.cursors import read_cursor, write_cursor
 
 PAGE_SIZES = (25, 50, 100)
 #: Counting further would read more of the table than the page itself.
 COUNT_MAX = 10_000
-CURSOR_MAX = 2000
 
 
 class BadAddress(ConsoleError):
@@ -283,28 +279,10 @@ class Listing:
         return f"{table_of(self.model)} {self.order.name}"
 
     def _write_cursor(self, row: Any) -> str:
-        values = [getattr(row, column.name) for column in self.order.columns]
-        texts = [None if value is None else write(value) for value in values]
-        content = json.dumps([self._tag, *texts], ensure_ascii=False, separators=(",", ":"))
-        return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+        return write_cursor(self._tag, self.order.columns, row)
 
     def _read_cursor(self, cursor: str) -> list[Any]:
         try:
-            if len(cursor) > CURSOR_MAX:
-                raise ValueError("too long")
-            padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
-            content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            tag, *texts = content if isinstance(content, list) else [None]
-            if tag != self._tag or len(texts) != len(self.order.columns):
-                raise ValueError("of another list")
-            return [self._read_place(c, text) for c, text in zip(self.order.columns, texts, strict=True)]
-        except (ValueError, TypeError, binascii.Error, RecursionError, OverflowError):
+            return read_cursor(self._tag, self.order.columns, cursor)
+        except ValueError:
             raise BadAddress(part="page") from None
-
-    @staticmethod
-    def _read_place(column: Column, text: Any) -> Any:
-        if text is None and column.nullable:
-            return None
-        if not isinstance(text, str):
-            raise TypeError(column.name)
-        return parse(column, text)
