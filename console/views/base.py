@@ -41,8 +41,8 @@ class StaffView(BaseView):
     work: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
 
-    def waiting(self, user: User) -> int | None:
-        """How much waits here for `user`, as the menu's number; None shows none."""
+    def waiting(self, user: User) -> Any | None:
+        """How much waits here for `user`, as the menu's number: a scalar subquery, None shows none."""
         return None
 
     def opens_for(self, user: User | None) -> bool:

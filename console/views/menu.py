@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import sqlalchemy as sa
 from flask import request
 from flask_admin import Admin
 from flask_babel import gettext
 
+from console.db import db
 from console.models import User
 from console.views.base import StaffView
 from console.views.columns import SCHEMA_NAMES
@@ -26,10 +28,11 @@ def menu_for(admin: Admin, user: User | None) -> list[dict[str, Any]]:
         return []
     views = [view for view in admin._views if isinstance(view, StaffView) and view.opens_for(user)]
     here = _active(views)
+    waiting = _waiting(views, user)
     groups = [(DESKS, gettext("Desks")), *((schema, str(name)) for schema, name in SCHEMA_NAMES.items())]
     menu = []
     for group, label in groups:
-        items = [_item(view, user, view is here) for view in views if view.menu_group == group]
+        items = [_item(view, waiting.get(view), view is here) for view in views if view.menu_group == group]
         # The desks come first, also for whom there are none: the page's frame counts on it.
         if items or group == DESKS:
             menu.append({"label": label, "items": items})
@@ -45,13 +48,21 @@ def _active(views: list[StaffView]) -> StaffView | None:
     return max(found, key=lambda view: len(view.url or ""), default=None)
 
 
-def _item(view: StaffView, user: User, is_active: bool) -> dict[str, Any]:
+def _waiting(views: list[StaffView], user: User) -> dict[StaffView, int]:
+    """How much waits on each page, in one statement."""
+    counts = {view: count for view in views if (count := view.waiting(user)) is not None}
+    if not counts:
+        return {}
+    return dict(zip(counts, db.session.execute(sa.select(*counts.values())).one(), strict=True))
+
+
+def _item(view: StaffView, count: int | None, is_active: bool) -> dict[str, Any]:
     url = (view.url or "").rstrip("/")
     return {
         "label": str(view.menu_label),
         "icon": view.menu_icon,
         "url": url if url and view.menu_group == DESKS else f"{url}/",
         "active": is_active,
-        "count": view.waiting(user),
+        "count": count,
         "key": view.menu_key,
     }

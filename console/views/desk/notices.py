@@ -94,8 +94,8 @@ class NoticesView(DeskView):
     menu_key = "n"
     work = ("notices",)
 
-    def waiting(self, user: User) -> int | None:
-        return db.session.scalar(sa.select(bounded_count(_in("failed"))))
+    def waiting(self, user: User) -> Any:
+        return bounded_count(_in("failed"))
 
     @expose("")
     def index(self) -> str:

@@ -71,9 +71,9 @@ class WebhooksView(DeskView):
     menu_key = "w"
     work = ("webhooks",)
 
-    def waiting(self, user: User) -> int | None:
+    def waiting(self, user: User) -> Any:
         failed = policy.visible(user, WebhookEvent).where(WebhookEvent.status == WebhookStatus.FAILED)
-        return db.session.scalar(sa.select(bounded_count(failed)))
+        return bounded_count(failed)
 
     @expose("")
     def index(self) -> str:

@@ -40,8 +40,8 @@ class ReceiptsView(DeskView):
     menu_key = "r"
     work = ("receipts",)
 
-    def waiting(self, user: User) -> int | None:
-        return db.session.scalar(sa.select(bounded_count(claims.waiting(user))))
+    def waiting(self, user: User) -> Any:
+        return bounded_count(claims.waiting(user))
 
     @expose("")
     def index(self) -> str:
@@ -75,7 +75,7 @@ class ReceiptsView(DeskView):
         return {
             "queue": queue,
             "more": more,
-            "waiting": number(self.waiting(self.user) or 0),
+            "waiting": number(db.session.scalar(sa.select(self.waiting(self.user))) or 0),
             "promise": timedelta(hours=config.current().review_hold_hours),
             "taken_by": {receipt.id: claimer(receipt, self.user) for receipt in queue},
         }
