@@ -117,6 +117,10 @@ class SecondPersonNeeded(ConsoleError):
     """You approved this already; above this amount somebody else has to confirm."""
 
 
+class WaitsForSecond(ConsoleError):
+    """{who} has noted this money already: it counts as soon as a second person confirms it."""
+
+
 class BeingReviewed(ConsoleError):
     """{who} is looking at this receipt right now."""
 

@@ -49,17 +49,27 @@ class Payment(Base):
     refunded_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
     refund_method: Mapped[RefundMethod | None] = mapped_column(state(RefundMethod))
     refund_reason: Mapped[str | None] = mapped_column(sa.Text)
+    #: Who registered cash or a transfer, and who confirmed it where two are needed.
+    registered_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
+    confirmed_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
+    #: Who says it was given back, and since when, while a second person has to confirm it.
+    refund_asked_by: Mapped[UUID | None] = mapped_column(references("user.users.id"))
+    refund_asked_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
     booking: Mapped[Booking] = relationship(foreign_keys=[booking_id])
-    refunder: Mapped[User | None] = relationship()
+    refunder: Mapped[User | None] = relationship(foreign_keys=[refunded_by])
+    registrar: Mapped[User | None] = relationship(foreign_keys=[registered_by])
+    refund_asker: Mapped[User | None] = relationship(foreign_keys=[refund_asked_by])
 
     __table_args__ = (
         check_state("method", PaymentMethod),
         check_state("status", PaymentStatus),
         check_state("refund_method", RefundMethod),
         sa.CheckConstraint("amount >= 0", name="amount"),
+        sa.CheckConstraint("registered_by <> confirmed_by", name="two_people"),
+        sa.CheckConstraint("refund_asked_by <> refunded_by", name="two_people_refund"),
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         sa.Index(
             "uq_payments_provider_payment",
@@ -85,6 +95,23 @@ class Payment(Base):
         ),
         _moved("received_at"),
         _moved("refunded_at"),
+        # What waits for a second person, the oldest first.
+        sa.Index(
+            "ix_payments_noted",
+            "created_at",
+            "id",
+            postgresql_where=sa.text("status = 'SUBMITTED' AND registered_by IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_payments_refund_asked",
+            "refund_asked_at",
+            "id",
+            postgresql_where=sa.text("status = 'SUCCEEDED' AND refund_asked_by IS NOT NULL"),
+        ),
+        *(
+            sa.Index(f"ix_payments_{who}", who, postgresql_where=sa.text(f"{who} IS NOT NULL"))
+            for who in ("registered_by", "confirmed_by", "refund_asked_by")
+        ),
         {"schema": "payment"},
     )
 

@@ -131,6 +131,22 @@ END $$
 """,
 )
 
+MONEY_OF_OTHERS = Function(
+    "payment.check_money_of_others",
+    """
+CREATE OR REPLACE FUNCTION payment.check_money_of_others() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+            SELECT FROM event.bookings b WHERE b.id = NEW.booking_id AND b.user_id IN
+                (NEW.registered_by, NEW.confirmed_by, NEW.refund_asked_by, NEW.refunded_by)) THEN
+        RAISE EXCEPTION 'nobody decides on their own payment' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'ck_payments_own_booking', TABLE = 'payments';
+    END IF;
+    RETURN NEW;
+END $$
+""",
+)
+
 FREE_PLACES = Function(
     "event.free_places",
     """
@@ -199,6 +215,18 @@ TELL_OF_CREW = Function(
     ),
 )
 
+#: What is of no one event: the pages that show it follow the event with this key.
+TELL_DESKS = Function(
+    "payment.tell_desks",
+    """
+CREATE OR REPLACE FUNCTION payment.tell_desks() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' 00000000-0000-0000-0000-000000000000');
+    RETURN NULL;
+END $$
+""",
+)
+
 #: What a board saw of a row, it names by this; what is newer than a board, it finds by this.
 STAMP_VERSION = Function(
     "crew.stamp_version",
@@ -238,11 +266,13 @@ FUNCTIONS = (
     PLACE_CHECK,
     CREW_CHANGE,
     REVIEWER_CHECK,
+    MONEY_OF_OTHERS,
     FREE_PLACES,
     STAMP_MONEY,
     TELL_EVENT,
     TELL_OF_EVENT,
     TELL_OF_CREW,
+    TELL_DESKS,
     STAMP_VERSION,
     NOTE_CREW_REMOVAL,
     NOTE_PLACE_REMOVAL,
@@ -307,6 +337,21 @@ TRIGGERS = (
         "CREATE TRIGGER payment_receipts_reviewer"
         " BEFORE UPDATE OF reviewed_by, first_approved_by ON payment.payment_receipts"
         " FOR EACH ROW EXECUTE FUNCTION payment.check_reviewer()",
+    ),
+    Trigger(
+        "payments_money_of_others",
+        "payment.payments",
+        "CREATE TRIGGER payments_money_of_others"
+        " BEFORE INSERT OR UPDATE OF registered_by, confirmed_by, refund_asked_by, refunded_by"
+        " ON payment.payments FOR EACH ROW WHEN (num_nonnulls(NEW.registered_by, NEW.confirmed_by,"
+        " NEW.refund_asked_by, NEW.refunded_by) > 0) EXECUTE FUNCTION payment.check_money_of_others()",
+    ),
+    # Told when a worker takes one up, not when it comes in: the intake is to be fast.
+    Trigger(
+        "webhook_events_tell",
+        "payment.webhook_events",
+        "CREATE TRIGGER webhook_events_tell AFTER UPDATE ON payment.webhook_events"
+        " FOR EACH STATEMENT EXECUTE FUNCTION payment.tell_desks()",
     ),
     # A set of bookings that ends is one statement: so is the freeing of its places.
     Trigger(

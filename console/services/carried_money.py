@@ -47,10 +47,17 @@ def carry(old: Booking, new: Booking, *, until: Event) -> Payment:
         raise errors.NothingToSettle()
     for payment in received:
         payment.booking_id = new.id
+        forget_refund(payment)
         keep_proofs(payment, until)
     new.payment_id, new.payment_status = received[-1].id, BookingPaymentStatus.SUCCEEDED
     old.payment_id, old.payment_status = None, BookingPaymentStatus.CANCELED
     return received[-1]
+
+
+def forget_refund(payment: Payment) -> None:
+    """Forgets that somebody said a payment was given back: it was decided otherwise."""
+    payment.refund_asked_by = payment.refund_asked_at = None
+    payment.refund_method = payment.refund_reason = None
 
 
 def keep_proofs(payment: Payment, event: Event) -> None:

@@ -20,6 +20,9 @@ MEANINGS: dict[str, tuple[type[errors.ConsoleError], str]] = {
     "uq_crew_assignments_booking_id_crew_type": (errors.AlreadySeated, "booking_id"),
     "ck_payment_receipts_own_booking": (errors.OwnBooking, "reviewed_by"),
     "ck_payment_receipts_two_people": (errors.SecondPersonNeeded, "reviewed_by"),
+    "ck_payments_own_booking": (errors.OwnBooking, "booking_id"),
+    "ck_payments_two_people": (errors.SecondPersonNeeded, "confirmed_by"),
+    "ck_payments_two_people_refund": (errors.SecondPersonNeeded, "refunded_by"),
     "ck_crew_assignments_active": (errors.BookingNotActive, "booking_id"),
     "ck_crew_assignments_same_event": (errors.WrongEvent, "crew_id"),
 }

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from console import errors
+from console import config, errors
 from console.db import db, lock, now
 from console.errors import N_
 from console.models import Booking, Event, Payment, User
-from console.services import bookings, outbox, seats
+from console.services import bookings, outbox, seats, two_people
 from console.services.history import before, log_booking
 from console.states import (
     ACTIVE_BOOKING,
@@ -83,7 +83,8 @@ def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None
     check_payable(booking)
     found = open_payments(booking)
     for payment in found:
-        if payment.method is method and payment.status is not PaymentStatus.SUBMITTED:
+        is_ours = payment.registered_by is not None
+        if payment.method is method and payment.status is not PaymentStatus.SUBMITTED and not is_ours:
             return payment
     refuse_in_review(found)
     payment = Payment(booking_id=booking.id, method=method, amount=still_due(booking))
@@ -145,9 +146,13 @@ def open_payments(booking: Booking) -> list[Payment]:
 
 
 def refuse_in_review(payments: list[Payment]) -> None:
-    """Raises TransitionRefused when a proof of one of these payments is in review."""
+    """Raises TransitionRefused when a proof of one of these payments is in review, WaitsForSecond when it was
+    noted by staff.
+    """
     for payment in payments:
         if payment.status is PaymentStatus.SUBMITTED:
+            if payment.registrar is not None:
+                raise errors.WaitsForSecond(who=payment.registrar.username)
             raise errors.TransitionRefused(current=payment.status, wanted=PaymentStatus.PENDING)
 
 
@@ -160,13 +165,16 @@ def mirror(booking: Booking, payment: Payment) -> None:
 def register_cash(booking_id: UUID, *, amount: Decimal, actor: User | None) -> Payment:
     """Registers cash for all that is due and confirms the booking; an expired one takes a free seat again.
 
-    Raises NotFound, InvalidInput for less than is due, OwnBooking, AlreadyPaid, EventFull when an expired
-    booking finds no seat, TransitionRefused when it was cancelled or a proof is in review.
+    Above SECOND_REVIEW_ABOVE it is noted: the payment is SUBMITTED, the seat held, until somebody else
+    confirms it (`confirmations.confirm_payment`). Raises NotFound, InvalidInput for less than is due,
+    OwnBooking, AlreadyPaid, EventFull when an expired booking finds no seat, WaitsForSecond when it was noted
+    already, TransitionRefused when it was cancelled or a proof is in review.
     """
     booking, payment = _register(
         booking_id, Payment(method=PaymentMethod.CASH, amount=amount), "register_cash", actor
     )
-    if booking.status is BookingStatus.EXPIRED:
+    may_come_back = payment.status is PaymentStatus.SUBMITTED and booking.event.available > 0
+    if booking.status is BookingStatus.EXPIRED and not may_come_back:
         # Cash is still on the table: better not taken than without a seat.
         raise errors.EventFull()
     return payment
@@ -175,8 +183,9 @@ def register_cash(booking_id: UUID, *, amount: Decimal, actor: User | None) -> P
 def register_transfer(booking_id: UUID, *, amount: Decimal, reference: str, actor: User | None) -> Payment:
     """Registers a transfer that staff found on the account, by the bank's reference, which counts once.
 
-    The money is there: an expired booking that finds no seat is "paid without a seat". Raises what
-    `register_cash` raises but EventFull, and IntegrityError (a duplicate) for a reference used before.
+    The money is there: an expired booking that finds no seat is "paid without a seat". Above
+    SECOND_REVIEW_ABOVE it is noted only, as cash is. Raises what `register_cash` raises but EventFull, and
+    IntegrityError (a duplicate) for a reference used before.
     """
     if not reference.strip():
         raise errors.InvalidInput(field=N_("Reference"), problem=N_("give the bank's number of the transfer"))
@@ -198,10 +207,24 @@ def _register(booking_id: UUID, payment: Payment, action: str, actor: User | Non
     refuse_in_review(open_payments(booking))
     bookings.close_payments(booking)
     payment.booking_id = booking.id
+    payment.registered_by = actor.id if actor else None
     db.session.add(payment)
     db.session.flush()
-    settle(event, booking, payment, action=action, actor=actor)
+    if two_people.are_needed(payment.amount, actor):
+        _note(booking, payment, actor)
+    else:
+        settle(event, booking, payment, action=action, actor=actor)
     return booking, payment
+
+
+def _note(booking: Booking, payment: Payment, actor: User | None) -> None:
+    """Notes money that counts once a second person confirms it; until then it is in review like a proof."""
+    old = before(booking)
+    move(payment, PaymentStatus.SUBMITTED)
+    mirror(booking, payment)
+    if booking.status is BookingStatus.PENDING:
+        booking.expires_at = now() + timedelta(hours=config.current().review_hold_hours)
+    log_booking(booking, "note_payment", old, actor=actor, payment_id=payment.id, amount=payment.amount)
 
 
 def refuse_own(booking: Booking, actor: User | None) -> None:

@@ -14,7 +14,7 @@ from console import config, errors
 from console.db import db, lock, now
 from console.errors import N_
 from console.models import Booking, BookingLog, Event, Payment, PaymentReceipt, User
-from console.services import audit, bookings, files, outbox, payments, seats
+from console.services import audit, bookings, files, outbox, payments, seats, two_people
 from console.services.content import Content, examine
 from console.services.history import before, log_booking
 from console.states import (
@@ -118,8 +118,7 @@ def _waits_for_second(
     receipt: PaymentReceipt, amount: Decimal, expected: Decimal, actor: User | None
 ) -> bool:
     """Whether this approval is the first of two. Raises SecondPersonNeeded for the same person twice."""
-    above = config.current().second_review_above
-    if actor is None or above is None or max(amount, expected) <= above:
+    if actor is None or not two_people.are_needed(max(amount, expected), actor):
         return False
     if receipt.first_approved_by is None:
         return True

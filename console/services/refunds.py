@@ -1,7 +1,8 @@
 """Money given back: a payment, all of a booking's, or what came too much; in the payment's currency.
 
-The console moves no money: it notes who gave it back, when, how and why. Locks are taken in the order event,
-booking, payment.
+The console moves no money: it notes who gave it back, when, how and why. Above SECOND_REVIEW_ABOVE the first
+person only says so: the payments stay received, marked as asked for, until somebody else says the same or
+confirms it (`confirmations`). Locks are taken in the order event, booking, payment.
 """
 
 from decimal import Decimal
@@ -13,7 +14,7 @@ from console import errors
 from console.db import db, now
 from console.errors import N_
 from console.models import Booking, Event, Payment, User
-from console.services import audit, bookings, outbox, payments
+from console.services import audit, bookings, carried_money, outbox, payments, two_people
 from console.services.history import before, log_booking
 from console.states import (
     ACTIVE_BOOKING,
@@ -33,12 +34,14 @@ def mark_refunded(
 ) -> Payment:
     """Notes that a payment was given back; a booking that is not paid without it is cancelled.
 
-    Raises NotFound, InvalidInput without a reason, OwnBooking, TransitionRefused.
+    Raises NotFound, InvalidInput without a reason, OwnBooking, SecondPersonNeeded, TransitionRefused.
     """
     _need(reason)
     event, booking, payment = payments.locked_payment(payment_id)
     payments.refuse_own(booking, actor)
-    refund(event, booking, payment, actor=actor, reason=reason, method=method)
+    if payment.status is not PaymentStatus.SUCCEEDED:
+        raise errors.TransitionRefused(current=payment.status, wanted=PaymentStatus.REFUNDED)
+    _give_back(event, booking, [payment], actor=actor, reason=reason, method=method)
     return payment
 
 
@@ -47,7 +50,7 @@ def refund_booking(
 ) -> Decimal:
     """Notes that all that came for a booking was given back, and returns how much; the booking is cancelled.
 
-    Raises NotFound, InvalidInput without a reason, OwnBooking, NothingToSettle.
+    Raises NotFound, InvalidInput without a reason, OwnBooking, SecondPersonNeeded, NothingToSettle.
     """
     _need(reason)
     event, booking = bookings.locked_booking(booking_id)
@@ -55,9 +58,8 @@ def refund_booking(
     found = _received(booking)
     if not found:
         raise errors.NothingToSettle()
-    for payment in found:
-        refund(event, booking, payment, actor=actor, reason=reason, method=method)
-    return sum((payment.amount for payment in found), Decimal(0))
+    _give_back(event, booking, found, actor=actor, reason=reason, method=method)
+    return _sum(found)
 
 
 def refund_surplus(
@@ -66,7 +68,8 @@ def refund_surplus(
     """Notes that what came too much for a booking was given back, and returns how much; the booking stays.
 
     A payment that is only in part too much is split in two, so that every row is received or given back as a
-    whole. Raises NotFound, InvalidInput without a reason, OwnBooking, NothingToSettle, RefundAtAcquirer.
+    whole. Raises NotFound, InvalidInput without a reason, OwnBooking, SecondPersonNeeded, NothingToSettle,
+    RefundAtAcquirer.
     """
     _need(reason)
     event, booking = bookings.locked_booking(booking_id)
@@ -74,13 +77,80 @@ def refund_surplus(
     surplus = left = -payments.still_due(booking)
     if surplus <= 0:
         raise errors.NothingToSettle()
+    parts = []
     for payment in _received(booking):
         if left <= 0:
             break
-        part = payment if payment.amount <= left else _split(payment, left)
-        left -= part.amount
-        refund(event, booking, part, actor=actor, reason=reason, method=method)
+        parts.append(payment if payment.amount <= left else _split(payment, left))
+        left -= parts[-1].amount
+    _give_back(event, booking, parts, actor=actor, reason=reason, method=method)
     return surplus
+
+
+def waits_for_second(booking_id: UUID) -> bool:
+    """Whether money of a booking is said to be given back, and a second person has not confirmed it yet."""
+    return db.session.scalars(sa.select(asked().where(Payment.booking_id == booking_id).exists())).one()
+
+
+def asked() -> sa.Select[Payment]:
+    """The received payments that one person says were given back."""
+    return sa.select(Payment).where(
+        # In words as the partial index has it, so that it is read.
+        sa.text("payments.status = 'SUCCEEDED' AND payments.refund_asked_by IS NOT NULL")
+    )
+
+
+def decline_refund(payment_id: UUID, *, actor: User, reason: str) -> Payment:
+    """Takes it back, or says it is wrong, that a payment was given back: it stays received.
+
+    Raises NotFound, InvalidInput without a reason, OwnBooking, NothingToSettle.
+    """
+    _need(reason)
+    _, booking, payment = payments.locked_payment(payment_id)
+    payments.refuse_own(booking, actor)
+    if payment.status is not PaymentStatus.SUCCEEDED or payment.refund_asked_by is None:
+        raise errors.NothingToSettle()
+    carried_money.forget_refund(payment)
+    log_booking(
+        booking, "decline_refund", before(booking), actor=actor, payment_id=payment.id, reason=reason.strip()
+    )
+    return payment
+
+
+def _give_back(
+    event: Event,
+    booking: Booking,
+    found: list[Payment],
+    *,
+    actor: User | None,
+    reason: str,
+    method: RefundMethod,
+) -> None:
+    """Marks received payments as given back, or, by the first of two people, as asked for."""
+    if not _waits(found, actor):
+        for payment in found:
+            refund(event, booking, payment, actor=actor, reason=reason, method=method)
+        return
+    for payment in found:
+        if payment.refund_asked_by is None:
+            payment.refund_asked_by, payment.refund_asked_at = actor.id if actor else None, now()
+            payment.refund_method, payment.refund_reason = method, reason.strip()
+    log_booking(booking, "ask_refund", before(booking), actor=actor, amount=_sum(found), reason=reason)
+
+
+def _waits(found: list[Payment], actor: User | None) -> bool:
+    """Whether somebody else has to say so, too. Raises SecondPersonNeeded for the same person twice."""
+    if actor is None:
+        return False
+    first = {payment.refund_asked_by for payment in found}
+    if actor.id in first:
+        raise errors.SecondPersonNeeded()
+    # What came since was asked for by nobody.
+    return None in first and (first != {None} or two_people.are_needed(_sum(found), actor))
+
+
+def _sum(found: list[Payment]) -> Decimal:
+    return sum((payment.amount for payment in found), Decimal(0))
 
 
 def _need(reason: str) -> None:
@@ -89,12 +159,12 @@ def _need(reason: str) -> None:
 
 
 def _received(booking: Booking) -> list[Payment]:
-    """The received payments of a locked booking, locked, newest first."""
+    """The received payments of a locked booking, locked: those asked for first, then the newest."""
     return list(
         db.session.scalars(
             sa.select(Payment)
             .where(Payment.booking_id == booking.id, Payment.status == PaymentStatus.SUCCEEDED)
-            .order_by(Payment.created_at.desc(), Payment.id)
+            .order_by(Payment.refund_asked_at.nulls_last(), Payment.created_at.desc(), Payment.id)
             .with_for_update(of=Payment, key_share=True)
             .execution_options(populate_existing=True)
         )

@@ -16,7 +16,8 @@ from console.views.desk.messages import MessagesView
 from console.views.desk.notice_texts import NoticeTextsView
 from console.views.desk.notices import NoticesView
 from console.views.desk.proofs import ProofsView
-from console.views.desk.receipts import ReceiptsView, SettleView
+from console.views.desk.receipts import ReceiptsView, SecondView, SettleView
+from console.views.desk.receipts.second import second_waiting
 from console.views.desk.reconciliation import ReconciliationView
 from console.views.desk.seating import SeatingView
 from console.views.desk.seating_paper import SeatingPaperView
@@ -39,6 +40,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(MessagesView("Messages", "desk_messages", f"{event}/messages"))
     admin.add_view(ReceiptsView("Receipts", "desk_receipts", "/desk/receipts"))
     admin.add_view(SettleView("Money", "desk_settle", "/desk/receipts/settle"))
+    admin.add_view(SecondView("Second person", "desk_second", "/desk/receipts/second"))
     admin.add_view(ProofsView("Proofs", "desk_proofs", "/desk/proofs"))
     admin.add_view(ReconciliationView("Reconciliation", "desk_reconciliation", "/desk/reconciliation"))
     admin.add_view(NoticeTextsView("Texts", "desk_notice_texts", "/desk/notices/texts"))
@@ -51,6 +53,7 @@ def init_app(admin: Admin) -> None:
     app: Flask = admin.app
     live.init_app(app)
     app.context_processor(_scheduler)
+    app.context_processor(lambda: {"second_waiting": second_waiting})
 
 
 def _scheduler() -> dict[str, Any]:

@@ -39,14 +39,17 @@ from console.views import search
 from console.views.base import Answer
 from console.views.desk import consequences
 from console.views.desk.activity import in_words
-from console.views.desk.base import DeskView, asked_id, done, typed, typed_id, typed_money, typed_number
+from console.views.desk.base import DeskView, asked_id, done, typed, typed_id, typed_number
 from console.views.desk.event import event_tabs
 from console.views.desk.queries import seats_of
+from console.views.desk.receipts.register import register
 from console.views.fields import read_upload
-from console.views.formats import money, person, sentence
+from console.views.formats import person, sentence
 
 PEOPLE_OFFERED = 20
 EVENTS_OFFERED = 100
+#: Money that is here, or a proof of it.
+PAID_OR_IN_REVIEW = (BookingPaymentStatus.SUCCEEDED, BookingPaymentStatus.SUBMITTED)
 
 
 class BookingView(DeskView):
@@ -75,6 +78,7 @@ class BookingView(DeskView):
             hold_minutes=config.current().booking_hold_minutes,
             received=payments.received(booking),
             refund_methods=list(RefundMethod),
+            second_above=config.current().second_review_above,
         )
 
     def _choices(self, booking: Booking) -> dict[str, bool]:
@@ -93,7 +97,8 @@ class BookingView(DeskView):
             "cash": policy.may(self.user, "money")
             and active
             and booking.amount > 0
-            and booking.payment_status is not BookingPaymentStatus.SUCCEEDED,
+            and booking.payment_status
+            not in (BookingPaymentStatus.SUCCEEDED, BookingPaymentStatus.SUBMITTED),
             "refund": policy.may(self.user, "money"),
         }
 
@@ -306,16 +311,7 @@ class BookingView(DeskView):
     def cash(self, event_id: UUID, booking_id: UUID) -> Response:
         actor = self.need("money")
         booking = self._booking(event_id, booking_id)
-        amount = typed_money("amount", _("Amount"))
-        reference = typed("reference", _("Reference"), required=False, most=128)
-        with transaction():
-            if reference:
-                payments.register_transfer(booking.id, amount=amount, reference=reference, actor=actor)
-            else:
-                payments.register_cash(booking.id, amount=amount, actor=actor)
-        if reference:
-            return done(_("The transfer of %(amount)s is registered.", amount=money(amount)), self.back())
-        return done(_("%(amount)s in cash is registered.", amount=money(amount)), self.back())
+        return register(booking, actor, self.back())
 
     def _booking(self, event_id: UUID, booking_id: UUID) -> Booking:
         booking = self.found(Booking, booking_id)
@@ -329,7 +325,13 @@ def _payments(booking: Booking) -> Any:
         sa.select(Payment, PaymentReceipt)
         .outerjoin(PaymentReceipt, PaymentReceipt.payment_id == Payment.id)
         .where(Payment.booking_id == booking.id)
-        .options(joinedload(PaymentReceipt.reviewer).joinedload(User.profile))
+        .options(
+            joinedload(PaymentReceipt.reviewer).joinedload(User.profile),
+            *(
+                joinedload(who).joinedload(User.profile)
+                for who in (Payment.refunder, Payment.registrar, Payment.refund_asker)
+            ),
+        )
         .order_by(Payment.created_at, PaymentReceipt.created_at)
     ).all()
 

@@ -19,13 +19,15 @@ from console.db import db, transaction
 from console.errors import InvalidInput
 from console.models import Booking, Event, Payment, User, WaitlistEntry
 from console.services import late_money, previews, rebooking, refunds
-from console.states import BookingStatus, RefundMethod
+from console.states import BookingStatus, PaymentStatus, RefundMethod
 from console.views.desk import consequences
 from console.views.desk.base import DeskView, done, typed, typed_id
 from console.views.formats import money, person
 
 ROWS_SHOWN = 50
 EVENTS_OFFERED = 30
+#: What was given back above the amount for which two are needed.
+NOTED = _l("It is noted: it counts as soon as somebody else confirms it.")
 
 
 @dataclass(frozen=True)
@@ -242,8 +244,9 @@ class SettleView(DeskView):
         self.found(Payment, payment_id)
         reason, method = typed("reason", _("Reason")), refund_method()
         with transaction():
-            refunds.mark_refunded(payment_id, actor=self.user, reason=reason, method=method)
-        return done(_("Marked as refunded."), self.back())
+            payment = refunds.mark_refunded(payment_id, actor=self.user, reason=reason, method=method)
+            is_noted = payment.status is PaymentStatus.SUCCEEDED
+        return done(str(NOTED) if is_noted else _("Marked as refunded."), self.back())
 
     @expose("/<uuid:booking_id>/refund", methods=("POST",))
     def refund(self, booking_id: UUID) -> Response:
@@ -259,7 +262,10 @@ class SettleView(DeskView):
         method = refund_method()
         with transaction():
             amount = step(booking_id, actor=self.user, reason=reason, method=method)
-        return done(_("%(amount)s are marked as given back.", amount=money(amount)), self.back())
+            waits = refunds.waits_for_second(booking_id)
+        return done(
+            NOTED if waits else _("%(amount)s are marked as given back.", amount=money(amount)), self.back()
+        )
 
 
 def refund_method() -> RefundMethod:
