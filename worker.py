@@ -124,7 +124,7 @@ class ConsoleWorker(Worker):
             return
         try:
             with _signals_held(), self._engine.connect() as connection:
-                heartbeats.beat(connection, heartbeats.WORKER, self.heartbeat_name)
+                heartbeats.beat(connection, heartbeats.WORKER, self.heartbeat_name, self.queue_names())
             self._heard = time.monotonic()
         except DBAPIError as error:
             log.warning("no heartbeat, PostgreSQL is away: %s", type(error.orig).__name__)

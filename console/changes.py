@@ -1,31 +1,52 @@
 """What changes in the database, as it happens: one listener a process, many pages that follow.
 
-The triggers tell which event changed (`NOTIFY event_changed`). What a page misses, because the connection was
-away, is made up for by telling it that anything may have changed.
+The triggers tell which event changed (`NOTIFY event_changed`), of the events in `ops.followed` only: who
+notifies commits alone, so that telling of what nobody looks at would make everybody wait. What a page misses,
+because the connection was away or a change began before it followed, is made up for by telling it that
+anything may have changed.
 """
 
 import logging
 import queue
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
 import psycopg
+
+from console.heartbeats import process_name
 
 log = logging.getLogger(__name__)
 
 CHANNEL = "event_changed"
 #: Stands for any table, and for any event.
 ANY = "*"
-#: Tables a page has not yet been told of; there are five, so a full queue knows them all.
+#: Tables a page has not yet been told of; there are six, so a full queue knows them all.
 WAITING = 16
 #: Between two attempts to connect. PostgreSQL away means that pages show nothing new either.
 RETRY_SECONDS = 2.0
-#: How often the listener looks whether anybody still follows.
-IDLE_SECONDS = 30.0
+#: How soon the listener notices who began to follow.
+LOOK_SECONDS = 0.5
+#: How often it says what is followed, and looks whether anybody still does.
+RENEW_SECONDS = 30.0
+#: What nobody renews, because its process ended, is told of this much longer.
+FOLLOWED_SECONDS = 100.0
 
 Following = queue.Queue[str]
+
+FOLLOW = """
+INSERT INTO ops.followed (event_id, process, until)
+SELECT event_id, %(process)s, now() + %(seconds)s * interval '1 second'
+FROM unnest(%(events)s::uuid[]) event_id
+ON CONFLICT (event_id, process) DO UPDATE SET until = excluded.until
+"""
+FORGET = "DELETE FROM ops.followed WHERE until < now()"
+#: Every transaction below the first number has ended, and none at or above the second has begun.
+UNDER_WAY = """
+SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() s
+"""
 
 
 class Changes:
@@ -87,18 +108,59 @@ class Changes:
                 with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     self.is_listening.set()
-                    self._tell(ANY, ANY)
-                    while True:
-                        for told in connection.notifies(timeout=IDLE_SECONDS):
-                            self._tell(*told.payload.split(" ", 1))
-                        # A connection that died without a word is noticed by asking.
-                        connection.execute("SELECT 1")
-                        if self._ends():
-                            return
+                    self._hear(connection)
+                    return
             except psycopg.Error as error:
                 log.warning("changes are not heard: %s", type(error).__name__)
             self.is_listening.clear()
             pause.wait(RETRY_SECONDS)
+
+    def _hear(self, connection: psycopg.Connection) -> None:
+        """Hands on what is told, until nobody follows. Raises psycopg.Error when the connection is lost."""
+        known: set[UUID] = set()
+        renewed = time.monotonic()
+        #: By event, the first transaction that had not begun when it was said that it is followed.
+        unsettled: dict[UUID, int] = {}
+        while True:
+            with self._lock:
+                followed = set(self._followers)
+            if time.monotonic() - renewed >= RENEW_SECONDS:
+                if self._ends():
+                    return
+                known, renewed = known & followed, time.monotonic()
+                # It also finds out whether the connection has died without a word.
+                self._follow(connection, followed)
+                connection.execute(FORGET)
+            elif followed - known:
+                self._follow(connection, followed - known)
+            self._settle(connection, followed - known, unsettled)
+            known |= followed
+            for told in connection.notifies(timeout=LOOK_SECONDS, stop_after=1):
+                self._tell(*told.payload.split(" ", 1))
+
+    def _follow(self, connection: psycopg.Connection, events: Collection[UUID]) -> None:
+        """Says that changes of these events are to be told."""
+        connection.execute(
+            FOLLOW, {"process": process_name(), "seconds": FOLLOWED_SECONDS, "events": list(events)}
+        )
+
+    def _settle(
+        self, connection: psycopg.Connection, fresh: Collection[UUID], unsettled: dict[UUID, int]
+    ) -> None:
+        """Makes up for what changed before `fresh` events were said to be followed: nobody tells of that.
+
+        At once, and again when all has ended that was under way then.
+        """
+        if not fresh and not unsettled:
+            return
+        [(ended_below, begun_below)] = connection.execute(UNDER_WAY).fetchall()
+        settled = [event_id for event_id, since in unsettled.items() if since <= ended_below]
+        for event_id in settled:
+            del unsettled[event_id]
+        if ended_below < begun_below:
+            unsettled |= dict.fromkeys(fresh, int(begun_below))
+        for event_id in (*fresh, *settled):
+            self._tell(ANY, str(event_id))
 
     def _tell(self, table: str, event_id: str = ANY) -> None:
         with self._lock:

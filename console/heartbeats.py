@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -21,15 +22,13 @@ def process_name() -> str:
     return f"{socket.gethostname()[:100]}:{os.getpid()}"
 
 
-def beat(connection: sa.Connection, kind: str, name: str) -> None:
-    """Says that `name`, a process of this kind, is alive now."""
+def beat(connection: sa.Connection, kind: str, name: str, queues: Iterable[str] = ()) -> None:
+    """Says that `name`, a process of this kind, is alive now; of a worker, which queues it serves."""
+    said = {"kind": kind, "queues": ",".join(queues) or None, "seen_at": sa.func.clock_timestamp()}
     connection.execute(
         insert(Heartbeat)
-        .values(name=name, kind=kind, seen_at=sa.func.clock_timestamp())
-        .on_conflict_do_update(
-            index_elements=[Heartbeat.name],
-            set_={"kind": kind, "seen_at": sa.func.clock_timestamp()},
-        )
+        .values(name=name, **said)
+        .on_conflict_do_update(index_elements=[Heartbeat.name], set_=said)
     )
 
 

@@ -16,7 +16,7 @@ from console.models.event import (
 from console.models.media import File
 from console.models.notice import Broadcast, NoticeTemplate
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
-from console.models.ops import Heartbeat, JobState, ListChoice, Task, TaskRow, WebhookEffect
+from console.models.ops import Followed, Heartbeat, JobState, ListChoice, Task, TaskRow, WebhookEffect
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
 from console.models.proof import ProofFinding, ProofMark, ProofPicture
 from console.models.seating import SeatingProposal, SeatingRemoval, SeatingStep
@@ -44,6 +44,7 @@ __all__ = [
     "FaqItem",
     "Favorite",
     "File",
+    "Followed",
     "Heartbeat",
     "JobState",
     "ListChoice",

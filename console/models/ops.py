@@ -38,9 +38,23 @@ class Heartbeat(Base):
     __tablename__ = "heartbeats"
     name: Mapped[str] = mapped_column(sa.String(120), primary_key=True)
     kind: Mapped[str] = mapped_column(sa.String(32))
+    #: Of a worker: what it takes its work from, with commas between.
+    queues: Mapped[str | None] = mapped_column(sa.String(120))
     seen_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
 
     __table_args__ = (sa.Index("ix_heartbeats_kind_seen_at", "kind", "seen_at"), {"schema": "ops"})
+
+
+class Followed(Base):
+    """An event that somebody looks at by a process of the web server: its changes are told, no others."""
+
+    __tablename__ = "followed"
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    process: Mapped[str] = mapped_column(sa.String(120), primary_key=True)
+    #: A process renews it; one that ended without a word does not.
+    until: Mapped[datetime]
+
+    __table_args__ = ({"schema": "ops"},)
 
 
 class Task(Base):

@@ -184,34 +184,33 @@ END $$
 """,
 )
 
-#: Tells `console/changes.py`, and through it the pages, which events a statement changed.
+#: Tells `console/changes.py`, and through it the pages, which followed events a statement changed.
+#: With the rights of its owner: whoever else writes the tables need not know of `ops`.
 _TELL = """
-CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    told text[];
+CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- Once per event, however many rows; a change of very many events is told as one of any.
-    SELECT array_agg(c.told) INTO told FROM (SELECT DISTINCT {told} LIMIT 101) c;
-    IF cardinality(told) > 100 THEN
-        told := ARRAY['*'];
-    END IF;
-    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' ' || t) FROM unnest(told) t;
+    -- Who notifies commits alone, after everybody else who does: so only of what somebody looks at. Once per
+    -- event, however many rows.
+    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' ' || f.event_id)
+        FROM (SELECT DISTINCT event_id FROM ops.followed WHERE until > now()) f
+        WHERE EXISTS (SELECT FROM {changed});
     RETURN NULL;
 END $$
 """
 
 TELL_EVENT = Function(
-    "event.tell_event", _TELL.format(name="event.tell_event", told="id::text AS told FROM changed")
+    "event.tell_event", _TELL.format(name="event.tell_event", changed="changed c WHERE c.id = f.event_id")
 )
 TELL_OF_EVENT = Function(
     "event.tell_of_event",
-    _TELL.format(name="event.tell_of_event", told="event_id::text AS told FROM changed"),
+    _TELL.format(name="event.tell_of_event", changed="changed c WHERE c.event_id = f.event_id"),
 )
 TELL_OF_CREW = Function(
     "crew.tell_of_crew",
     _TELL.format(
         name="crew.tell_of_crew",
-        told="w.event_id::text AS told FROM changed a JOIN crew.crews w ON w.id = a.crew_id",
+        changed="changed c JOIN crew.crews w ON w.id = c.crew_id WHERE w.event_id = f.event_id",
     ),
 )
 

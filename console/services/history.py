@@ -6,6 +6,8 @@ there are any.
 
 from typing import Any
 
+import sqlalchemy as sa
+
 from console.db import db
 from console.models import Booking, BookingLog, User
 from console.services import audit
@@ -36,6 +38,9 @@ def log_booking(
 
     Facts that are None are left out. Returns the log row.
     """
+    if old is not None:
+        # Also where only its payment changed: the bookings changed last are those with the latest steps.
+        booking.updated_at = sa.func.now()
     db.session.flush()
     new = before(booking)
     known = {name: value for name, value in facts.items() if value is not None}

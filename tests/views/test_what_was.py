@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from console.db import db
-from console.services import audit, bookings
-from console.states import UserRole
+from console.models import Event
+from console.services import audit, bookings, payments
+from console.states import PaymentMethod, UserRole
 from console.views.desk import activity, waitlist
 from tests import make
 
@@ -62,3 +63,37 @@ def test_activity_of_who_sees_all_bookings_is_the_latest_of_all() -> None:
     made = bookings.create_booking(make.event().id, user_id=make.person().id, actor=None)
     db.session.flush()
     assert [step.key for step in db.session.execute(activity._of_scope(finance, 12))] == [made.id]
+
+
+def test_activity_of_an_event_is_found_however_much_it_has_seen() -> None:
+    event, other = make.event(capacity=5), make.event(capacity=5)
+    me = make.staff(UserRole.ORGANIZER, event.organizer)
+    mine, theirs = [
+        bookings.create_booking(where.id, user_id=make.person().id, actor=None) for where in (event, other)
+    ]
+    bookings.confirm_booking(mine.id, actor=None)
+    for where in (event, other):
+        entry = make.waitlist_entry(event_id=where.id)
+        for action in ("waitlist.join", "waitlist.accept", "waitlist.lapse"):
+            audit.record(None, action, entry, event_id=where.id, user_id=entry.user_id)
+    db.session.flush()
+    told = [(str(step.what), step.url) for step in activity.steps_of_event(me, event)]
+    assert [what for what, _ in told] == ["Offer lapsed", "Booking confirmed", "Booked"]
+    assert str(theirs.id) not in str(told)
+    of_event = sa.select(Event.id).where(Event.id == event.id).subquery()
+    for query, index in (
+        (activity._of_bookings(of_event, 12), "ix_bookings_event_id_updated_at"),
+        (activity._passed_on(event, 12), "ix_audit_log_offers"),
+    ):
+        plan = plan_of(query)
+        # In the order it wants them: it ends with the last that is shown.
+        assert index in plan and "Backward" in plan
+        assert "ix_booking_logs_created_at_id" not in plan
+
+
+def test_each_step_of_a_booking_brings_it_to_the_front() -> None:
+    booking = make.booking(updated_at=make.soon(days=-3))
+    payments.start_payment(booking.id, method=PaymentMethod.WIDGET, actor=None)
+    db.session.flush()
+    db.session.refresh(booking)
+    assert booking.updated_at > make.soon(minutes=-1)

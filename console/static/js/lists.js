@@ -1,4 +1,4 @@
-// Lists: rows by j k Enter x, ticks with ranges, the bulk bar, and the side panel that shows a row's details.
+// Lists: rows by j k Enter x and the letters their buttons claim, ticks with ranges, the bulk bar, and the side panel that shows a row's details.
 import { element, icon, isPageKey, letter, say } from "./text.js";
 
 const INTERACTIVE = "a, button, input, select, textarea, label, summary, .dropdown";
@@ -60,6 +60,8 @@ function initRows(table, rows) {
     if (key === "j") { event.preventDefault(); go(here + 1); }
     if (key === "k") { event.preventDefault(); go(here < 0 ? 0 : here - 1); }
     if (key === "x" && rows[here]) rows[here].querySelector("td.tick input")?.click();
+    const claims = rows[here]?.querySelector(`[data-row-key="${CSS.escape(key)}"]`);
+    if (claims) { event.preventDefault(); claims.click(); }
     if (event.key === "Enter" && rows[here] && (event.target === document.body || event.target === rows[here])) openRow(table, rows[here]);
   });
 }

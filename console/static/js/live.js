@@ -6,6 +6,7 @@ const POLL_MS = 5_000; // and a little more or less: those who were turned away 
 const GATHER_MS = 150; // a step changes several tables: one look for all of them
 const body = document.body;
 const source = body.dataset.live;
+const everyMs = 1000 * Number(body.dataset.liveEvery ?? 0); // a page that nobody tells: it looks so often
 const words = JSON.parse(body.dataset.liveWords ?? "{}");
 const news = document.createElement("p");
 
@@ -109,6 +110,7 @@ function isTouched(field) {
 function keepsState(name, node) {
   if (name === "open" && node.matches("details")) return false;
   if (name === "data-sortable") return false;
+  if (name === "class" && node.matches("tr.here")) return false;
   if (name === "hidden" && node.matches("li, tr")) return false; // filtered away by what was typed
   return !(name === "tabindex" && node.matches("tr, li"));
 }
@@ -124,6 +126,10 @@ let polling = 0;
 
 function listen() {
   stream?.close();
+  if (!source) {
+    polling = setTimeout(() => { gather(); listen(); }, everyMs);
+    return;
+  }
   stream = new EventSource(source);
   stream.addEventListener("message", (event) => gather(event.data.split(" ")));
   stream.addEventListener("open", () => {
@@ -148,7 +154,7 @@ function stop() {
   body.dataset.following = "";
 }
 
-if (source) {
+if (source || everyMs) {
   news.className = "sr-only";
   news.setAttribute("role", "status");
   news.dataset.news = "";

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from console import policy
 from console.db import Base, db
 from console.models import AuditLog, Booking, BookingLog, Crew, Event, User
+from console.models.user import OFFER_ENDED
 from console.views.columns import models_by_table, table_label
 from console.views.labels import Labels
 
@@ -122,6 +123,9 @@ UNTOLD = (
     "payment.refund",
 )
 
+#: How an offer ends that becomes no booking.
+PASSED_ON = ("waitlist.decline", "waitlist.lapse", "waitlist.withdraw")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -151,8 +155,9 @@ def steps_of_event(user: User, event: Event, limit: int = 12) -> list[Step]:
     """What happened last to the event and its bookings; nothing for who may read neither log."""
     parts = []
     if policy.allowed(user, "event.booking_logs", policy.Action.READ):
-        of_event = BookingLog.booking_id.in_(sa.select(Booking.id).where(Booking.event_id == event.id))
-        parts.append(_newest(_logs().where(of_event), BookingLog, limit))
+        parts.append(_of_bookings(sa.select(Event.id).where(Event.id == event.id).subquery(), limit))
+    if policy.may(user, "waitlist"):
+        parts.append(_passed_on(event, limit))
     if policy.allowed(user, "user.audit_log", policy.Action.READ):
         on_event = sa.and_(AuditLog.target_type == "event.events", AuditLog.target_id == event.id)
         parts.append(_newest(_others_audit().where(on_event), AuditLog, limit))
@@ -193,10 +198,7 @@ def _logs(log: Any = BookingLog) -> sa.Select[Any]:
 
 
 def _of_scope(user: User, limit: int) -> sa.Select[Any]:
-    """The latest steps of the bookings that exist for `user`, found from their events.
-
-    A step changes its booking: the bookings changed last have the latest steps.
-    """
+    """The latest steps of the bookings that exist for `user`, found from their events."""
     if policy.scope(user, Booking) is None:
         return _newest(_logs(), BookingLog, limit)
     events = (
@@ -207,6 +209,14 @@ def _of_scope(user: User, limit: int) -> sa.Select[Any]:
         .limit(EVENTS_LOOKED_AT)
         .subquery()
     )
+    return _of_bookings(events, limit)
+
+
+def _of_bookings(events: sa.Subquery, limit: int) -> sa.Select[Any]:
+    """The latest steps of the bookings of these events, however many there are of either.
+
+    A step changes its booking: the bookings changed last have the latest steps.
+    """
     changed = (
         sa.select(Booking.id, Booking.updated_at)
         .where(Booking.event_id == events.c.id)
@@ -231,6 +241,20 @@ def _of_scope(user: User, limit: int) -> sa.Select[Any]:
     ids = sa.select(steps.c.id).select_from(newest.join(steps, sa.true()))
     query = _logs().where(BookingLog.id.in_(ids))
     return sa.select(query.order_by(BookingLog.created_at.desc()).limit(limit).subquery())
+
+
+def _passed_on(event: Event, limit: int) -> sa.Select[Any]:
+    """The offers of an event that nobody took: a booking's log knows nothing of them."""
+    rows = (
+        sa.select(AuditLog)
+        # As the index has it: a parameter would hide that it is the same.
+        .where(sa.text(OFFER_ENDED), sa.literal_column("payload ->> 'event_id'") == str(event.id))
+        .where(AuditLog.action.in_(PASSED_ON))
+        .order_by(AuditLog.created_at.desc())
+        .limit(limit)
+        .subquery()
+    )
+    return sa.select(_audit(aliased(AuditLog, rows)).subquery())
 
 
 def _audit(log: Any = AuditLog) -> sa.Select[Any]:

@@ -1,6 +1,7 @@
 """The jobs desk: what runs by itself, whether it does, and what waits for it."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,6 +75,22 @@ BACKLOG = {
     "unapplied_webhooks": (_l("Webhooks to apply"), 2),
 }
 
+#: What each queue is for.
+QUEUES = {
+    doorbell.CRITICAL: _l("seats"),
+    "default": _l("scheduled jobs"),
+    "sending": _l("notices"),
+    "bulk": _l("long work"),
+}
+
+KINDS = {
+    heartbeats.SCHEDULER: _l("Scheduler"),
+    heartbeats.STANDBY: _l("Scheduler, standing by"),
+    heartbeats.WORKER: _l("Worker"),
+}
+
+#: How often the page looks anew.
+LOOK_SECONDS = 5
 
 #: Of what a dry run would do, so many rows are shown.
 STEPS_SHOWN = 20
@@ -125,6 +142,45 @@ class Run:
         return self.state.last_started_at + timedelta(seconds=self.every_seconds)
 
 
+@dataclass(frozen=True)
+class Process:
+    """A scheduler or a worker as it was heard last."""
+
+    beat: Heartbeat
+    #: By the database's clock.
+    at: datetime
+
+    @property
+    def kind(self) -> Any:
+        return KINDS.get(self.beat.kind, self.beat.kind)
+
+    @property
+    def queues(self) -> list[str]:
+        """The queues that a worker serves; none where it does not say."""
+        return self.beat.queues.split(",") if self.beat.queues else []
+
+    @property
+    def serves(self) -> str:
+        return ", ".join(str(QUEUES.get(name, name)) for name in self.queues)
+
+    @property
+    def is_gone(self) -> bool:
+        return self.beat.seen_at < self.at - GONE_AFTER
+
+    @property
+    def is_silent(self) -> bool:
+        return self.beat.seen_at < self.at - SILENT_AFTER
+
+
+def unserved(processes: Sequence[Process]) -> list[Any]:
+    """What no worker that is alive does; nothing while one does not say what it does."""
+    alive = [each for each in processes if each.beat.kind == heartbeats.WORKER and not each.is_silent]
+    if any(not each.queues for each in alive):
+        return []
+    served = {name for each in alive for name in each.queues}
+    return [label for name, label in QUEUES.items() if name not in served]
+
+
 def counted(result: dict[str, Any]) -> list[tuple[str, Any]]:
     """What a run counted, in words and numbers; what was nought is left out."""
     return [(OUTCOMES.get(name, name), count) for name, count in result.items() if count]
@@ -145,24 +201,20 @@ class JobsView(DeskView):
         # By the clock that wrote them: ours may be wrong.
         at = now()
         waiting = backlog.waiting(db.session, bound=BOUND)
-        processes = db.session.scalars(
+        beats = db.session.scalars(
             sa.select(Heartbeat)
             .where(Heartbeat.seen_at > sa.func.now() - timedelta(days=1))
-            .order_by(Heartbeat.kind, Heartbeat.name)
-        ).all()
+            .order_by(Heartbeat.kind, Heartbeat.queues, Heartbeat.name)
+        )
+        processes = [Process(beat, at) for beat in beats]
         return self.render(
             "desk/jobs.html",
             runs=[Run(job, states.get(job.name), WHAT[job.name], tick) for job in SCHEDULE],
             backlog=[(label, waiting[name], promise) for name, (label, promise) in BACKLOG.items()],
             processes=processes,
-            kinds={
-                heartbeats.SCHEDULER: _("Scheduler"),
-                heartbeats.STANDBY: _("Scheduler, standing by"),
-                heartbeats.WORKER: _("Worker"),
-            },
+            unserved=unserved(processes),
             failures=_failures(),
-            silent_since=at - SILENT_AFTER,
-            gone_since=at - GONE_AFTER,
+            live_every_seconds=LOOK_SECONDS,
             bound=BOUND,
         )
 
