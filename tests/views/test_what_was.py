@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from console.db import db
 from console.models import Event
@@ -65,7 +66,7 @@ def test_activity_of_who_sees_all_bookings_is_the_latest_of_all() -> None:
     assert [step.key for step in db.session.execute(activity._of_scope(finance, 12))] == [made.id]
 
 
-def test_activity_of_an_event_is_found_however_much_it_has_seen() -> None:
+def test_activity_of_an_event_is_found_however_much_it_has_seen(app: Flask) -> None:
     event, other = make.event(capacity=5), make.event(capacity=5)
     me = make.staff(UserRole.ORGANIZER, event.organizer)
     mine, theirs = [
@@ -77,7 +78,8 @@ def test_activity_of_an_event_is_found_however_much_it_has_seen() -> None:
         for action in ("waitlist.join", "waitlist.accept", "waitlist.lapse"):
             audit.record(None, action, entry, event_id=where.id, user_id=entry.user_id)
     db.session.flush()
-    told = [(str(step.what), step.url) for step in activity.steps_of_event(me, event)]
+    with app.test_request_context():
+        told = [(str(step.what), step.url) for step in activity.steps_of_event(me, event)]
     assert [what for what, _ in told] == ["Offer lapsed", "Booking confirmed", "Booked"]
     assert str(theirs.id) not in str(told)
     of_event = sa.select(Event.id).where(Event.id == event.id).subquery()
