@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "20261122_2315"
-down_revision = "20261122_2007"
+revision = "20261122_2350"
+down_revision = "20261122_2340"
 
 FOLLOWED = """
 CREATE TABLE IF NOT EXISTS ops.followed (
