@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from console.services.seating import neighbourhood
-from console.services.seating.annealing import Annealing, Weights
+from console.services.seating.annealing import CHUNK, Annealing, Weights
 from console.services.seating.greedy import greedy
 from console.services.seating.neighbourhood import Neighbourhoods
 from console.services.seating.problem import Problem
@@ -19,16 +19,15 @@ from console.services.seating.score import Score, score
 #: Effort of a second: what one core of 2024 does in it, less what others may take of it meanwhile.
 EFFORT_PER_SECOND = 0.7
 #: A step of the annealing, in seconds of such a core.
-STEP_EFFORT = 1.2e-6
-#: The share of the annealing. More of it and the neighbourhoods, which find more, come too late.
-ANNEALING_SHARE = 0.22
-#: Steps a person that are enough for a start, and how many starts a round has where they are that cheap.
-STEPS_PER_PERSON = 600
-STARTS = 3
+STEP_EFFORT = 0.12e-6
+#: The share of the annealing; the rest is for the parts, which put right what it leaves.
+ANNEALING_SHARE = 0.65
+#: Steps for each pair of people after which a longer walk finds little more than another one from elsewhere.
+STEPS_PER_PAIR = 300
+#: How many walks a round has where they are that cheap.
+STARTS = 4
 #: Part sizes in turn once pairs of crews have nothing left to give each other: pairs cost little.
 PARTS = (2, 2, 3, 2, 4, 2, 3, 4)
-#: How often pairs are tried first, in rounds over all crews.
-PAIR_ROUNDS = 6
 #: The solver's deterministic time for one part: at first, and when nothing has come of the parts for long.
 PART_EFFORT = 0.04
 MOST_PART_EFFORT = 0.12
@@ -40,8 +39,8 @@ PART_SECONDS = 0.35
 REPORT_SECONDS = 0.1
 #: First wishes in bulk, hot enough to move groups; then everybody's one wish, while it sets.
 STAGES = (
-    (0.7, 1.5, 0.3, Weights(satisfied=3)),
-    (0.3, 0.5, 0.15, Weights(satisfied=10)),
+    (0.6, 2.0, 0.5, Weights(satisfied=4)),
+    (0.4, 0.6, 0.15, Weights(satisfied=12, avoided=40)),
 )
 #: At the end: nothing that costs a wish, only what makes crews more even or leaves people where they were.
 POLISH = Weights(avoided=1000, satisfied=100, uneven=0.3, moves=0.01)
@@ -95,52 +94,45 @@ class Search:
         self._goes_on = goes_on
         self._cut = False
         self._reported = time.monotonic()
-        self._best = greedy(problem)
+        self._first = self._best = greedy(problem)
         self._best_score = score(problem, self._best)
 
     def run(self) -> Solution:
         people = len(self.problem.people)
+        share = ANNEALING_SHARE if neighbourhood.available else 1.0
+        enough = max(CHUNK, STEPS_PER_PAIR * people * (people - 1) // 2) * STEP_EFFORT
         starts = 0
         while self._left > self._reserve and self._on() and people and self.problem.crews:
+            budget = share * (self._left - self._reserve)
+            walks = max(1, min(STARTS, int(budget / enough)))
             found = []
-            cheap = STEPS_PER_PERSON * people * STEP_EFFORT
-            share = ANNEALING_SHARE if neighbourhood.available else 1 - POLISH_SHARE
-            budget = share * (self._effort - self._reserve)
-            several = budget >= STARTS * cheap
-            if several:
-                budget = max(cheap, budget / STARTS / 3)
-            for _ in range(STARTS if several else 1):
-                # The first one goes on from what is there, the others look elsewhere.
-                seating = self._anneal(self._best if not starts else greedy(self.problem), budget, starts)
+            for _ in range(walks):
+                found.append(self._anneal(budget / walks, starts))
+                self._keep(found[-1])
                 starts += 1
-                parts = Neighbourhoods(self.problem, seating, self._seed + starts)
-                self._improve(parts, pairs=True)
-                self._keep(parts.seating)
-                found.append(parts)
-            self._improve(min(found, key=lambda parts: score(self.problem, parts.seating).order))
+            best = min(found, key=lambda seating: score(self.problem, seating).order)
+            self._improve(Neighbourhoods(self.problem, best, self._seed + starts))
         # Whoever ends the search does not want to wait for that.
         if not self._cut:
             self._polish()
         return Solution(self._best, self._best_score, complete=not self._cut)
 
-    def _anneal(self, seating: Sequence[int], effort: float, number: int) -> list[int]:
-        walk = Annealing(self.problem, seating, self._seed * 1000 + number)
+    def _anneal(self, effort: float, number: int) -> list[int]:
+        walk = Annealing(self.problem, self._first, self._seed * 1000 + number)
         for portion, hot, cold, weights in STAGES:
             steps = int(min(effort, self._left) * portion / STEP_EFFORT)
             walk.run(steps, hot=hot, cold=cold, weights=weights, goes_on=lambda _: self._on())
         self._left -= effort
         return walk.seating
 
-    def _improve(self, parts: Neighbourhoods, *, pairs: bool = False) -> None:
+    def _improve(self, parts: Neighbourhoods) -> None:
         """Improves part after part until the effort is spent or nothing has come of it for long."""
         if not neighbourhood.available:
             return
         crews = len(self.problem.crews)
         number = patience = 0
         while self._left > self._reserve and patience < PATIENCE * crews and self._on():
-            if pairs and number >= PAIR_ROUNDS * crews:
-                return
-            size = 2 if pairs else PARTS[number % len(PARTS)]
+            size = PARTS[number % len(PARTS)]
             effort = PART_EFFORT * 2 ** (2 * patience // (PATIENCE * crews) * 2)
             number += 1
             before = list(parts.seating)
