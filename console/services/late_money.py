@@ -65,34 +65,27 @@ def _differing() -> sa.Select[Booking, Decimal]:
     return _received_for(sa.and_(Booking.id.in_(other), sa.not_(is_kept)))
 
 
-def move_money(booking_id: UUID, *, to_event_id: UUID, actor: User | None) -> Booking:
+def move_money(
+    booking_id: UUID, *, to_event_id: UUID, actor: User | None, past_the_line_reason: str = ""
+) -> Booking:
     """Books a person whose paid booking lost its seat on another event of the organizer, for the same money.
 
     The new booking is confirmed at the amount that was agreed; a difference in price is for staff to settle.
-    Raises NotFound, InvalidInput for the same event or another organizer's, NothingToSettle, OwnBooking,
-    EventNotOpen, EventOver, EventFull, AlreadyBooked.
+    A seat that is about to be offered to those who wait is given for a reason only. Raises NotFound,
+    InvalidInput for the same event or another organizer's, NothingToSettle, OwnBooking, EventNotOpen,
+    EventOver, EventFull, LineFirst, AlreadyBooked.
     """
     source, target = rebooking.locked_events(booking_id, to_event_id)
     user_id = db.session.scalars(sa.select(Booking.user_id).where(Booking.id == booking_id)).one()
-    bookings.claim_seat(target.id, user_id=user_id, actor=actor)
+    reason = past_the_line_reason.strip() or None
+    bookings.claim_seat(target.id, user_id=user_id, actor=actor, past_the_line=reason is not None)
     booking = _kept(booking_id, actor)
     fresh = seats.insert_booking(
         target, user_id=user_id, actor=actor, amount=booking.amount, is_confirmed=True
     )
     old = before(booking)
     payment = carried_money.carry(booking, fresh, until=target)
-    facts = {"payment_id": payment.id}
-    log_booking(booking, "move_out", old, actor=actor, as_booking=fresh.id, event_id=target.id, **facts)
-    log_booking(
-        fresh,
-        "move_in",
-        None,
-        actor=actor,
-        amount=fresh.amount,
-        instead_of=booking.id,
-        event_id=source.id,
-        **facts,
-    )
+    rebooking.log_move(booking, old, fresh, actor=actor, reason=reason, payment_id=payment.id)
     outbox.tell(fresh, NotificationCategory.BOOKING_CONFIRMED, kind="moved", was=source.title)
     return fresh
 

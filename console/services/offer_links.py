@@ -4,8 +4,6 @@ It is signed, and bound to the entry and to the moment of its offer: when the of
 withdrawn, the link is dead with it, also if the same person is offered a seat again.
 """
 
-import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from itsdangerous import BadSignature, Signer
 
 from console import config, errors
 from console.db import db, now
@@ -23,14 +20,14 @@ from console.gateways.telegram import Button, Keyboard
 from console.models import AuditLog, Booking, Event, User, WaitlistEntry
 from console.services import waitlist
 from console.services.notice_texts import PASS_SEAT_ON, TAKE_SEAT
+from console.services.signed_links import Seal
 from console.states import ACTIVE_BOOKING
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Ours have 76 characters; nothing longer is looked at.
-MAX_TOKEN_CHARACTERS = 100
+LINK = Seal(b"crewdeck offer")
 #: What a button in a chat sends back: an answer, and a token with a shorter signature, for it must fit.
 TAKE, PASS_ON = "t", "p"
-BUTTON_SIGNATURE_BYTES = 16
+BUTTON = Seal(b"crewdeck offer button", partial(hashlib.blake2s, digest_size=16))
 
 
 class Ended(StrEnum):
@@ -69,14 +66,14 @@ def address(entry_id: UUID, offered_at: datetime) -> str:
 
 def token(entry_id: UUID, offered_at: datetime) -> str:
     """The entry and the moment of its offer (`notified_at`), signed."""
-    return _sign(_signer(), entry_id, offered_at)
+    return _sign(LINK, entry_id, offered_at)
 
 
 def keyboard(entry_id: UUID, offered_at: datetime, language: str) -> Keyboard:
     """The buttons that answer an offer in the chat, none when the bot hears nothing."""
     if not config.current().telegram_webhook_secret:
         return ()
-    text = _sign(_short_signer(), entry_id, offered_at)
+    text = _sign(BUTTON, entry_id, offered_at)
     language = language if language in TAKE_SEAT else "en"
     return [
         [
@@ -89,9 +86,9 @@ def keyboard(entry_id: UUID, offered_at: datetime, language: str) -> Keyboard:
 def pressed(data: str) -> tuple[bool, str]:
     """Whether a button takes the seat, and the token that answers its offer. Raises NotFound."""
     answer, _, text = data.partition(":")
-    if answer not in (TAKE, PASS_ON) or len(text) > MAX_TOKEN_CHARACTERS:
+    if answer not in (TAKE, PASS_ON):
         raise errors.NotFound()
-    return answer == TAKE, token(*_unsign(_short_signer(), text))
+    return answer == TAKE, token(*_unsign(BUTTON, text))
 
 
 def find_offer(text: str) -> Offer:
@@ -162,37 +159,17 @@ def _uuid(text: Any) -> UUID:
 
 def _read(text: str) -> tuple[UUID, datetime]:
     """The entry and the moment of its offer. Raises NotFound for what we have not signed."""
-    if len(text) > MAX_TOKEN_CHARACTERS:
-        raise errors.NotFound()
-    return _unsign(_signer(), text)
+    return _unsign(LINK, text)
 
 
-def _sign(signer: Signer, entry_id: UUID, offered_at: datetime) -> str:
+def _sign(seal: Seal, entry_id: UUID, offered_at: datetime) -> str:
     moment = (offered_at - EPOCH) // timedelta(microseconds=1)
-    return signer.sign(base64.urlsafe_b64encode(entry_id.bytes + moment.to_bytes(8))).decode()
+    return seal.sign(entry_id.bytes + moment.to_bytes(8))
 
 
-def _unsign(signer: Signer, text: str) -> tuple[UUID, datetime]:
+def _unsign(seal: Seal, text: str) -> tuple[UUID, datetime]:
+    raw = seal.read(text)
     try:
-        raw = base64.urlsafe_b64decode(signer.unsign(text))
         return UUID(bytes=raw[:16]), EPOCH + timedelta(microseconds=int.from_bytes(raw[16:]))
-    except (BadSignature, binascii.Error, ValueError, OverflowError, UnicodeEncodeError):
+    except (ValueError, OverflowError):
         raise errors.NotFound() from None
-
-
-def _signer() -> Signer:
-    return Signer(
-        config.current().secret_key,
-        salt=b"crewdeck offer",
-        digest_method=hashlib.sha256,
-        key_derivation="hmac",
-    )
-
-
-def _short_signer() -> Signer:
-    return Signer(
-        config.current().secret_key,
-        salt=b"crewdeck offer button",
-        digest_method=partial(hashlib.blake2s, digest_size=BUTTON_SIGNATURE_BYTES),
-        key_derivation="hmac",
-    )

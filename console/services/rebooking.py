@@ -113,7 +113,17 @@ def move_booking(
             carried_money.keep_proofs(payment, target)
             booking.payment_id, booking.payment_status = None, BookingPaymentStatus.CANCELED
     bookings.close_payments(booking)
-    log_booking(booking, "move_out", old, actor=actor, as_booking=fresh.id, event_id=target.id, **facts)
+    log_move(booking, old, fresh, actor=actor, reason=reason, **facts)
+    seats.give_back(source)
+    _tell(fresh, "moved", was=source.title)
+    return fresh
+
+
+def log_move(
+    booking: Booking, old: dict[str, Any], fresh: Booking, *, actor: User | None, **facts: Any
+) -> None:
+    """Writes into the logs of both that `booking`, which was `old`, is `fresh` on another event now."""
+    log_booking(booking, "move_out", old, actor=actor, as_booking=fresh.id, event_id=fresh.event_id, **facts)
     log_booking(
         fresh,
         "move_in",
@@ -121,13 +131,9 @@ def move_booking(
         actor=actor,
         amount=fresh.amount,
         instead_of=booking.id,
-        event_id=source.id,
-        reason=reason,
+        event_id=booking.event_id,
         **facts,
     )
-    seats.give_back(source)
-    _tell(fresh, "moved", was=source.title)
-    return fresh
 
 
 def is_of(payment: Payment, booking_id: str) -> bool:

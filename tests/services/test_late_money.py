@@ -69,6 +69,23 @@ def test_money_moves_only_where_there_is_money_and_a_seat(finance: User) -> None
         late_money.move_money(own.id, to_event_id=other_event(own).id, actor=finance)
 
 
+def test_money_passes_those_who_wait_for_a_reason_only(finance: User) -> None:
+    booking = without_seat()
+    target = other_event(booking, capacity=1)
+    make.waitlist_entry(event_id=target.id, user_id=make.person().id)
+    with pytest.raises(errors.LineFirst), db.session.begin_nested():
+        late_money.move_money(booking.id, to_event_id=target.id, actor=finance)
+    fresh = late_money.move_money(
+        booking.id, to_event_id=target.id, actor=finance, past_the_line_reason=" our mistake "
+    )
+    assert logs(fresh)[-1].new_value["reason"] == "our mistake"
+    assert seats_add_up(target.id)
+    # A full event has no seat for any reason.
+    late = without_seat(event=booking.event)
+    with pytest.raises(errors.EventFull):
+        late_money.move_money(late.id, to_event_id=target.id, actor=finance, past_the_line_reason="please")
+
+
 def test_first_in_the_line_with_the_money_pays_for_the_offer(finance: User) -> None:
     booking = without_seat()
     event = booking.event

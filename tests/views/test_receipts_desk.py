@@ -289,6 +289,20 @@ def test_late_money_moves_waits_or_pays(client: FlaskClient, me: User) -> None:
     assert fresh.status is BookingStatus.CONFIRMED
 
 
+def test_late_money_passes_those_who_wait_for_a_reason_that_the_page_asks_for(
+    client: FlaskClient, me: User
+) -> None:
+    booking = seatless()
+    target = make.event(organizer_id=booking.event.organizer_id, title="Katun", capacity=1)
+    make.waitlist_entry(event_id=target.id, user_id=make.person().id)
+    page = client.get("/desk/receipts/settle/without-seat").text
+    assert "1 person waits" in page and "Why before those who wait" in page
+    settle(client, booking, "move", to=str(target.id))
+    assert "go to those who wait" in client.get("/desk/receipts/settle/without-seat").text
+    settle(client, booking, "move", to=str(target.id), reason="Our mistake")
+    assert f'id="booking-{booking.id}"' not in client.get("/desk/receipts/settle/without-seat").text
+
+
 def test_a_difference_is_given_back_or_waived(client: FlaskClient, me: User) -> None:
     over, under = differing(1700), differing(1400)
     settle(client, over, "surplus", method="TRANSFER", reason="Rounded up")

@@ -1,6 +1,6 @@
 """Money to be settled: paid without a seat, too much, too little. Each row has its choices."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response
 
 from console import config, policy
 from console.db import db, transaction
-from console.errors import InvalidInput
+from console.errors import InvalidInput, LineFirst
 from console.models import Booking, Event, Payment, User, WaitlistEntry
 from console.services import late_money, previews, rebooking, refunds
 from console.states import BookingStatus, PaymentStatus, RefundMethod
@@ -72,9 +72,10 @@ class Row:
     fresh: Booking | None
     waits: bool
     targets: Sequence[Event]
-    #: Whether a seat can be had again, and what that would do, in sentences.
+    #: What a seat again would do, in sentences, and whether it can be had: with `passes` for a reason.
     reinstate: list[str]
     may_reinstate: bool
+    passes: bool
 
     @property
     def difference(self) -> Decimal:
@@ -93,6 +94,7 @@ class SettleView(DeskView):
             abort(404)
         rows, more = self._rows(which)
         total = self._total(which)
+        targets = {target.id: target for row in rows for target in row.targets}
         return self.render(
             "desk/settle.html",
             name=which,
@@ -100,6 +102,7 @@ class SettleView(DeskView):
             rows=rows,
             more=more,
             total=total,
+            lines=_lines(targets.values()),
             methods=list(RefundMethod),
             hold_minutes=max(round(config.current().booking_hold_minutes), 1),
         )
@@ -132,6 +135,7 @@ class SettleView(DeskView):
                     if preview
                     else [],
                     preview is not None and preview.refusal is None,
+                    preview is not None and isinstance(preview.refusal, LineFirst),
                 )
             )
         return rows, len(found) > ROWS_SHOWN
@@ -197,9 +201,9 @@ class SettleView(DeskView):
     @expose("/<uuid:booking_id>/reinstate", methods=("POST",))
     def reinstate(self, booking_id: UUID) -> Response:
         booking = self.found(Booking, booking_id)
-        name = person(booking.user)
+        name, reason = person(booking.user), typed("reason", _("Reason"), required=False)
         with transaction():
-            rebooking.reinstate_booking(booking_id, actor=self.user)
+            rebooking.reinstate_booking(booking_id, actor=self.user, past_the_line_reason=reason)
         return done(_("%(name)s has a seat again and is told.", name=name), self.back())
 
     @expose("/<uuid:booking_id>/move", methods=("POST",))
@@ -209,8 +213,11 @@ class SettleView(DeskView):
         if target is None:
             raise InvalidInput(field=_("Event"), problem=_("choose one from the list."))
         name, title = person(booking.user), target.title
+        reason = typed("reason", _("Reason"), required=False)
         with transaction():
-            late_money.move_money(booking_id, to_event_id=target.id, actor=self.user)
+            late_money.move_money(
+                booking_id, to_event_id=target.id, actor=self.user, past_the_line_reason=reason
+            )
         return done(_("%(name)s is booked on “%(title)s” and told.", name=name, title=title), self.back())
 
     @expose("/<uuid:booking_id>/wait", methods=("POST",))
@@ -266,6 +273,17 @@ class SettleView(DeskView):
         return done(
             NOTED if waits else _("%(amount)s are marked as given back.", amount=money(amount)), self.back()
         )
+
+
+def _lines(events: Iterable[Event]) -> dict[UUID, int]:
+    """How many wait for a seat of these events, where the free ones are offered to them."""
+    chosen = [event.id for event in events if event.auto_offers]
+    rows = db.session.execute(
+        sa.select(WaitlistEntry.event_id, sa.func.count().label("people"))
+        .where(WaitlistEntry.event_id.in_(chosen), WaitlistEntry.notified_at.is_(None))
+        .group_by(WaitlistEntry.event_id)
+    )
+    return {row.event_id: row.people for row in rows}
 
 
 def refund_method() -> RefundMethod:
