@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 CHANNEL = "event_changed"
 #: Stands for any table, and for any event.
 ANY = "*"
+#: Stands for what is of no one event: the desks over all of them.
+NO_EVENT = UUID(int=0)
 #: Tables a page has not yet been told of; there are six, so a full queue knows them all.
 WAITING = 16
 #: Between two attempts to connect. PostgreSQL away means that pages show nothing new either.

@@ -14,10 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.pool import QueuePool
 
-from console.changes import ANY, CHANNEL, LOOK_SECONDS, Changes, Following
+from console.changes import ANY, CHANNEL, LOOK_SECONDS, NO_EVENT, Changes, Following
 from console.config import ROOT
 from console.db import db, transaction
-from console.models import Booking, Event, Followed, WaitlistEntry
+from console.models import Booking, Event, Followed, WaitlistEntry, WebhookEvent
 from console.services import waitlist
 from console.states import UserRole
 from console.views.desk import live
@@ -98,6 +98,34 @@ def test_only_what_somebody_looks_at_is_told(heard: Any) -> None:
     rename = sa.update(Event).values(title="Renamed")
     assert heard(lambda: db.session.execute(rename)) == [f"events {looked_at}"]
     assert heard(lambda: db.session.execute(rename.where(Event.id.in_((left, never))))) == []
+
+
+def test_a_webhook_that_is_taken_up_is_told_to_the_desk_while_somebody_looks(heard: Any) -> None:
+    with transaction():
+        make.webhook_event()
+    applied = sa.update(WebhookEvent).values(attempts=1)
+    assert heard(lambda: db.session.execute(applied)) == []
+    with transaction():
+        follow(NO_EVENT)
+    assert heard(lambda: db.session.execute(applied)) == [f"webhook_events {NO_EVENT}"]
+    # The intake is to be fast: what comes in is told when a worker takes it up.
+    assert heard(make.webhook_event) == []
+
+
+def test_the_stream_of_a_desk_is_for_who_works_there(
+    real_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.05)
+    _, _, organizer = _events(real_app)
+    assert organizer.get("/desk/changes/webhooks").status_code == 404
+    finance = real_app.test_client()
+    with real_app.app_context(), transaction():
+        sign_in(finance, make.staff(UserRole.FINANCE))
+    assert finance.get("/desk/changes/nonsense").status_code == 404
+    with finance.get("/desk/changes/webhooks", buffered=False) as answer:
+        assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
+        assert b"retry:" in next(iter(answer.response))
+    real_app.extensions["changes"].is_closing = True
 
 
 def test_who_may_write_bookings_only_tells_of_them_all_the_same(heard: Any) -> None:

@@ -117,7 +117,7 @@ def test_metrics_tell_the_backlog_and_the_heartbeats(real_app):
         )
     text = real_app.test_client().get("/metrics").text
     assert 'crewdeck_backlog{kind="unapplied_webhooks"} 2.0' in text
-    for kind in ("overdue_holds", "lapsed_offers", "due_notices", "lapsed_leases"):
+    for kind in ("overdue_holds", "lapsed_offers", "due_notices", "lapsed_leases", "uninspected_proofs"):
         assert f'crewdeck_backlog{{kind="{kind}"}} 0.0' in text
     assert 'crewdeck_heartbeat_age_seconds{kind="worker"} 2' in text
     assert 'crewdeck_up{part="postgresql"} 1.0' in text

@@ -218,9 +218,13 @@ TELL_OF_CREW = Function(
 TELL_DESKS = Function(
     "payment.tell_desks",
     """
-CREATE OR REPLACE FUNCTION payment.tell_desks() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION payment.tell_desks() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' 00000000-0000-0000-0000-000000000000');
+    -- Who notifies commits alone: only while somebody looks.
+    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' 00000000-0000-0000-0000-000000000000')
+        WHERE EXISTS (SELECT FROM ops.followed
+            WHERE event_id = '00000000-0000-0000-0000-000000000000' AND until > now());
     RETURN NULL;
 END $$
 """,

@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from console.models import Booking, BotPace, OutboxMessage, WaitlistEntry, WebhookEvent
-from console.states import BookingStatus, OutboxStatus, WebhookStatus
+from console.models import Booking, BotPace, File, OutboxMessage, WaitlistEntry, WebhookEvent
+from console.states import BookingStatus, FileOwner, OutboxStatus, WebhookStatus
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,17 @@ def _due() -> Mapping[str, tuple[Any, tuple[sa.ColumnElement[bool], ...]]]:
         "unapplied_webhooks": (
             WebhookEvent.next_attempt_at,
             (WebhookEvent.status == WebhookStatus.PENDING, WebhookEvent.next_attempt_at <= now),
+        ),
+        "uninspected_proofs": (
+            File.inspect_after,
+            (
+                File.inspected_at.is_(None),
+                File.source_id.is_(None),
+                # In words as the partial index has it, so that it is read.
+                sa.text(f"files.owner_type = '{FileOwner.PAYMENT_RECEIPT}'"),
+                File.inspect_after <= now,
+                sa.or_(File.expires_at.is_(None), File.expires_at > now),
+            ),
         ),
     }
 

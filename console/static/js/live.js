@@ -56,7 +56,7 @@ async function look() {
       if ([401, 404].includes(await lookOtherwise(tables))) stop();
       return;
     }
-    const answer = await fetch(location.href, { headers: { "X-Requested-With": "live" }, redirect: "manual" });
+    const answer = await fetch(body.dataset.liveHere ?? location.href, { headers: { "X-Requested-With": "live" }, redirect: "manual" });
     if (leaving) return;
     if (answer.status === 0 || answer.status === 401 || answer.status === 404) { stop(); return; }
     if (!answer.ok) return;

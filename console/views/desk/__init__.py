@@ -50,6 +50,7 @@ def init_app(admin: Admin) -> None:
     admin.add_view(TasksView("Tasks", "desk_tasks", "/desk/tasks"))
     admin.add_view(TelegramView("Telegram", "desk_telegram", "/desk/people/<uuid:user_id>/telegram"))
     admin.add_view(live.ChangesView("Changes", "desk_changes", f"{event}/changes"))
+    admin.add_view(live.DeskChangesView("Changes of a desk", "desk_desk_changes", "/desk/changes"))
     app: Flask = admin.app
     live.init_app(app)
     app.context_processor(_scheduler)

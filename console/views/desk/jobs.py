@@ -73,6 +73,7 @@ BACKLOG = {
     "due_notices": (_l("Notices to send"), 2),
     "lapsed_leases": (_l("Sends cut short"), 2),
     "unapplied_webhooks": (_l("Webhooks to apply"), 2),
+    "uninspected_proofs": (_l("Proofs to inspect"), 5),
 }
 
 #: What each queue is for.

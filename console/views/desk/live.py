@@ -1,4 +1,4 @@
-"""Pages that follow what others do: `/desk/events/<id>/changes`, as server-sent events.
+"""Pages that follow what others do, by server-sent events: `/desk/events/<id>/changes`, `/desk/changes/<desk>`.
 
 A stream takes a thread of the web server, but neither a connection to the database nor a session: it hears
 from the process's one listener. Over the limit it answers 503, and the page asks every few seconds instead.
@@ -15,14 +15,16 @@ from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, abort, current_app, request
 from flask_admin import expose
 
-from console.changes import Changes, Following
+from console.changes import NO_EVENT, Changes, Following
 from console.db import db
 from console.models import Event
 from console.views.desk.base import DeskView
 
+#: The desks over all events that follow, by the work that is done there.
+FOLLOWED = ("webhooks",)
 #: Of the 40 threads of a web process (Procfile), so that enough are left to answer pages. A stream sleeps,
 #: and has no connection to the database: it costs a stack.
 STREAMS_A_PROCESS = 24
@@ -45,15 +47,33 @@ class ChangesView(DeskView):
     @expose("")
     def index(self, event_id: UUID) -> Response:
         self.found(Event, event_id)
-        stack = ExitStack()
-        changes: Changes = current_app.extensions["changes"]
-        follower = stack.enter_context(changes.following(event_id))
-        # Nothing below asks the database: what is borrowed from its pool goes back at once.
-        db.session.remove()
-        if follower is None:
-            return Response(status=503, headers={"Retry-After": "5"})
-        stream = _Stream(changes, follower, stack, request.environ.get("gunicorn.socket"))
-        return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return _follow(event_id)
+
+
+class DeskChangesView(DeskView):
+    """`/desk/changes/<desk>`: which of its tables changed, to whoever may do the desk's work."""
+
+    menu_group = ""
+
+    @expose("/<desk>")
+    def index(self, desk: str) -> Response:
+        if desk not in FOLLOWED:
+            abort(404)
+        self.need(desk)
+        return _follow(NO_EVENT)
+
+
+def _follow(key: UUID) -> Response:
+    """The stream of what changes of an event, or of NO_EVENT."""
+    stack = ExitStack()
+    changes: Changes = current_app.extensions["changes"]
+    follower = stack.enter_context(changes.following(key))
+    # Nothing below asks the database: what is borrowed from its pool goes back at once.
+    db.session.remove()
+    if follower is None:
+        return Response(status=503, headers={"Retry-After": "5"})
+    stream = _Stream(changes, follower, stack, request.environ.get("gunicorn.socket"))
+    return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
 class _Stream:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from flask import abort, request
+from flask import abort, request, url_for
 from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -95,6 +95,12 @@ class WebhooksView(DeskView):
             older=self.get_url(".index", **asked.arguments(after=_mark(queue[-1]))) if more else None,
             cursor=request.args.get("after") or None,
             event=event,
+            live=True,
+            live_url=url_for("desk_desk_changes.index", desk="webhooks"),
+            # What somebody reads stays, whatever comes in above it.
+            live_here=self.get_url(".index", **asked.arguments(key=event.idempotency_key, **_cursor()))
+            if event
+            else None,
             before=queue[place - 1] if place else None,
             after=queue[place + 1] if place is not None and place + 1 < len(queue) else None,
             **(self._about(event) if event else {}),
@@ -187,6 +193,11 @@ def _asked() -> Asked:
         first,
         last if last is None or last.year < 9999 else None,
     )
+
+
+def _cursor() -> dict[str, str]:
+    after = request.args.get("after")
+    return {"after": after} if after else {}
 
 
 def _begin(day: date) -> datetime:
