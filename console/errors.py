@@ -253,6 +253,14 @@ class WebhookRefused(ConsoleError):
     status_code = 401
 
 
+class ImportChanged(ConsoleError):
+    """Since you looked at it, something else would come of these lines: {lines}. Nothing was imported."""
+
+
+class ImportRefused(ConsoleError):
+    """Some lines are refused: put them right in the file first. Nothing was imported."""
+
+
 class Busy(ConsoleError):
     """Others are changing the same records right now. Nothing was changed; try again."""
 

@@ -147,6 +147,15 @@ class TaskState(State):
     FAILED = "FAILED", "Failed", "red"
 
 
+class ImportOutcome(State):
+    """What a row of an imported file does."""
+
+    CREATE = "CREATE", "New", "green"
+    CHANGE = "CHANGE", "Changed", "blue"
+    SAME = "SAME", "As it is"
+    REFUSE = "REFUSE", "Refused", "red"
+
+
 class FileOwner(State):
     USER = "USER", "Person"
     ORGANIZER = "ORGANIZER", "Organizer"

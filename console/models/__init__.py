@@ -16,7 +16,16 @@ from console.models.event import (
 from console.models.media import File
 from console.models.notice import Broadcast, NoticeTemplate
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
-from console.models.ops import Followed, Heartbeat, JobState, ListChoice, Task, TaskRow, WebhookEffect
+from console.models.ops import (
+    Followed,
+    Heartbeat,
+    ImportRow,
+    JobState,
+    ListChoice,
+    Task,
+    TaskRow,
+    WebhookEffect,
+)
 from console.models.payment import Payment, PaymentReceipt, WebhookEvent
 from console.models.proof import ProofFinding, ProofMark, ProofPicture
 from console.models.seating import SeatingProposal, SeatingRemoval, SeatingStep
@@ -46,6 +55,7 @@ __all__ = [
     "File",
     "Followed",
     "Heartbeat",
+    "ImportRow",
     "JobState",
     "ListChoice",
     "NoticeTemplate",

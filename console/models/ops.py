@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from console.db import Base, check_state, state
 from console.models.columns import CreatedAt, references
-from console.states import TaskState
+from console.states import ImportOutcome, TaskState
 
 OPEN = f"status IN ('{TaskState.QUEUED}', '{TaskState.RUNNING}')"
 
@@ -113,6 +113,32 @@ class TaskRow(Base):
         sa.Index(
             "ix_task_rows_refused", "task_id", "number", postgresql_where=sa.text("refusal IS NOT NULL")
         ),
+        {"schema": "ops"},
+    )
+
+
+class ImportRow(Base):
+    """A row of an uploaded file, kept with the task that imports it, and what it would do, or did."""
+
+    __tablename__ = "import_rows"
+    task_id: Mapped[UUID] = mapped_column(sa.ForeignKey("ops.tasks.id", ondelete="CASCADE"), primary_key=True)
+    #: In the file, as a spreadsheet counts.
+    line: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True, autoincrement=False)
+    #: Its texts, as many as the file has columns; empty once the import is done.
+    cells: Mapped[Any]
+    #: None until it was looked at.
+    outcome: Mapped[ImportOutcome | None] = mapped_column(state(ImportOutcome))
+    #: The record that it changes, or has created.
+    target_id: Mapped[UUID | None]
+    #: The values that it writes, by column, and those which they replace.
+    after: Mapped[dict[str, Any] | None]
+    before: Mapped[dict[str, Any] | None]
+    #: Why it cannot be done: pairs of a column (empty for the whole row) and a sentence.
+    refusals: Mapped[Any | None]
+
+    __table_args__ = (
+        check_state("outcome", ImportOutcome),
+        sa.Index("ix_import_rows_outcome", "task_id", "outcome", "line"),
         {"schema": "ops"},
     )
 

@@ -44,17 +44,22 @@ def change_capacity(event_id: UUID, *, capacity: int, actor: User | None) -> Eve
 
     Raises NotFound, InvalidInput, CapacityHeld when more seats are held.
     """
-    if not 0 <= capacity <= 1_000_000:
-        raise errors.InvalidInput(field=N_("Capacity"), problem=N_("give a number between 0 and 1000000"))
     event = lock(Event, event_id)
     held = event.capacity - event.available
-    if capacity < held:
-        raise errors.CapacityHeld(held=held)
+    check_capacity(capacity, held=held)
     old = audit.snapshot(event, ["capacity", "available"])
     event.capacity, event.available = capacity, capacity - held
     _record(actor, "event.change_capacity", event, old)
     ring("process-waitlist")
     return event
+
+
+def check_capacity(capacity: int, *, held: int) -> None:
+    """Raises InvalidInput for what no event has, CapacityHeld when more seats are held."""
+    if not 0 <= capacity <= 1_000_000:
+        raise errors.InvalidInput(field=N_("Capacity"), problem=N_("give a number between 0 and 1000000"))
+    if capacity < held:
+        raise errors.CapacityHeld(held=held)
 
 
 def _record(actor: User | None, action: str, event: Event, old: dict[str, Any], **facts: Any) -> None:

@@ -268,7 +268,7 @@ def test_people_may_swap_by_a_file_and_stay_where_they_are(desk: Desk) -> None:
         (b"", "the file is empty"),
         (b"who,where\na,b", "must name a column crew"),
         (b"name\nAnna", "must name a column crew"),
-        (b"\x00\x01", "the file is empty"),
+        (b"\x00\x01", "this is not a text file"),
         (b"name,crew\n" + b"a,b\n" * 5001, "at most 5000 rows"),
     ],
 )

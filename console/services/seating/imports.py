@@ -1,7 +1,5 @@
 """People into crews by a CSV file: looked at line by line first, then done in one step, all or nothing."""
 
-import csv
-import io
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -11,7 +9,7 @@ from console import errors
 from console.db import db
 from console.errors import N_, InvalidInput
 from console.models import SeatingStep, User
-from console.services import contacts
+from console.services import contacts, sheets
 from console.services.seating import steps
 from console.services.seating.changes import Change, CrewFacts, Locked, Moved, Place
 from console.services.seating.moves import lowest_free
@@ -88,12 +86,7 @@ def decode(content: bytes) -> str:
     """The text of a file: UTF-8, or Windows-1251 as Excel writes it in Russian. Raises InvalidInput."""
     if len(content) > BYTES_MAX:
         raise InvalidInput(field=N_("File"), problem=N_("give a file of at most 1 MB."))
-    for encoding in ("utf-8-sig", "cp1251"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise InvalidInput(field=N_("File"), problem=N_("this is not a text file."))
+    return sheets.decode(content)
 
 
 def check(event_id: UUID, crew_type: CrewType, text: str) -> Plan:
@@ -117,15 +110,9 @@ def commit(event_id: UUID, crew_type: CrewType, text: str, *, actor: User) -> tu
 
 def _parse(text: str) -> list[dict[str, str]]:
     """The rows by our names of the columns, with `line`."""
-    sample = text.partition("\n")[0]
-    if "\0" in text or not sample.strip():
+    lines = [(number, line) for number, line in sheets.csv_lines(text) if any(cell.strip() for cell in line)]
+    if "\0" in text or not lines:
         raise InvalidInput(field=N_("File"), problem=N_("the file is empty."))
-    delimiter = max(";,\t", key=sample.count)
-    reader = csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n")), delimiter=delimiter)
-    try:
-        lines = [(reader.line_num, line) for line in reader if any(cell.strip() for cell in line)]
-    except csv.Error:
-        raise InvalidInput(field=N_("File"), problem=N_("this is not a CSV file.")) from None
     names = {alias: column for column, aliases in COLUMNS.items() for alias in aliases}
     head = [names.get(cell.strip().lower(), "") for cell in lines[0][1]]
     if "crew" not in head or not set(WHO) & set(head):

@@ -4,6 +4,7 @@ from flask_admin import Admin
 
 from console.views import bulk, export_task, menu
 from console.views.find import FindView
+from console.views.imports import work as imports
 from console.views.tables import crew, event, media, notification, payment, user
 
 VIEWS = (*event.VIEWS, *crew.VIEWS, *payment.VIEWS, *user.VIEWS, *notification.VIEWS, *media.VIEWS)
@@ -18,4 +19,5 @@ def init_app(admin: Admin) -> None:
     admin.add_view(FindView())
     bulk.register()
     export_task.register()
+    imports.register()
     menu.init_app(admin)

@@ -7,10 +7,11 @@ from flask_babel import lazy_gettext as _l
 from console.db import Base
 from console.models import Crew, CrewAssignment, TeamPreference, User
 from console.services.seating import places
+from console.views.imports.pages import ImportPages
 from console.views.table import TableView
 
 
-class CrewView(TableView):
+class CrewView(ImportPages):
     model = Crew
     menu_icon = "sailboat"
     list_columns = ("name", "type", "event_id", "capacity", "created_at")

@@ -23,10 +23,11 @@ from console.services import bookings, events, payments, records, waitlist
 from console.views.bulk import BulkAction
 from console.views.cells import console_zone
 from console.views.fields import zone_names
+from console.views.imports.pages import ImportPages
 from console.views.table import TableView
 
 
-class EventView(TableView):
+class EventView(ImportPages):
     model = Event
     menu_icon = "calendar-event"
     list_columns = ("title", "status", "date_start", "organizer_id", "type", "price", "capacity", "available")
@@ -170,7 +171,7 @@ class BookingLogView(TableView):
     about = _l("Every change of every booking. Nobody can alter it.")
 
 
-class WaitlistView(TableView):
+class WaitlistView(ImportPages):
     model = WaitlistEntry
     title_has_sub = True
     menu_icon = "hourglass"
@@ -216,7 +217,7 @@ class OrganizerView(TableView):
     }
 
 
-class TeamMemberView(TableView):
+class TeamMemberView(ImportPages):
     model = TeamMember
     menu_icon = "user-star"
     list_columns = ("name", "role", "organizer_id", "created_at")
@@ -226,7 +227,7 @@ class TeamMemberView(TableView):
     about = _l("Guides, cooks and instructors as the public site shows them.")
 
 
-class FaqItemView(TableView):
+class FaqItemView(ImportPages):
     model = FaqItem
     menu_icon = "help-circle"
     list_columns = ("question", "organizer_id", "answer", "created_at")

@@ -18,6 +18,7 @@ from console.models import (
 from console.services import accounts, records
 from console.views.columns import columns_of, models_by_table
 from console.views.fields import TextField
+from console.views.imports.pages import ImportPages
 from console.views.table import TableView
 
 
@@ -27,7 +28,7 @@ def _profile_field(name: str, *validators: Any) -> Any:
     return TextField(column.label, [*validators, length], column=column)
 
 
-class UserView(TableView):
+class UserView(ImportPages):
     model = User
     menu_icon = "users"
     list_columns = ("id", "role", "username", "active", "created_at")
