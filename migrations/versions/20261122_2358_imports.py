@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "20261122_2355"
-down_revision = "20261122_2350"
+revision = "20261122_2358"
+down_revision = "20261122_2355"
 
 
 ROWS = """
