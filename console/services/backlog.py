@@ -49,7 +49,7 @@ def _due() -> Mapping[str, tuple[Any, tuple[sa.ColumnElement[bool], ...]]]:
                 File.inspected_at.is_(None),
                 File.source_id.is_(None),
                 # In words as the partial index has it, so that it is read.
-                sa.text(f"files.owner_type = '{FileOwner.PAYMENT_RECEIPT}'"),
+                sa.literal_column(f"files.owner_type = '{FileOwner.PAYMENT_RECEIPT}'", sa.Boolean),
                 File.inspect_after <= now,
                 sa.or_(File.expires_at.is_(None), File.expires_at > now),
             ),

@@ -12,7 +12,7 @@ Everything is one statement over a set; nothing is changed. docs/reconciliation.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -23,48 +23,9 @@ import sqlalchemy as sa
 
 from console.db import db
 from console.models import Booking, Event, Payment, Profile, User
-from console.states import HOLDS_SEAT, BookingPaymentStatus, BookingStatus, PaymentMethod, PaymentStatus
-
-#: The currency of a booking that shows no payment: prices have none of their own.
-HOME_CURRENCY = "RUB"
-NONE = Decimal(0)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Sums of one currency, of an event, a period or everything asked for."""
-
-    expected: Decimal = NONE
-    widget: Decimal = NONE
-    qr_manual: Decimal = NONE
-    cash: Decimal = NONE
-    refunded: Decimal = NONE
-    outstanding: Decimal = NONE
-    #: The part of `outstanding` of which something came already.
-    underpaid: Decimal = NONE
-    overpaid: Decimal = NONE
-    unseated: Decimal = NONE
-    cancelled: Decimal = NONE
-
-    @property
-    def received(self) -> Decimal:
-        return self.widget + self.qr_manual + self.cash
-
-    @property
-    def net(self) -> Decimal:
-        return self.received - self.refunded
-
-    @property
-    def to_settle(self) -> Decimal:
-        """Money that is not ours to keep as it stands."""
-        return self.overpaid + self.unseated + self.cancelled
-
-    @property
-    def is_nothing(self) -> bool:
-        return all(getattr(self, field.name) == 0 for field in fields(self))
-
-    def __add__(self, other: "Figures") -> "Figures":
-        return Figures(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+from console.services.reconciliation_lines import HOME_CURRENCY as HOME_CURRENCY  # noqa: PLC0414 - one name
+from console.services.reconciliation_lines import METHODS, NAMES, NONE, Figures, lines
+from console.states import BookingStatus, PaymentMethod
 
 
 class Figure(StrEnum):
@@ -86,7 +47,6 @@ class Figure(StrEnum):
 
 #: These are money that moved; the others are how a booking stands.
 MOVED = (Figure.RECEIVED, Figure.WIDGET, Figure.QR_MANUAL, Figure.CASH, Figure.REFUNDED)
-NAMES = tuple(field.name for field in fields(Figures))
 
 
 @dataclass(frozen=True)
@@ -134,81 +94,6 @@ class BookingLine:
     currency: str
 
 
-def _lines(which: sa.ColumnElement[bool]) -> sa.CTE:
-    """The lines of the bookings that `which` (a condition on bookings and events) selects."""
-    shown = sa.orm.aliased(Payment)
-    owed = (
-        sa.select(
-            Booking.id,
-            Booking.event_id,
-            Booking.created_at,
-            Booking.status,
-            Booking.status.in_(HOLDS_SEAT).label("holds"),
-            sa.case(
-                (Booking.payment_status == BookingPaymentStatus.NOT_REQUIRED, NONE), else_=Booking.amount
-            ).label("amount"),
-            sa.func.coalesce(shown.currency, HOME_CURRENCY).label("currency"),
-        )
-        .join(Event, Event.id == Booking.event_id)
-        .join(shown, shown.id == Booking.payment_id, isouter=True)
-        .where(which)
-        .cte("owed")
-    )
-    total = sa.func.sum(Payment.amount)
-    paid = (
-        sa.select(
-            Payment.booking_id,
-            Payment.currency,
-            *(total.filter(Payment.method == method).label(method.value.lower()) for method in PaymentMethod),
-            total.filter(Payment.status == PaymentStatus.REFUNDED).label("refunded"),
-        )
-        .join(owed, owed.c.id == Payment.booking_id)
-        .where(Payment.status.in_((PaymentStatus.SUCCEEDED, PaymentStatus.REFUNDED)))
-        .group_by(Payment.booking_id, Payment.currency)
-        .cte("paid")
-    )
-    key = sa.union(
-        sa.select(owed.c.id, owed.c.currency), sa.select(paid.c.booking_id, paid.c.currency)
-    ).subquery("key")
-    came = {name: sa.func.coalesce(paid.c[name], NONE) for name in (*METHODS, "refunded")}
-    net = sum((came[name] for name in METHODS), sa.literal(NONE)) - came["refunded"]
-    due = sa.case((owed.c.holds & (key.c.currency == owed.c.currency), owed.c.amount), else_=NONE)
-    base = (
-        sa.select(
-            owed.c.id,
-            owed.c.event_id,
-            owed.c.created_at,
-            owed.c.status,
-            owed.c.holds,
-            key.c.currency,
-            due.label("expected"),
-            *(came[name].label(name) for name in came),
-            net.label("net"),
-        )
-        .select_from(key)
-        .join(owed, owed.c.id == key.c.id)
-        .join(paid, (paid.c.booking_id == key.c.id) & (paid.c.currency == key.c.currency), isouter=True)
-        .cte("base")
-    )
-    less = sa.func.greatest(base.c.expected - base.c.net, NONE)
-    more = sa.func.greatest(base.c.net - base.c.expected, NONE)
-
-    def where(condition: Any, value: Any) -> Any:
-        return sa.case((condition, value), else_=NONE)
-
-    return sa.select(
-        base,
-        where(base.c.holds, less).label("outstanding"),
-        where(base.c.holds & (base.c.net > 0), less).label("underpaid"),
-        where(base.c.holds, more).label("overpaid"),
-        where(base.c.status == BookingStatus.EXPIRED, base.c.net).label("unseated"),
-        where(base.c.status == BookingStatus.CANCELLED, base.c.net).label("cancelled"),
-    ).cte("line")
-
-
-METHODS = tuple(method.value.lower() for method in PaymentMethod)
-
-
 def _sums(line: Any) -> list[Any]:
     return [sa.func.coalesce(sa.func.sum(line.c[name]), NONE).label(name) for name in NAMES]
 
@@ -235,7 +120,7 @@ def by_event(
     found = db.session.execute(query.order_by(Event.date_start.desc(), Event.id.desc()).limit(limit)).all()
     figures: dict[UUID, dict[str, Figures]] = {row.id: {} for row in found}
     if found:
-        line = _lines(Booking.event_id.in_(list(figures)))
+        line = lines(Booking.event_id.in_(list(figures)))
         grouped = sa.select(line.c.event_id, line.c.currency, *_sums(line)).group_by(
             line.c.event_id, line.c.currency
         )
@@ -246,7 +131,7 @@ def by_event(
 
 def totals(which: sa.ColumnElement[bool]) -> dict[str, Figures]:
     """The sums of all bookings of these events, by currency: whatever was paid for them, whenever."""
-    line = _lines(which)
+    line = lines(which)
     query = sa.select(line.c.currency, *_sums(line)).group_by(line.c.currency)
     return {row.currency: _figures(row) for row in db.session.execute(query)}
 
@@ -262,7 +147,7 @@ def by_period(period: Period, scope: sa.ColumnElement[bool] | None) -> list[Peri
         there = found.setdefault(begins, {})
         there[currency] = there.get(currency, Figures()) + figures
 
-    line = _lines(_booked_in(period, scope))
+    line = lines(_booked_in(period, scope))
     begins = _begins(period, line.c.created_at)
     for row in db.session.execute(
         sa.select(begins, line.c.currency, *_sums(line)).group_by(begins, line.c.currency)
@@ -312,7 +197,7 @@ def behind_events(
     after: tuple[datetime, UUID] | None = None,
 ) -> list[BookingLine]:
     """At most `limit` bookings of these events that make up a figure, in the order they were booked."""
-    return _behind(_lines(which), figure, currency, limit, after)
+    return _behind(lines(which), figure, currency, limit, after)
 
 
 def behind_period(
@@ -326,7 +211,7 @@ def behind_period(
 ) -> list[BookingLine]:
     """At most `limit` bookings that make up a figure of a period; of money, one for each payment."""
     if figure not in MOVED:
-        return _behind(_lines(_booked_in(period, scope)), figure, currency, limit, after)
+        return _behind(lines(_booked_in(period, scope)), figure, currency, limit, after)
     column: Any = Payment.refunded_at if figure is Figure.REFUNDED else Payment.received_at
     query = (
         sa.select(
@@ -391,10 +276,10 @@ def _booking_lines(query: sa.Select[Any]) -> list[BookingLine]:
     return [BookingLine(**row._mapping) for row in db.session.execute(query)]
 
 
-def sum_of(lines: Sequence[EventLine | PeriodLine]) -> dict[str, Figures]:
+def sum_of(rows: Sequence[EventLine | PeriodLine]) -> dict[str, Figures]:
     """The sums of these lines, by currency."""
     result: dict[str, Figures] = {}
-    for line in lines:
+    for line in rows:
         for currency, figures in line.figures.items():
             result[currency] = result.get(currency, Figures()) + figures
     return result

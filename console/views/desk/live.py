@@ -1,4 +1,4 @@
-"""Pages that follow what others do, by server-sent events: `/desk/events/<id>/changes`, `/desk/changes/<desk>`.
+"""Pages that follow what others do: `/desk/events/<id>/changes`, `/desk/changes/<desk>`, server-sent events.
 
 A stream takes a thread of the web server, but neither a connection to the database nor a session: it hears
 from the process's one listener. Over the limit it answers 503, and the page asks every few seconds instead.
