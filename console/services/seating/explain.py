@@ -2,24 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from console.services.seating.problem import NOWHERE, Problem
-
-
-class Change(NamedTuple):
-    """By how much a move would change the score, in the order of the aims."""
-
-    avoided: int
-    satisfied: int
-    weight: int
-    uneven: int
-    moves: int
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        """Of two changes the smaller one is better; below nought it is a gain."""
-        return (self.avoided, -self.satisfied, -self.weight, self.uneven, self.moves)
+from console.services.seating.score import Score
 
 
 @dataclass(frozen=True)
@@ -28,7 +13,8 @@ class Alternative:
 
     crew: int
     exchanged_with: int | None
-    change: Change
+    #: By how much the score would change.
+    change: Score
     #: Own wishes that would be met there.
     met: int
 
@@ -104,7 +90,7 @@ class _View:
         met = sum(wish in members and wish != other for wish in self._problem.wishes[person])
         return Alternative(crew, other, change, met)
 
-    def _change(self, person: int, there: int, other: int | None) -> Change:
+    def _change(self, person: int, there: int, other: int | None) -> Score:
         here = self._seating[person]
         coming, going = {person}, set() if other is None else {other}
         before, after = [self._worth[there]], [self._of(self._members[there] - going | coming)]
@@ -122,7 +108,8 @@ class _View:
             sum(new) - sum(old)
             for new, old in zip(zip(*after, strict=True), zip(*before, strict=True), strict=True)
         ]
-        return Change(gains[0], gains[1], gains[2], uneven, moves)
+        unseated = -(here == NOWHERE and other is None)
+        return Score(unseated, gains[0], gains[1], gains[2], uneven, moves)
 
     def _uneven(self, crew: int, more: int) -> int:
         fewest, most = self._bands[crew]

@@ -5,7 +5,9 @@ CP-SAT (ortools) solves each such part exactly or nearly so; the whole at once i
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from threading import Thread
+from typing import Any
 
 from console.services.seating.problem import NOWHERE, Problem
 
@@ -25,6 +27,8 @@ LOOKS = 20
 LINE_EFFORT = 25e-6
 #: What choosing a part costs, also one that is settled.
 LOOK_EFFORT = 40e-6
+#: Between two looks, while the solver works, at whether it should go on.
+LOOK_SECONDS = 0.05
 
 
 class Neighbourhoods:
@@ -81,10 +85,13 @@ class Neighbourhoods:
             return [crew, there] if there != NOWHERE else [crew]
         return []
 
-    def improve(self, crews: Sequence[int], *, effort: float, seconds: float) -> float:
+    def improve(
+        self, crews: Sequence[int], *, effort: float, goes_on: Callable[[], bool] = lambda: True
+    ) -> float:
         """Seats the people of these crews again; the effort it took, in the solver's deterministic time.
 
-        `effort` limits it so that the same input gives the same answer; `seconds` is the emergency brake.
+        `effort` limits it so that the same input gives the same answer. `goes_on` is asked many times a
+        second; False ends it with what was found.
         """
         part = frozenset(crews)
         people = tuple(sorted(person for crew in crews for person in self._members[crew]))
@@ -94,7 +101,7 @@ class Neighbourhoods:
         if not model.free:
             self._settled[part] = people
             return LOOK_EFFORT
-        found, proven, spent = model.solve(effort, seconds)
+        found, proven, spent = model.solve(effort, goes_on)
         self._moved += sum(
             (self.seating[person] == self.problem.current.get(person))
             - (crew == self.problem.current.get(person))
@@ -269,7 +276,7 @@ class Model:
                 f"domain:[{stay},{len(at_home)}]}}}}"
             )
 
-    def solve(self, effort: float, seconds: float) -> tuple[dict[int, int], bool, float]:
+    def solve(self, effort: float, goes_on: Callable[[], bool]) -> tuple[dict[int, int], bool, float]:
         """The crews found (by person), whether nothing better exists, and the effort it took."""
         coefficients: dict[int, int] = {}
         scale = 1
@@ -289,11 +296,11 @@ class Model:
         parameters = solver.SatParameters()
         parameters.parse_text_format(
             "num_workers:1 symmetry_level:0 cp_model_probing_level:0 linearization_level:0 random_seed:1 "
-            f"max_deterministic_time:{effort} max_time_in_seconds:{seconds}"
+            f"max_deterministic_time:{effort}"
         )
         wrapper = solver.SolveWrapper()
         wrapper.set_parameters(parameters)
-        response = wrapper.solve(model)
+        response = _answer(wrapper, model, goes_on)
         if response.status not in (solver.CpSolverStatus.OPTIMAL, solver.CpSolverStatus.FEASIBLE):
             return {}, False, response.deterministic_time
         values = list(response.solution)
@@ -303,3 +310,15 @@ class Model:
             if variable not in (None, -1) and values[variable]
         }
         return found, response.status == solver.CpSolverStatus.OPTIMAL, response.deterministic_time
+
+
+def _answer(wrapper: Any, model: Any, goes_on: Callable[[], bool]) -> Any:
+    """What the solver answers. It works in a thread: signals and cancellations are heard meanwhile."""
+    answers: list[Any] = []
+    work = Thread(target=lambda: answers.append(wrapper.solve(model)), daemon=True)
+    work.start()
+    while work.is_alive():
+        work.join(LOOK_SECONDS)
+        if not goes_on():
+            wrapper.stop_search()
+    return answers[0]

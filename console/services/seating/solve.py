@@ -29,12 +29,10 @@ STARTS = 4
 #: Part sizes in turn once pairs of crews have nothing left to give each other: pairs cost little.
 PARTS = (2, 2, 3, 2, 4, 2, 3, 4)
 #: The solver's deterministic time for one part: at first, and when nothing has come of the parts for long.
-PART_EFFORT = 0.04
-MOST_PART_EFFORT = 0.12
+PART_EFFORT = 0.02
+MOST_PART_EFFORT = 0.06
 #: Parts a crew without any gain after which a round ends.
 PATIENCE = 12
-#: No part keeps a cancellation waiting for longer.
-PART_SECONDS = 0.35
 #: Between two calls of `goes_on`.
 REPORT_SECONDS = 0.1
 #: First wishes in bulk, hot enough to move groups; then everybody's one wish, while it sets.
@@ -86,7 +84,6 @@ class Search:
     def __init__(self, problem: Problem, effort: float, seed: int, deadline: float, goes_on: GoesOn) -> None:
         self.problem = problem
         self._left = effort
-        self._effort = effort
         #: Kept for the end.
         self._reserve = POLISH_SHARE * effort
         self._seed = seed
@@ -100,9 +97,10 @@ class Search:
     def run(self) -> Solution:
         people = len(self.problem.people)
         share = ANNEALING_SHARE if neighbourhood.available else 1.0
-        enough = max(CHUNK, STEPS_PER_PAIR * people * (people - 1) // 2) * STEP_EFFORT
+        chunk = CHUNK * STEP_EFFORT
+        enough = max(chunk, STEPS_PER_PAIR * people * (people - 1) / 2 * STEP_EFFORT)
         starts = 0
-        while self._left > self._reserve and self._on() and people and self.problem.crews:
+        while self._left > self._reserve + chunk and self._on() and people and self.problem.crews:
             budget = share * (self._left - self._reserve)
             walks = max(1, min(STARTS, int(budget / enough)))
             found = []
@@ -137,7 +135,7 @@ class Search:
             number += 1
             before = list(parts.seating)
             self._left -= parts.improve(
-                parts.related(size), effort=min(MOST_PART_EFFORT, effort), seconds=self._pause()
+                parts.related(size), effort=min(MOST_PART_EFFORT, effort), goes_on=self._on
             )
             patience = patience + 1 if parts.seating == before else 0
             if not patience:
@@ -155,9 +153,6 @@ class Search:
         found = score(self.problem, seating)
         if found.order < self._best_score.order:
             self._best, self._best_score = list(seating), found
-
-    def _pause(self) -> float:
-        return max(0.01, min(PART_SECONDS, self._deadline - time.monotonic()))
 
     def _on(self) -> bool:
         """Whether to go on: the time is not up and nobody has had enough."""
