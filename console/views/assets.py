@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, g
+from flask import Flask, Response, current_app, g, url_for
 
 _VERSIONED = re.compile(r"v-[0-9a-f]{10}/")
 FOR_GOOD = "public, max-age=31536000, immutable"
@@ -23,6 +23,7 @@ def init_app(app: Flask) -> None:
     """Puts the version into every static address, and serves both kinds."""
     app.url_defaults(_add_version)
     app.view_functions["static"] = static_file
+    app.jinja_env.globals["icons"] = icons
 
 
 def static_file(filename: str) -> Response:
@@ -30,6 +31,14 @@ def static_file(filename: str) -> Response:
     response = current_app.send_static_file(_VERSIONED.sub("", filename, count=1))
     response.headers["Cache-Control"] = FOR_GOOD if filename.startswith(version) else ASKED_EACH_TIME
     return response
+
+
+def icons() -> str:
+    """The address of the file with all icons: a page names it a hundred times."""
+    if "icons" not in g:
+        g.icons = url_for("static", filename="icons.svg")
+    found: str = g.icons
+    return found
 
 
 def _add_version(endpoint: str, values: dict[str, Any]) -> None:

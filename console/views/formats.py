@@ -1,6 +1,6 @@
 """Values as people read them, in the language of the page: money, moments, people, states, refusals."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -30,7 +30,14 @@ def money(amount: Decimal | float | None, currency: str | None = "RUB") -> str:
     """An amount with its currency; whole amounts without the two zeros. Nothing for None."""
     if amount is None:
         return ""
-    locale, code = _locale(), currency or "RUB"
+    return _money(amount, currency or "RUB", _locale())
+
+
+# What babel makes of a value costs more than everything else of its cell: the same is asked for again and again.
+
+
+@lru_cache(maxsize=4096)
+def _money(amount: Decimal | float, code: str, locale: Locale) -> str:
     # CLDR's own pattern, so that the sign stands where the language puts it.
     pattern = locale.currency_formats["standard"].pattern
     if amount == int(amount):
@@ -63,7 +70,7 @@ def localtime(dt: datetime | None, tz: str | None = None) -> str:
     home = _zone(current_app.config["SETTINGS"].timezone)
     zone = _zone(tz) if tz else home
     local = dt.astimezone(zone)
-    text = dates.format_datetime(local, "d MMM y, HH:mm", tzinfo=zone, locale=_locale())
+    text = f"{_day(local.date(), 'd MMM y', _locale())}, {local:%H:%M}"
     if local.utcoffset() == dt.astimezone(home).utcoffset():
         return text
     return f"{text} ({_distance(local)})"
@@ -83,19 +90,29 @@ def ago(dt: datetime | None, now: datetime | None = None) -> str:
             count = round(seconds / size)
             if unit == "day" and count == 1:
                 return gettext("tomorrow") if away.total_seconds() > 0 else gettext("yesterday")
-            # A threshold that no larger unit reaches: the unit is the one chosen here.
-            return dates.format_timedelta(
-                (1 if away.total_seconds() > 0 else -1) * count * size,
-                granularity=unit,  # type: ignore[arg-type]
-                threshold=1_000_000,
-                add_direction=True,
-                format="short",
-                locale=_locale(),
-            )
+            return _away((1 if away.total_seconds() > 0 else -1) * count * size, unit, _locale())
     zone = _zone(current_app.config["SETTINGS"].timezone)
     local = dt.astimezone(zone)
     pattern = "d MMM" if local.year == now.astimezone(zone).year else "d MMM y"
-    return dates.format_date(local, pattern, locale=_locale())
+    return _day(local.date(), pattern, _locale())
+
+
+@lru_cache(maxsize=4096)
+def _day(day: date, pattern: str, locale: Locale) -> str:
+    return dates.format_date(day, pattern, locale=locale)
+
+
+@lru_cache(maxsize=1024)
+def _away(seconds: int, unit: str, locale: Locale) -> str:
+    # A threshold that no larger unit reaches: the unit is the one chosen by the caller.
+    return dates.format_timedelta(
+        seconds,
+        granularity=unit,  # type: ignore[arg-type]
+        threshold=1_000_000,
+        add_direction=True,
+        format="short",
+        locale=locale,
+    )
 
 
 def person(user: User | None) -> str:

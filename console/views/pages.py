@@ -14,7 +14,7 @@ from console.db import Base, db
 from console.models import User
 from console.policy import Action
 from console.services import records
-from console.views import bulk, choices, filters, forms, history
+from console.views import bulk, choices, filters, forms, history, list_rows
 from console.views.cells import Cells
 from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, models_by_table, table_of
 from console.views.labels import Labels, has_label
@@ -74,19 +74,15 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
     own = [(view.model, row.id) for row in page.rows] if columns[0].name == "id" else []
     labels.load([*own, *cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)])
     styles = _styles(columns)
-    may_edit = view.can(Action.UPDATE)
-    rows = []
-    for row in page.rows:
-        key = write_key(view.key_of(row))
-        url = f"{view.url}/details/?id={key}"
-        drawn = [cells.primary(view.model, columns[0], row, url), *(cells.cell(c, row) for c in columns[1:])]
-        rows.append((key, url, f"{view.url}/edit/?id={key}" if may_edit else "", drawn))
+    heads = [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)]
+    actions = bulk.actions_for(view, view.user)
+    drawn = [(column, head["css"], head["label"]) for column, head in zip(columns, heads, strict=True)]
     return {
         "listing": listing,
         "page": page,
-        "heads": [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)],
-        "styles": styles,
-        "rows": rows,
+        "heads": heads,
+        "rows": list_rows.draw(view, cells, drawn, page.rows, has_ticks=bool(actions)),
+        "may_edit": view.can(Action.UPDATE),
         "chips": [_chip(view, listing, item, labels) for item in listing.filters],
         "filter_fields": _filter_fields(view, listing, labels),
         "periods": [(name, str(word)) for name, word in filters.PERIODS.items()],
@@ -97,14 +93,13 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
             what=", ".join(str(view.columns[name].label) for name in view.search_by),
         ),
         "clear_url": listing.address(drop=[item.parameter for item in listing.filters]),
-        "pencil": cells.icon("pencil"),
         "summary": _summary(page),
         "pager": _pager(listing, page),
         "sizes": PAGE_SIZES,
         "is_dense": choice is not None and choice.is_dense,
         "saved": sorted((choice.saved if choice else {}).items()),
         "column_choices": choices.column_choices(view, listing.drawn),
-        "actions": bulk.actions_for(view, view.user),
+        "actions": actions,
         "may_create": view.can(Action.CREATE),
     }
 
@@ -132,7 +127,7 @@ def _head(view: "TableView", listing: Listing, column: Column, style: str) -> di
     first = "-" if column.kind == Kind.TIME or column.is_number else ""
     wanted = ("" if down else "-") + column.name if is_current else first + column.name
     return {
-        "label": view.one if column.name == "id" else column.label,
+        "label": str(view.one if column.name == "id" else column.label),
         "css": style,
         "url": listing.address(sort=wanted) if column.name in listing.sort_by else None,
         "direction": ("desc" if down else "asc") if is_current else None,
