@@ -53,7 +53,7 @@ STAFF = "role IN ('ADMIN', 'ORGANIZER', 'FINANCE')"
 
 
 def grow(url: str, *, bookings: int, people: int) -> None:
-    """Makes every row of the database so many rows: `bookings` of each booking, `people` of each participant."""
+    """Makes so many rows of each: `bookings` of a booking, `people` of a participant."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(COPIED)
         staff = [row[0] for row in connection.execute(f'SELECT id FROM "user".users WHERE {STAFF}')]

@@ -94,9 +94,11 @@ def _named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
     elif beginning is not None:
         criteria.append(key.between(*beginning))
     if exact is None and model in (User, Event, Crew):
-        ids = search.named(user, model, term)
-        assert ids is not None
-        criteria.append(key.in_(ids.limit(KNOWN)) if policy.scope(user, model) is None else key.in_(ids))
+        if policy.scope(user, model) is None:
+            criteria.append(key.in_(search.named(user, model, term).limit(KNOWN)))
+        else:
+            # Of those whom the term names, theirs may be the last.
+            criteria.append(search.matches(user, model, key_columns(model), term).criterion)
     if model is Payment:
         criteria.append(search.starts_with(Payment.provider_payment_id, term))
     if not criteria:

@@ -33,7 +33,7 @@ def money(amount: Decimal | float | None, currency: str | None = "RUB") -> str:
     return _money(amount, currency or "RUB", _locale())
 
 
-# What babel makes of a value costs more than everything else of its cell: the same is asked for again and again.
+# What babel makes of a value costs more than all else of its cell, and the same is asked for again and again.
 
 
 @lru_cache(maxsize=4096)

@@ -6,26 +6,23 @@ does. Rows are plain tuples of the columns that the page shows.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, cast
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.ext.compiler import compiles
 from werkzeug.datastructures import MultiDict
 
 from console import policy
 from console.db import Base, db
 from console.errors import ConsoleError
 from console.models import ListChoice, User
-from console.views import filters, search
+from console.views import filters, search, totals
 from console.views.columns import Column, columns_of, key_columns, table_of
 from console.views.cursors import read_cursor, write_cursor
 
 PAGE_SIZES = (25, 50, 100)
-#: Counting further would read more of the table than the page itself.
-COUNT_MAX = 10_000
 
 
 class BadAddress(ConsoleError):
@@ -98,27 +95,13 @@ def _after(columns: Sequence[Any], values: Sequence[Any], *, down: bool) -> sa.C
 
 @dataclass
 class Page:
-    """Rows, and the cursors of their neighbours; `total` is exact, or with `is_more` a guess."""
+    """Rows, and the cursors of their neighbours; `total` is exact, with `is_more` a guess, None: many."""
 
     rows: Sequence[Any]
     before: str | None
     after: str | None
-    total: int
+    total: int | None
     is_more: bool
-
-
-class _Plan(sa.Executable, sa.ClauseElement):
-    """How PostgreSQL would run a select, as JSON."""
-
-    inherit_cache = False
-
-    def __init__(self, select: sa.Select[Any]) -> None:
-        self.select = select
-
-
-@compiles(_Plan)
-def _plan(element: _Plan, compiler: Any, **options: Any) -> str:
-    return "EXPLAIN (FORMAT JSON) " + str(compiler.process(element.select, **options))
 
 
 class Listing:
@@ -185,7 +168,17 @@ class Listing:
 
     @property
     def is_narrowed(self) -> bool:
-        return bool(self.filters or self.term)
+        return bool(self.filters or self.is_searched)
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether something is searched for, if only what no row can match."""
+        return bool(self.arguments.get("search", "").strip())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the table."""
+        return not self.is_narrowed and policy.scope(self.user, self.model) is None
 
     # The rows
 
@@ -197,80 +190,68 @@ class Listing:
         )
         for item in self.filters:
             query = query.where(item.criterion(self.zone))
-        if self.arguments.get("search", "").strip():
-            columns = tuple(self.columns[name] for name in self.search_by)
-            matching = search.matches(self.user, self.model, columns, self.term) if self.term else sa.false()
-            query = query.where(matching)
-        return query
+        return query.where(self.match.criterion) if self.is_searched else query
+
+    @cached_property
+    def match(self) -> search.Match:
+        """What is searched for; looking up whom a term names takes a statement."""
+        columns = tuple(self.columns[name] for name in self.search_by)
+        return search.matches(self.user, self.model, columns, self.term)
 
     def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
         return self.query(names).order_by(*self.order.clauses(backward=False))
 
     def page(self) -> Page:
-        """The page that the address asks for. Two statements, one where the first page holds everything."""
+        """The page that the address asks for. One statement for a whole table, two for a part of it."""
         after, before = self.arguments.get("after"), self.arguments.get("before")
         is_last = "last" in self.arguments
+        place = None if is_last else before if before is not None else after
         backward = is_last or before is not None
-        cursor = before if before is not None else after
-        query = self.query([*self.shown, *(column.name for column in self.order.columns)])
-        if cursor is not None and not is_last:
-            query = query.where(self.order.beyond(self._read_cursor(cursor), backward=backward))
-        query = query.order_by(*self.order.clauses(backward=backward)).limit(self.size + 1)
-        rows = list(db.session.execute(query))
+        beyond = None
+        if place is not None:
+            beyond = self.order.beyond(self._read_cursor(place), backward=backward)
+        total = Total(self)
+        rows = self._rows(beyond, backward=backward, total=total)
+        if before is not None and len(rows) < self.size:
+            # Nearer to the beginning than a page: show the first page whole.
+            place, before, backward = None, None, False
+            rows = self._rows(None, backward=False, total=total)
         has_more = len(rows) > self.size
         rows = rows[: self.size]
-        if before is not None and not has_more and len(rows) < self.size:
-            # Nearer to the beginning than a page: show the first page whole.
-            return Listing.page(self._from_the_beginning())
         if backward:
             rows.reverse()
-        is_first = cursor is None and not is_last
+        is_first = place is None and not is_last
         has_before = (has_more if backward else not is_first) and bool(rows)
         has_after = (not is_last if backward else has_more) and bool(rows)
         if is_first and not has_more:
-            total, is_more = len(rows), False
-        else:
-            total, is_more = self.total()
+            total.rows, total.is_guess = len(rows), False
         return Page(
             rows,
             self._write_cursor(rows[0]) if has_before else None,
             self._write_cursor(rows[-1]) if has_after else None,
-            total,
-            is_more,
+            total.rows,
+            total.is_guess,
         )
 
-    def total(self) -> tuple[int, bool]:
-        """How many rows there are: exactly up to COUNT_MAX, guessed beyond; and whether it is a guess."""
-        guess = None
-        if not self.is_narrowed:
-            # Of a whole table the guess is good: it need not be read to know that it is large.
-            guess = self.estimate()
-            if guess > 5 * COUNT_MAX:
-                return guess, True
-        found, is_more = self.count()
-        if not is_more:
-            return found, False
-        return max(found + 1, self.estimate() if guess is None else guess), True
+    def _rows(self, beyond: Any, *, backward: bool, total: "Total") -> list[Any]:
+        """A page and one row, from where it begins."""
+        query = self.query([*self.shown, *(column.name for column in self.order.columns)])
+        query = query.add_columns(*total.columns)
+        if beyond is not None:
+            query = query.where(beyond)
+        query = query.order_by(*self.order.clauses(backward=backward)).limit(self.size + 1)
+        rows = list(db.session.execute(query))
+        total.read(rows)
+        return rows
 
-    def count(self, most: int = COUNT_MAX) -> tuple[int, bool]:
+    def count(self, most: int) -> tuple[int, bool]:
         """How many rows there are, and whether there are more than that: counting stops at `most`."""
-        some = self.query(()).with_only_columns(sa.literal(1), maintain_column_froms=True)
-        found = (
-            db.session.scalar(sa.select(sa.func.count()).select_from(some.limit(most + 1).subquery())) or 0
-        )
+        found = db.session.scalar(sa.select(totals.counted(self.query(()), most))) or 0
         return min(found, most), found > most
 
     def estimate(self) -> int:
         """How many rows there are, as the planner guesses: no row is read."""
-        statement = self.query(()).with_only_columns(sa.literal(1), maintain_column_froms=True)
-        (plan,) = db.session.execute(_Plan(statement)).scalar_one()
-        return int(plan["Plan"]["Plan Rows"])
-
-    def _from_the_beginning(self) -> "Listing":
-        self.arguments = MultiDict(
-            (k, v) for k, v in self.arguments.items(multi=True) if k not in ("before", "after", "last")
-        )
-        return self
+        return totals.planned(self.query(())).rows
 
     # Cursors: the place after or before a row, for this table and order only
 
@@ -286,3 +267,37 @@ class Listing:
             return read_cursor(self._tag, self.order.columns, cursor)
         except ValueError:
             raise BadAddress(part="page") from None
+
+
+class Total:
+    """How many rows a list has, read together with a page of it: exactly to a bound, guessed beyond.
+
+    Of what names too many rows to tell them all, it is only known that they are many: `rows` is None.
+    """
+
+    def __init__(self, listing: Listing) -> None:
+        self.rows: int | None = 0
+        self.is_guess = False
+        #: What the page's statement must bring besides.
+        self.columns: Sequence[Any] = ()
+        if listing.is_whole:
+            self.columns = totals.of_table(listing.model)
+        elif listing.is_searched and listing.match.is_many:
+            self.rows, self.is_guess = None, True
+        else:
+            # What is searched for is found by few keys: it can be counted without asking what that costs.
+            plan = None if listing.is_searched else totals.planned(listing.query(()))
+            if plan is None or plan.is_countable:
+                guess = sa.literal(plan.rows if plan else 0, sa.BigInteger)
+                counted = totals.counted(listing.query(()))
+                self.columns = guess.label("guessed_rows"), counted.label("counted_rows")
+            else:
+                self.rows, self.is_guess = max(plan.rows, totals.COUNT_MAX + 1), True
+
+    def read(self, rows: Sequence[Any]) -> None:
+        """Takes what the rows brought. A page without rows knows of none."""
+        if rows and self.columns:
+            guessed, counted = rows[0].guessed_rows, rows[0].counted_rows
+            self.is_guess = counted is None or counted > totals.COUNT_MAX
+            self.rows = max(guessed, totals.COUNT_MAX + 1) if self.is_guess else counted
+            self.columns = ()

@@ -191,6 +191,8 @@ def _pairs(listing: Listing, *drop: str) -> list[tuple[str, str]]:
 
 
 def _summary(page: Page) -> str:
+    if page.total is None:
+        return gettext("Very many records")
     if page.is_more:
         return gettext("About %(count)s records", count=_grouped(_rounded(page.total)))
     return ngettext("%(count)s record", "%(count)s records", page.total, count=_grouped(page.total))

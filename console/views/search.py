@@ -1,8 +1,8 @@
 """What the search box finds: ids exactly, names by word or prefix, through an index, in whatever table."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,7 +12,6 @@ from sqlalchemy.orm import aliased
 from console import policy
 from console.db import Base, db
 from console.models import (
-    Booking,
     Crew,
     Event,
     Organizer,
@@ -80,55 +79,116 @@ def _part(column: Any, part: str) -> sa.ColumnElement[bool]:
     """`part`, folded and at least PART characters, is somewhere in `column`, folded."""
     triples = sa.func.ops.triples
     folded = sa.func.translate(sa.func.lower(column), "ё", "е")
-    has_triples = triples(column, type_=TEXTS).contains(triples(part, type_=TEXTS))
-    return sa.and_(has_triples, folded.like(f"%{escape_like(part)}%", escape="\\"))
+    # What costs least stands first: so it is asked of rows that come in another order than the index's.
+    return sa.and_(
+        folded.like(f"%{escape_like(part)}%", escape="\\"),
+        triples(column, type_=TEXTS).contains(triples(part, type_=TEXTS)),
+    )
 
 
-def matches(user: User, model: type[Base], columns: tuple[Column, ...], term: str) -> sa.ColumnElement[bool]:
+class Match(NamedTuple):
+    """What a term finds. `is_many`: it names so many people that their rows are not worth counting."""
+
+    criterion: sa.ColumnElement[bool]
+    is_many: bool = False
+
+
+def matches(user: User, model: type[Base], columns: Sequence[Column], term: str) -> Match:
     """The rows of `model` that `term` finds: by its keys, by its texts, and by what it points at.
 
-    What other tables have to say is asked of them first, in one statement: keys in hand, the rows are found
-    through their indexes; with more keys than KEYS_MAX so many rows match that reading them in order finds
-    a page soon.
+    Whom and what the term names is asked first, in one statement: with their keys in hand, rows are found
+    through indexes. Of more than KEYS_MAX each row is asked for itself, in the order of the list: so many
+    match that a page is soon found.
     """
     wanted = as_uuid(term)
     if wanted is not None:
         points = [*key_columns(model), *(c for c in columns if c.kind == Kind.REF)]
-        return sa.or_(sa.false(), *(c.attribute == wanted for c in points if c.kind in (Kind.ID, Kind.REF)))
+        same = [c.attribute == wanted for c in points if c.kind in (Kind.ID, Kind.REF)]
+        return Match(sa.or_(sa.false(), *same))
+    if not term:
+        return Match(sa.false())
     found: list[Any] = []
-    pointing: dict[str, sa.Select[Any]] = {}
+    pointing: list[tuple[Any, Way]] = []
     for column in columns:
         # A table's own key stands for the name of its row.
         target = model if column.kind == Kind.ID else column.target
         if column.kind in (Kind.ID, Kind.REF) and target is not None:
-            ids = named(user, target, term)
-            if ids is not None:
-                pointing[column.name] = ids
-        else:
+            way = _way(target)
+            if way is not None:
+                pointing.append((column.attribute, way))
+        elif model not in (User, Profile):
+            # What is known of a person is looked through with their name.
             found.append(_finds(model, column.name)(column.attribute, term))
-    known = _keys(pointing)
-    for column in columns:
-        if column.name in pointing:
-            keys = known[column.name]
-            found.append(column.attribute.in_(pointing[column.name] if keys is None else keys))
+    known = _keys({way.named: named(user, way.named, term) for _, way in pointing})
+    for attribute, way in pointing:
+        keys = known[way.named]
+        if keys is None:
+            found.append(_asked(user, attribute, way, term))
+        else:
+            found.append(_among(attribute, way, keys))
     first_to_last = beginning(term)
     if first_to_last is not None and key_columns(model)[0].kind == Kind.ID:
         found.append(key_columns(model)[0].attribute.between(*first_to_last))
-    return sa.or_(sa.false(), *found)
+    return Match(sa.or_(sa.false(), *found), any(keys is None for keys in known.values()))
 
 
-def _keys(selects: Mapping[str, sa.Select[Any]]) -> dict[str, list[Any] | None]:
+class Way(NamedTuple):
+    """From a model to what its rows are named by: the columns that lead there, and the model with names."""
+
+    hops: tuple[tuple[type[Base], str], ...]
+    named: type[Base]
+
+
+def _way(model: type[Base]) -> Way | None:
+    """None where rows have no name."""
+    if model in NAMED_BY or model in (User, Profile):
+        return Way((), User if model is Profile else model)
+    column = NAMED_THROUGH.get(model, "user_id")
+    target = policy.referenced(model, column) if hasattr(model, column) else None
+    further = _way(target) if target is not None else None
+    return None if further is None else Way(((model, column), *further.hops), further.named)
+
+
+def _among(value: Any, way: Way, keys: list[UUID]) -> sa.ColumnElement[bool]:
+    """What `value` leads to is one of these keys."""
+    if not way.hops:
+        return value == sa.any_(sa.literal(keys, ARRAY(sa.UUID())))
+    (model, column), *rest = way.hops
+    row: Any = aliased(model)
+    further = _among(getattr(row, column), Way(tuple(rest), way.named), keys)
+    return value.in_(sa.select(getattr(row, key_columns(model)[0].name)).where(further))
+
+
+def _asked(user: User, value: Any, way: Way, term: str) -> sa.ColumnElement[bool]:
+    """The row that `value` leads to is asked itself. A scalar subquery: PostgreSQL makes no join of it."""
+    model, column = way.hops[0] if way.hops else (way.named, "")
+    row: Any = aliased(model)
+    if way.hops:
+        query = sa.select(_asked(user, getattr(row, column), Way(way.hops[1:], way.named), term))
+    elif model is User:
+        profile = aliased(Profile)
+        is_named = sa.or_(_username(row.username, term), *_known(user, profile, term))
+        query = sa.select(is_named).select_from(row).outerjoin(profile, profile.user_id == row.id)
+    else:
+        query = sa.select(_finds(model, NAMED_BY[model])(getattr(row, NAMED_BY[model]), term))
+    key = getattr(row, key_columns(model)[0].name)
+    # TRUE or not: a search finds what surely matches.
+    return sa.func.coalesce(query.where(key == value).scalar_subquery(), sa.false())
+
+
+def _keys(selects: Mapping[type[Base], sa.Select[Any]]) -> dict[type[Base], list[UUID] | None]:
     """The keys that each select finds; None where they are more than KEYS_MAX."""
     if not selects:
         return {}
+    models = dict(enumerate(selects))
     parts = [
-        sa.select(sa.literal(name, sa.Text), found.limit(KEYS_MAX + 1).subquery().c[0])
-        for name, found in selects.items()
+        sa.select(sa.literal(number), selects[model].limit(KEYS_MAX + 1).subquery().c[0])
+        for number, model in models.items()
     ]
-    keys: dict[str, list[Any] | None] = {name: [] for name in selects}
-    for name, key in db.session.execute(sa.union_all(*parts)):
-        keys[name].append(key)  # type: ignore[union-attr]
-    return {name: some if some is not None and len(some) <= KEYS_MAX else None for name, some in keys.items()}
+    keys: dict[type[Base], list[UUID]] = {model: [] for model in selects}
+    for number, key in db.session.execute(sa.union_all(*parts)):
+        keys[models[number]].append(key)
+    return {model: some if len(some) <= KEYS_MAX else None for model, some in keys.items()}
 
 
 def beginning(term: str) -> tuple[UUID, UUID] | None:
@@ -146,17 +206,12 @@ def _finds(model: type[Base], name: str) -> Callable[[Any, str], sa.ColumnElemen
     return BY_NAME.get(name, starts_with)
 
 
-def named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
-    """The keys of the rows of `model` whose name `term` finds; None where rows have no name."""
-    if model in NAMED_BY:
-        table: Any = aliased(model)
-        name = NAMED_BY[model]
-        return sa.select(table.id).where(_finds(model, name)(getattr(table, name), term))
-    if model in (User, Profile):
-        return people(user, term)
-    if model in (Payment, PaymentReceipt):
-        return (_payments if model is Payment else _receipts)(user, term)
-    return _of_people(user, model, term) if hasattr(model, "user_id") else None
+def named(user: User, model: type[Base], term: str) -> sa.Select[Any]:
+    """The keys of the rows of `model`, which has names, whose name `term` finds; of people, of the first."""
+    if model is User:
+        return _people(user, term)
+    row: Any = aliased(model)
+    return sa.select(row.id).where(_finds(model, NAMED_BY[model])(getattr(row, NAMED_BY[model]), term))
 
 
 #: A part of a name has at least so many letters; of fewer, only the beginnings of words are found.
@@ -168,38 +223,36 @@ TEXTS = ARRAY(sa.Text)
 BY_PART = frozenset({(Profile, "full_name"), (Event, "title")})
 #: Models whose rows carry their own name.
 NAMED_BY: dict[type[Base], str] = {Organizer: "name", Event: "title", Crew: "name", TeamMember: "name"}
+#: What leads to the name of a row that has none; of others their person's does.
+NAMED_THROUGH: dict[type[Base], str] = {Payment: "booking_id", PaymentReceipt: "payment_id"}
 
 
-def _of_people(user: User, model: Any, term: str) -> sa.Select[Any]:
-    """The keys of the rows that belong to a person whom `term` finds."""
-    table = aliased(model)
-    key = getattr(table, key_columns(model)[0].name)
-    return sa.select(key).where(table.user_id.in_(people(user, term)))
+def of_person(user: User, person: Any, term: str) -> sa.ColumnElement[bool]:
+    """`person`, a column of people's ids, is somebody whom `term` finds."""
+    way = Way((), User)
+    keys = _keys({User: named(user, User, term)})[User]
+    return _asked(user, person, way, term) if keys is None else _among(person, way, keys)
 
 
-def _payments(user: User, term: str) -> sa.Select[Any]:
-    payment = aliased(Payment)
-    return sa.select(payment.id).where(payment.booking_id.in_(_of_people(user, Booking, term)))
-
-
-def _receipts(user: User, term: str) -> sa.Select[Any]:
-    receipt = aliased(PaymentReceipt)
-    return sa.select(receipt.id).where(receipt.payment_id.in_(_payments(user, term)))
-
-
-def people(user: User, term: str) -> sa.Select[Any]:
-    """The ids of the people whose name has these words, or whose username, phone or Telegram name begins so.
+def _people(user: User, term: str) -> sa.Select[Any]:
+    """The ids of more than KEYS_MAX people whose name has these parts, or whose username, phone or Telegram
+    name has this one; some twice.
 
     Phone and Telegram only for those who may read profiles.
     """
     account, profile = aliased(User), aliased(Profile)
+    by_account = sa.select(account.id).where(_username(account.username, term))
+    by_profile = sa.select(profile.user_id).where(sa.or_(*_known(user, profile, term)))
+    # Each ends by itself: a frequent term is found soon in whatever order.
+    both = sa.union_all(*(each.limit(KEYS_MAX + 1) for each in (by_account, by_profile))).subquery()
+    return sa.select(both.c[0])
+
+
+def _known(user: User, profile: Any, term: str) -> list[sa.ColumnElement[bool]]:
     known = [has_parts(profile.full_name, term)]
     if policy.allowed(user, "user.profiles", policy.Action.READ):
         known += [_phone(profile.phone, term), _telegram(profile.telegram, term)]
-    by_account = sa.select(account.id).where(_username(account.username, term))
-    by_profile = sa.select(profile.user_id).where(sa.or_(*known))
-    both = sa.union(by_account, by_profile).subquery()
-    return sa.select(both.c[0])
+    return known
 
 
 def _phone(column: Any, term: str) -> sa.ColumnElement[bool]:

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from flask import abort, flash, jsonify, redirect, request, url_for
 from flask_admin import expose
 from flask_babel import gettext
@@ -215,9 +214,9 @@ class TableView(StaffView):
         if criterion is not None:
             query = query.where(criterion)
         if term:
-            wanted, named = search.as_uuid(term), search.named(self.user, self.model, term)
-            found = key == wanted if wanted else key.in_(named) if named is not None else sa.false()
-            query = query.where(found)
+            wanted = search.as_uuid(term)
+            found = search.matches(self.user, self.model, self.keys[:1], term).criterion
+            query = query.where(key == wanted if wanted else found)
         rows = db.session.execute(query.order_by(newest, key).limit(limit))
         labels = [(row.key, read_label(self.model, row)) for row in rows]
         return [{"id": row_key, "text": label.text, "sub": label.sub} for row_key, label in labels]

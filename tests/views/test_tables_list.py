@@ -119,8 +119,8 @@ def test_page_sizes_are_the_ones_we_offer(admin, asked, given):
 def test_the_count_is_exact_until_it_is_large(admin, crews, monkeypatch):
     page = admin.get("/crew/crews/").get_data(as_text=True)
     assert "60 records" in page
-    monkeypatch.setattr("console.views.listing.COUNT_MAX", 40)
-    monkeypatch.setattr("console.views.listing.Listing.count.__defaults__", (40,))
+    monkeypatch.setattr("console.views.totals.COUNT_MAX", 40)
+    monkeypatch.setattr("console.views.totals.counted.__defaults__", (40,))
     assert re.search(r"About \d+ records", admin.get("/crew/crews/?size=25").get_data(as_text=True))
 
 

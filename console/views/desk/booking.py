@@ -184,7 +184,7 @@ class BookingView(DeskView):
         term = search.clean(request.args.get("q", ""))
         query = policy.visible(self.user, User).options(joinedload(User.profile))
         if term:
-            query = query.where(User.id.in_(search.people(self.user, term)))
+            query = query.where(search.of_person(self.user, User.id, term))
         found: Sequence[Any] = db.session.scalars(
             query.order_by(User.created_at.desc()).limit(PEOPLE_OFFERED)
         ).all()

@@ -127,7 +127,7 @@ class EventView(DeskView):
             .options(with_person(Booking.user))
         )
         if term:
-            query = query.where(Booking.user_id.in_(search.people(self.user, term)))
+            query = query.where(search.of_person(self.user, Booking.user_id, term))
         # Whoever loses the seat next stands first.
         is_pending = sa.case((Booking.status == PENDING, 0), else_=1)
         return query.order_by(is_pending, Booking.expires_at, Booking.created_at, Booking.id)

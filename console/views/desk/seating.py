@@ -122,7 +122,7 @@ class SeatingView(DeskView):
         )
         term = search.clean(request.args.get("q", ""))
         if term:
-            query = query.where(Booking.user_id.in_(search.people(self.user, term)))
+            query = query.where(search.of_person(self.user, Booking.user_id, term))
         found = db.session.scalars(query).unique()
         return {"people": [{"id": str(row.user_id), "text": person(row.user)} for row in found]}
 

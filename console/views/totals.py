@@ -1,0 +1,87 @@
+"""How many rows a list has, without reading them all: exact as long as that is cheap, else a guess.
+
+A whole table's guess comes from its statistics, told together with the rows of a page. What a search or filters
+leave, the planner guesses first; it is counted only where that costs no more than a page may.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import REGCLASS
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.visitors import InternalTraversal
+
+from console.db import Base, db
+
+#: Counting further would read more of the table than the page itself.
+COUNT_MAX = 10_000
+#: So far above the bound that counting to it would only show that it is above.
+SURELY_MORE = 5 * COUNT_MAX
+#: In the planner's units, in which a row found by an index, wherever it lies, costs four.
+COST_MAX = 5 * COUNT_MAX
+
+
+class Plan(NamedTuple):
+    """How many rows the planner expects, and what counting them to COUNT_MAX would cost."""
+
+    rows: int
+    cost: float
+
+    @property
+    def is_countable(self) -> bool:
+        return self.rows <= SURELY_MORE and self.cost <= COST_MAX
+
+
+class _Explain(sa.Executable, sa.ClauseElement):
+    """How PostgreSQL would run a select, as JSON."""
+
+    _traverse_internals = [("select", InternalTraversal.dp_clauseelement)]
+    inherit_cache = True
+    #: What it returns has no column of the select: SQLAlchemy asks when the statement is in its cache.
+    _all_selected_columns = ()
+
+    def __init__(self, select: sa.Select[Any]) -> None:
+        self.select = select
+
+
+@compiles(_Explain)
+def _explain(element: _Explain, compiler: Any, **options: Any) -> str:
+    return "EXPLAIN (FORMAT JSON) " + str(compiler.process(element.select, **options))
+
+
+def planned(rows: sa.Select[Any]) -> Plan:
+    """What the planner expects of `rows`; none is read."""
+    (plan,) = db.session.execute(_Explain(sa.select(counted(rows)))).scalar_one()
+    limit = _find(plan["Plan"], "Limit")
+    return Plan(int(limit["Plans"][0]["Plan Rows"]), float(limit["Total Cost"]))
+
+
+def _find(node: dict[str, Any], kind: str) -> dict[str, Any]:
+    while node["Node Type"] != kind:
+        node = node["Plans"][0]
+    return node
+
+
+def counted(rows: sa.Select[Any], most: int = COUNT_MAX) -> Any:
+    """A scalar subquery: how many `rows` there are, counted to `most` and one more."""
+    some = rows.with_only_columns(sa.literal(1), maintain_column_froms=True).order_by(None).limit(most + 1)
+    return sa.select(sa.func.count()).select_from(some.subquery()).scalar_subquery()
+
+
+def of_table(model: type[Base]) -> Sequence[Any]:
+    """Two scalar subqueries: a guess of how many rows a table has, and their count where the guess is small.
+
+    The guess is the planner's: the rows of a page of the table as they were at the last ANALYZE, times its
+    pages as they are now.
+    """
+    table = cast(sa.Table, model.__table__)
+    about = sa.table(
+        "pg_class", *(sa.column(name) for name in ("oid", "reltuples", "relpages")), schema="pg_catalog"
+    )
+    name = sa.cast(f'"{table.schema}"."{table.name}"', REGCLASS)
+    pages = sa.func.pg_relation_size(about.c.oid) / sa.cast(sa.func.current_setting("block_size"), sa.Integer)
+    density = sa.func.greatest(about.c.reltuples, 0) / sa.func.greatest(about.c.relpages, 1)
+    guess = sa.select(sa.cast(density * pages, sa.BigInteger)).where(about.c.oid == name).scalar_subquery()
+    count = sa.case((guess <= SURELY_MORE, counted(sa.select(model))))
+    return guess.label("guessed_rows"), sa.select(count).scalar_subquery().label("counted_rows")
