@@ -1,7 +1,7 @@
 """How many rows a list has, without reading them all: exact as long as that is cheap, else a guess.
 
-A whole table's guess comes from its statistics, told together with the rows of a page. What a search or filters
-leave, the planner guesses first; it is counted only where that costs no more than a page may.
+A whole table's guess comes from its statistics, told together with the rows of a page. What filters leave,
+the planner guesses first; it is counted only where that costs no more than a page may.
 """
 
 from collections.abc import Sequence
