@@ -2,16 +2,19 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from console.db import db, transaction
-from console.models import OutboxMessage, TelegramSubscription
+from console.embedded.bot_api import BotApi
+from console.models import Event, OutboxMessage, TelegramSubscription
 from tests import make
-from tools import soak_checks
+from tools import soak, soak_checks
 from tools.soak_faults import AT_LEAST, KILLS, Faults
+from tools.soak_load import Load
 
 BEGAN = datetime.now(UTC) - timedelta(days=1)
 
@@ -98,3 +101,30 @@ def test_run_with_too_few_faults_is_no_proof(tmp_path: Any) -> None:
     faults.counts.update({**dict.fromkeys(KILLS, 50), "flush redis": 20, "cut connection": 20})
     assert faults.too_few(600) == []
     assert len(faults.too_few(660)) == len(AT_LEAST)
+
+
+def test_the_verdict_sees_what_is_wrong(
+    real_app: Any, real_db: str, bot_api: BotApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a run that did enough, over rows that add up and over rows that do not."""
+    monkeypatch.setattr(soak, "HOLD_SECONDS", 0)
+    monkeypatch.setattr(soak, "TICK_SECONDS", 0)
+    run = soak.Soak(tmp_path)
+    run.url, run.bot, run.began = real_db, bot_api.url, BEGAN
+    run.faults = Faults(tmp_path, None, None, real_db)  # type: ignore[arg-type]
+    monkeypatch.setattr(run.faults, "are_up", lambda: True)
+    monkeypatch.setattr(run.faults, "keep_up", lambda: None)
+    run.load = Load([], [], [], 4)
+    with real_app.app_context():
+        with transaction():
+            event = make.event(capacity=4)
+            make.booking(event_id=event.id)
+        assert run._violations(0) == []
+        too_little = run._violations(3)
+        assert any("only 0 operations" in line for line in too_little)
+        assert any("only 0 kills" in line for line in too_little)
+        with transaction():
+            # A seat is lost.
+            db.session.execute(sa.update(Event).values(available=Event.available - 1))
+        [lost] = run._violations(0)
+        assert str(event.id) in lost

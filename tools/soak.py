@@ -1,8 +1,9 @@
 """`make soak SECONDS=600`: load and faults on real servers and processes, then the doctor.
 
-People book, pay, cancel, prove transfers, take and decline offers, while workers and schedulers are killed
-or put to sleep, Redis is emptied and PostgreSQL cuts connections. In the end the faults stop, the backlog
-must clear, and nothing may be lost, oversold or decided twice. Exit 1 when something is.
+People book, pay, cancel, prove transfers, take and decline offers; staff move, reorder, seat and call off.
+Meanwhile workers and schedulers are killed or put to sleep, Redis is emptied and PostgreSQL cuts connections.
+In the end the faults stop, the backlog must clear, and nothing may be lost, oversold or decided twice. Exit 1
+when something is.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -37,6 +39,7 @@ from console.services import doctor
 from tools.soak_checks import DUE, OPEN, cleared, doubles, promised_seconds, unexplained, waiting
 from tools.soak_faults import Faults
 from tools.soak_load import SECRET, Load
+from tools.soak_staff import open_event
 
 CLIENTS = 4
 #: So few seats that most people wait.
@@ -47,6 +50,8 @@ TICK_SECONDS = 2.0
 START_SECONDS = 60
 #: With more rows than this to be worked on the clients wait.
 MOST_WAITING = 60
+#: Fewer operations than this prove nothing.
+LEAST_A_SECOND = 4
 #: Between two faults.
 PAUSE_SECONDS = (0.3, 0.9)
 
@@ -56,6 +61,8 @@ class Soak:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        #: How many were written, by what became of them.
+        self.notices: Counter[str] = Counter()
 
     @contextmanager
     def servers(self) -> Iterator[None]:
@@ -133,21 +140,13 @@ class Soak:
                     (PEOPLE,),
                 )
             ]
-            events = [
-                row[0]
-                for row in connection.execute(
-                    "INSERT INTO event.events (organizer_id, type, title, date_start, date_end, price,"
-                    " capacity, available, status) SELECT (SELECT min(id::text)::uuid FROM event.organizers),"
-                    " 'trip',"
-                    " 'Soak ' || i, now() + interval '9 days', now() + interval '10 days', 1000, %(seats)s,"
-                    " %(seats)s, 'PUBLISHED' FROM generate_series(1, %(events)s) i RETURNING id",
-                    {"seats": SEATS, "events": EVENTS},
-                )
-            ]
+            [(organizer_id,)] = connection.execute(
+                "SELECT id FROM event.organizers ORDER BY id LIMIT 1"
+            ).fetchall()
             reviewers = [
                 row[0] for row in connection.execute("SELECT id FROM \"user\".users WHERE role = 'ADMIN'")
             ]
-        return Load(events, people, reviewers)
+        return Load([open_event(organizer_id, SEATS) for _ in range(EVENTS)], people, reviewers, SEATS)
 
     # The run
 
@@ -223,9 +222,14 @@ class Soak:
                 "SELECT status, count(*) FROM notification.outbox WHERE created_at >= %s GROUP BY 1",
                 (self.began,),
             ):
-                self.load.operations[f"notices {status.lower()}"] = count
+                self.notices[status.lower()] = count
         found = [*late, *left, *unexplained(self.url), *doubled, *doctor.violations()]
-        return found + faults.too_few(seconds)
+        return found + faults.too_few(seconds) + self._too_little(seconds)
+
+    def _too_little(self, seconds: float) -> list[str]:
+        """A line when so little was done that nothing is proven."""
+        done, needed = self.load.operations.total(), round(LEAST_A_SECOND * seconds)
+        return [f"load: only {done:,} operations, {needed:,} are needed"] if done < needed else []
 
 
 def main() -> int:
@@ -247,13 +251,17 @@ def main() -> int:
             shutil.rmtree(home, ignore_errors=True)
     for title, counts in (
         ("operations", soak.load.operations),
+        ("notices", soak.notices),
         ("faults", soak.faults.counts),
         ("operations that hit a fault", soak.load.troubles),
+        ("steps with nothing to do them to", soak.load.idle),
     ):
         print(f"\n{title}: {counts.total():,}")
         for name, count in sorted(counts.items()):
             print(f"  {count:>8,}  {name}")
-    print(f"\nmessages beyond one a notice: {soak.twice}, all of sends that a fault broke off")
+    held = soak.load.held_seconds / (CLIENTS * arguments.seconds)
+    print(f"\nthe clients stood still for the jobs to catch up: {held:.0%} of the time")
+    print(f"messages beyond one a notice: {soak.twice}, all of sends that a fault broke off")
     print(
         f"backlog cleared {soak.cleared_seconds:.1f} s after the processes were up again"
         f" ({soak.started_seconds:.1f} s); promised: {promised_seconds(TICK_SECONDS):.0f} s"

@@ -1,4 +1,4 @@
-"""The load of `make soak`: people who book, pay, cancel, prove transfers, take and decline offers."""
+"""The load of `make soak`: people who book, pay, cancel, prove take and decline offers; and staff."""
 
 import hashlib
 import hmac
@@ -23,12 +23,17 @@ from console.db import db, retrying, transaction
 from console.models import User
 from console.services import bookings, payments, receipts, waitlist, webhooks
 from console.states import PaymentMethod
+from tools.soak_staff import Staff
 
 #: With it the stand-in for the acquirer signs its webhooks.
 SECRET = "stripe-secret"
 
 #: Between two steps of one client, on average: load enough to race, and the faults keep their share.
 PAUSE_SECONDS = 0.15
+#: Of the steps, those of people; the rest is staff's.
+PEOPLES_SHARE = 0.7
+#: Once in so many steps an event is cancelled with everybody on it.
+CALLED_OFF = 1 / 300
 
 Work = Callable[[random.Random], None]
 
@@ -36,15 +41,20 @@ Work = Callable[[random.Random], None]
 class Load:
     """Clients on some events. What they did is in `operations`, the faults that hit them in `troubles`."""
 
-    def __init__(self, events: list[UUID], people: list[UUID], reviewers: list[UUID]) -> None:
+    def __init__(self, events: list[UUID], people: list[UUID], reviewers: list[UUID], seats: int) -> None:
         self.events, self.people, self.reviewers = events, people, reviewers
+        self.staff = Staff(self, seats)
         self.operations: Counter[str] = Counter()
         self.troubles: Counter[str] = Counter()
+        #: What found nothing to do it to.
+        self.idle: Counter[str] = Counter()
         self.ended = threading.Event()
         #: Cleared while the jobs are far behind: what is tried is that they catch up after a fault, not how
         #: much a busy machine can do.
         self.may_go_on = threading.Event()
         self.may_go_on.set()
+        #: How long the clients stood still for it, all together.
+        self.held_seconds = 0.0
 
     def client(self, seed: int, app: Any) -> None:
         chance = random.Random(seed)
@@ -63,15 +73,20 @@ class Load:
             ("webhook", self._webhook),
         ]
         while not self.ended.is_set():
-            if not self.may_go_on.wait(1):
+            since = time.monotonic()
+            goes_on = self.may_go_on.wait(1)
+            self.held_seconds += time.monotonic() - since
+            if not goes_on:
                 continue
-            name, work = chance.choice(works)
+            name, work = chance.choice(works if chance.random() < PEOPLES_SHARE else self.staff.works)
+            if chance.random() < CALLED_OFF:
+                name, work = "call an event off", self.staff.call_off
             with app.app_context():
                 try:
                     retrying(partial(work, chance))
                     self.operations[name] += 1
                 except _Nothing:
-                    pass
+                    self.idle[name] += 1
                 except errors.ConsoleError:
                     self.operations[f"{name}, refused"] += 1
                 except DBAPIError as error:
@@ -93,7 +108,7 @@ class Load:
         with transaction():
             waitlist.join(chance.choice(self.events), user_id=chance.choice(self.people), actor=None)
 
-    def _one(self, query: str) -> Any:
+    def one(self, query: str) -> Any:
         found = db.session.execute(
             sa.text(f"{query} ORDER BY random() LIMIT 1"), {"events": self.events}
         ).first()
@@ -102,43 +117,43 @@ class Load:
             raise _Nothing
         return found
 
-    def _booking(self, status: str) -> UUID:
-        return self._one(
+    def booking(self, status: str) -> UUID:
+        return self.one(
             f"SELECT id FROM event.bookings WHERE status = '{status}' AND event_id = ANY(:events)"
         ).id
 
     def _pay(self, _: random.Random) -> None:
-        booking = self._booking("PENDING")
+        booking = self.booking("PENDING")
         with transaction():
             payments.register_cash(booking, amount=Decimal(1000), actor=None)
 
     def _cancel(self, chance: random.Random) -> None:
-        booking = self._booking(chance.choice(("CONFIRMED", "CONFIRMED", "PENDING")))
+        booking = self.booking(chance.choice(("CONFIRMED", "CONFIRMED", "PENDING")))
         with transaction():
             bookings.cancel_booking(booking, actor=None, reason="soak")
 
-    def _offer(self) -> UUID:
-        return self._one(
+    def offer(self) -> UUID:
+        return self.one(
             "SELECT id FROM event.waitlist WHERE notified_at IS NOT NULL AND event_id = ANY(:events)"
         ).id
 
     def _take(self, _: random.Random) -> None:
-        entry = self._offer()
+        entry = self.offer()
         with transaction():
             waitlist.accept_offer(entry, actor=None)
 
     def _decline(self, _: random.Random) -> None:
-        entry = self._offer()
+        entry = self.offer()
         with transaction():
             waitlist.decline_offer(entry, actor=None)
 
     def _prove(self, chance: random.Random) -> None:
-        booking = self._booking("PENDING")
+        booking = self.booking("PENDING")
         with transaction():
             receipts.upload_proof(booking, content=_picture(chance), actor=None)
 
     def _review(self, chance: random.Random) -> None:
-        receipt = self._one("SELECT id FROM payment.payment_receipts WHERE reviewed_at IS NULL").id
+        receipt = self.one("SELECT id FROM payment.payment_receipts WHERE reviewed_at IS NULL").id
         with transaction():
             reviewer = db.session.get_one(User, chance.choice(self.reviewers))
             if chance.random() < 0.5:
@@ -148,7 +163,7 @@ class Load:
 
     def _webhook(self, chance: random.Random) -> None:
         """A card payment whose success is told up to three times."""
-        booking = self._booking("PENDING")
+        booking = self.booking("PENDING")
         with transaction():
             payment = payments.start_payment(booking, method=PaymentMethod.WIDGET, actor=None)
             payment.provider = "stripe"

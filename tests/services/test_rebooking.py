@@ -358,3 +358,17 @@ def test_ones_own_offer_needs_no_reason() -> None:
     assert previews.reinstate_booking(booking).refusal is None
     rebooking.reinstate_booking(booking.id, actor=make.staff())
     assert seats_add_up(event.id)
+
+
+def test_card_money_that_comes_after_paid_cash_has_moved_away_is_a_second_payment() -> None:
+    booking = make.booking()
+    card = card_payment(booking)
+    payments.register_cash(booking.id, amount=booking.amount, actor=None)
+    target = make.event(organizer_id=booking.event.organizer_id)
+    moved = rebooking.move_booking(booking.id, to_event_id=target.id, actor=None)
+    assert told(body_for(card)).status is WebhookStatus.PROCESSED
+    db.session.expire_all()
+    assert moved.payment_status is booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    assert (moved.status, booking.status) == (BookingStatus.CONFIRMED, BookingStatus.CANCELLED)
+    # Each of the two paid once for one of them: nothing is counted twice, and finance sees the second.
+    assert doctor.violations() == []

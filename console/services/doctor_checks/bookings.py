@@ -102,6 +102,7 @@ WHERE {UNKNOWN_MOVE}
     OR (s.is_last AND s.became <> b.status AND s.is_tied IS NOT TRUE)
 """,
     ),
+    # A decision that is taken back is no effect any more; money that goes along to another booking is one there.
     Check(
         "money-once",
         "a payment has one effect: a booking becomes paid no more often than it has payments received",
@@ -109,13 +110,13 @@ WHERE {UNKNOWN_MOVE}
 SELECT format('booking %s became paid %s times, with %s payments received', l.booking_id, l.times, p.received)
     AS told
 FROM (
-    SELECT booking_id, sum(CASE action WHEN 'undo_decision' THEN -1 ELSE 1 END) AS times
-    FROM event.booking_logs
-    WHERE (new_value ->> 'payment_status' = 'SUCCEEDED'
-            AND old_value ->> 'payment_status' IS DISTINCT FROM 'SUCCEEDED')
-        OR (action = 'undo_decision' AND old_value ->> 'payment_status' = 'SUCCEEDED'
-            AND new_value ->> 'payment_status' <> 'SUCCEEDED')
-    GROUP BY booking_id HAVING sum(CASE action WHEN 'undo_decision' THEN -1 ELSE 1 END) > 1
+    SELECT booking_id, sum(effect) AS times
+    FROM event.booking_logs CROSS JOIN LATERAL (
+        SELECT (new_value ->> 'payment_status' = 'SUCCEEDED')::int
+            - coalesce(old_value ->> 'payment_status' = 'SUCCEEDED', false)::int AS effect
+    ) e
+    WHERE effect = 1 OR (effect = -1 AND action IN ('undo_decision', 'move_out', 'money_out'))
+    GROUP BY booking_id HAVING sum(effect) > 1
 ) l CROSS JOIN LATERAL (
     SELECT count(*) AS received FROM payment.payments p
     WHERE p.booking_id = l.booking_id AND p.status IN ('SUCCEEDED', 'REFUNDED')
