@@ -102,7 +102,7 @@ WHERE {UNKNOWN_MOVE}
     OR (s.is_last AND s.became <> b.status AND s.is_tied IS NOT TRUE)
 """,
     ),
-    # A decision that is taken back is no effect any more; money that goes along to another booking is one there.
+    # A decision that is taken back is no effect any more; money that goes along is one of the other booking.
     Check(
         "money-once",
         "a payment has one effect: a booking becomes paid no more often than it has payments received",
