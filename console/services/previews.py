@@ -222,7 +222,7 @@ def _line(event: Event, more_seats: int) -> dict[str, Any]:
     """What the waitlist makes of this many seats more: who is next, and how many are offered one."""
     waiting = _waiting(event, WaitlistEntry.notified_at.is_(None))
     free = event.available + more_seats
-    if not waiting or free < 1 or not _offers_by_itself(event):
+    if not waiting or free < 1 or not offers_by_itself(event):
         return {"waiting": waiting}
     in_line = db.session.execute(NEXT, {"event_id": event.id, "seats": free, **outbox.channels()}).scalars()
     users = list(in_line)
@@ -230,7 +230,7 @@ def _line(event: Event, more_seats: int) -> dict[str, Any]:
     return {"waiting": waiting, "next_in_line": first, "offers": len(users)}
 
 
-def _offers_by_itself(event: Event) -> bool:
+def offers_by_itself(event: Event) -> bool:
     """Whether the job offers the free seats of an event, or leaves it to staff."""
     in_time = event.date_start > now() + waitlist.offer_window()
     return event.status is EventStatus.PUBLISHED and event.auto_offers and in_time

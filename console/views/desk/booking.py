@@ -123,7 +123,7 @@ class BookingView(DeskView):
             offers=look.offers,
             next_in_line=look.next_in_line,
             has_seat=bool(look.seats_taken),
-            waiting=_waiting(event),
+            waiting=look.waiting,
             tabs=event_tabs(event, actor, "event"),
             is_open=event.status is EventStatus.PUBLISHED,
             may_grow=policy.may(actor, "events"),
@@ -371,17 +371,16 @@ def _said(preview: Preview, booking: Booking, event: Event) -> list[str]:
     return consequences.in_words(preview, name=person(booking.user), zone=event.timezone)
 
 
-def _waiting(event: Event) -> int:
-    query = sa.select(sa.func.count()).select_from(WaitlistEntry).where(WaitlistEntry.event_id == event.id)
-    return db.session.scalars(query).one()
-
-
 def _place_in_line(entry: WaitlistEntry) -> int:
     """The person's place in the queue, counted from 1."""
     return db.session.scalars(
         sa.select(sa.func.count())
         .select_from(WaitlistEntry)
-        .where(WaitlistEntry.event_id == entry.event_id, WaitlistEntry.priority <= entry.priority)
+        .where(
+            WaitlistEntry.event_id == entry.event_id,
+            WaitlistEntry.notified_at.is_(None),
+            WaitlistEntry.priority <= entry.priority,
+        )
     ).one()
 
 

@@ -28,6 +28,7 @@ from console.views import search
 from console.views.desk import consequences
 from console.views.desk.activity import steps_of_event
 from console.views.desk.base import DeskView, done, typed, typed_number
+from console.views.desk.event_decisions import decisions, proofs_url, waiting_proofs
 from console.views.desk.queries import page, seats_of, with_person
 from console.views.values import parse_time, parse_uuid
 
@@ -99,12 +100,13 @@ class EventView(DeskView):
         term = search.clean(request.args.get("search", ""))
         bookings, more = page(self._bookings(event, show, term), BOOKINGS_SHOWN)
         is_organizer = policy.may(self.user, "bookings")
+        seats = seats_of([event])[event.id]
         return self.render(
             "desk/event.html",
             live=True,
             event=event,
             organizer=db.session.get(Organizer, event.organizer_id),
-            seats=seats_of([event])[event.id],
+            seats=seats,
             bookings=bookings,
             more=more,
             show=show,
@@ -115,6 +117,7 @@ class EventView(DeskView):
             money=_money(event),
             waitlist=_waitlist_head(event) if is_organizer else [],
             crews=_crews(event) if is_organizer else [],
+            decisions=decisions(event, self.user, free_seats=seats.free),
             steps=steps_of_event(self.user, event),
             says=_consequences(event) if is_organizer else {},
             may_edit=policy.allowed(self.user, "event.events", policy.Action.UPDATE),
@@ -165,24 +168,28 @@ class EventView(DeskView):
 
 def event_tabs(event: Event, user: User, active: str) -> list[dict[str, Any]]:
     """The pages of one event that `user` may open, as tabs; `active` is the endpoint's last name."""
-    pages: list[tuple[str, str, str, int | None]] = [("event", _("Overview"), "desk_events.event", None)]
+    pages: list[tuple[str, str, str, int | None]] = [
+        ("event", _("Overview"), url_for("desk_events.event", event_id=event.id), None)
+    ]
     if policy.may(user, "waitlist"):
         waiting = db.session.scalar(
             sa.select(sa.func.count()).select_from(WaitlistEntry).where(WaitlistEntry.event_id == event.id)
         )
-        pages.append(("waitlist", _("Waitlist"), "desk_waitlist.index", waiting))
+        pages.append(("waitlist", _("Waitlist"), url_for("desk_waitlist.index", event_id=event.id), waiting))
     if policy.may(user, "seating"):
-        pages.append(("seating", _("Seating"), "desk_seating.index", None))
+        pages.append(("seating", _("Seating"), url_for("desk_seating.index", event_id=event.id), None))
+    proofs = waiting_proofs(event.id)
+    pages.append(("receipts", _("Receipts"), proofs_url(event.id, user, proofs), len(proofs) or None))
     if policy.may(user, "messages"):
-        pages.append(("messages", _("Messages"), "desk_messages.index", None))
+        pages.append(("messages", _("Messages"), url_for("desk_messages.index", event_id=event.id), None))
     return [
         {
             "label": label,
-            "url": url_for(endpoint, event_id=event.id),
+            "url": url,
             "active": name == active,
             "count": count,
         }
-        for name, label, endpoint, count in pages
+        for name, label, url, count in pages
     ]
 
 
