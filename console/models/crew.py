@@ -95,6 +95,7 @@ class TeamPreference(Base):
 
     __table_args__ = (
         sa.Index("ix_team_preferences_event_id", "event_id"),
+        sa.Index("ix_team_preferences_event_id_created_at", "event_id", "created_at", "user_id"),
         sa.Index("ix_team_preferences_created_at", "created_at", "user_id", "event_id"),
         {"schema": "crew"},
     )

@@ -125,6 +125,7 @@ class Booking(Base):
         ),
         sa.Index("ix_bookings_event_id_status", "event_id", "status", "created_at", "id"),
         sa.Index("ix_bookings_event_id_updated_at", "event_id", "updated_at"),
+        sa.Index("ix_bookings_event_id_created_at", "event_id", "created_at", "id"),
         sa.Index("ix_bookings_user_id_created_at", "user_id", "created_at", "id"),
         sa.Index("ix_bookings_amount_id", "amount", "id"),
         sa.Index("ix_bookings_expires_at_id", "expires_at", "id"),
@@ -223,6 +224,7 @@ class Favorite(Base):
 
     __table_args__ = (
         sa.Index("ix_favorites_event_id", "event_id"),
+        sa.Index("ix_favorites_event_id_created_at", "event_id", "created_at", "user_id"),
         sa.Index("ix_favorites_created_at", "created_at", "user_id", "event_id"),
         {"schema": "event"},
     )

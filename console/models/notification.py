@@ -102,6 +102,7 @@ class OutboxMessage(Base):
         sa.Index("ix_outbox_category_created_at", "category", "created_at", "id"),
         sa.Index("ix_outbox_user_id_created_at", "user_id", "created_at", "id"),
         sa.Index("ix_outbox_event_id", "event_id"),
+        sa.Index("ix_outbox_event_id_created_at", "event_id", "created_at", "id"),
         sa.Index("ix_outbox_booking_id", "booking_id"),
         sa.Index(
             "ix_outbox_due",

@@ -157,6 +157,14 @@ class AuditLog(Base):
         sa.Index("ix_audit_log_created_at_id", "created_at", "id"),
         sa.Index("ix_audit_log_target", "target_type", "target_id", "created_at"),
         sa.Index("ix_audit_log_actor_user_id_created_at", "actor_user_id", "created_at"),
+        # The history of what has no id of its own, by its key.
+        sa.Index(
+            "ix_audit_log_key",
+            "target_type",
+            sa.text("(payload -> 'key')"),
+            "created_at",
+            postgresql_where=sa.text("target_id IS NULL"),
+        ),
         # What became of the offers of an event: their entries are gone by then.
         sa.Index(
             "ix_audit_log_offers",

@@ -4,7 +4,7 @@ What has rules of its own (a booking, an event's capacity, a payment) has a serv
 the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -79,13 +79,26 @@ def delete_record(row: Base, *, actor: User | None) -> None:
 
 def dependents(row: Base) -> list[Dependents]:
     """What points at the row, by table, in one statement."""
+    asked = asked_dependents(row)
+    if not asked:
+        return []
+    counts = db.session.execute(sa.select(*(count for _, _, count in asked))).one()
+    return told_dependents(asked, counts)
+
+
+#: A table, what a delete does to its rows, and how many there are as a scalar subquery.
+Asked = tuple[str, str, Any]
+
+
+def asked_dependents(row: Base) -> list[Asked]:
+    """What `dependents` asks the database, for whoever asks more at once."""
     keys = [
         (constraint, next(iter(constraint.elements)))
         for table in Base.metadata.tables.values()
         for constraint in table.foreign_key_constraints
         if constraint.referred_table is type(row).__table__
     ]
-    counts = []
+    asked: list[Asked] = []
     for constraint, element in keys:
         some = (
             sa.select(sa.literal(1))
@@ -94,13 +107,17 @@ def dependents(row: Base) -> list[Dependents]:
             .limit(COUNT_MAX + 1)
             .subquery()
         )
-        counts.append(sa.select(sa.func.count()).select_from(some).scalar_subquery())
-    if not counts:
-        return []
-    found = db.session.execute(sa.select(*counts)).one()
+        effect = constraint.ondelete or "RESTRICT"
+        count = sa.select(sa.func.count()).select_from(some).scalar_subquery()
+        asked.append((constraint.table.name, effect, count))
+    return asked
+
+
+def told_dependents(asked: Sequence[Asked], counts: Sequence[int]) -> list[Dependents]:
+    """What was asked, with its answers."""
     return [
-        Dependents(constraint.table.name, count, constraint.ondelete or "RESTRICT")
-        for (constraint, _), count in zip(keys, found, strict=True)
+        Dependents(table, count, effect)
+        for (table, effect, _), count in zip(asked, counts, strict=True)
         if count
     ]
 

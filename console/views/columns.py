@@ -34,6 +34,11 @@ class Kind(StrEnum):
     LANGUAGE = "language"
 
 
+#: Kinds whose value is all there is to a column; and those whose field fits into a cell of a list.
+PLAIN = frozenset(Kind) - {Kind.ID, Kind.STATE, Kind.INT, Kind.SIZE, Kind.MONEY, Kind.REF}
+INLINE = frozenset({Kind.TEXT, Kind.LONG, Kind.BOOL, Kind.COLOR, Kind.LANGUAGE})
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a model. `target` is the model it points at, `states` the enum of its values."""

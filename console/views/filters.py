@@ -2,7 +2,8 @@
 
 In the address: `status=PENDING&status=CONFIRMED` any of these; `created_at.from=2026-05-01`, `….to=…` a
 range, both ends included; `created_at.in=this_week` days that move with the calendar; `expires_at.has=no`
-empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in JSON.
+empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in JSON; `booking_id.event_id=…`
+what the row points at by way of another.
 """
 
 import re
@@ -17,14 +18,17 @@ from flask_babel import gettext, pgettext
 from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import MultiDict
 
+from console.db import Base
 from console.views.columns import Column, Kind
 from console.views.labels import Labels
+from console.views.paths import path_of, points_at
 from console.views.search import starts_with
 from console.views.values import parse, parse_bool, parse_money, plain_text, write
 
 RANGES = (Kind.TIME, Kind.INT, Kind.SIZE, Kind.MONEY)
-CHOICES = (Kind.STATE, Kind.BOOL, Kind.REF, Kind.PEOPLE, Kind.ID)
 TEXTS = (Kind.TEXT, Kind.LONG, Kind.COLOR, Kind.ZONE, Kind.LANGUAGE)
+#: What stands in a column of this kind where there is nothing.
+EMPTY: dict[Kind, Any] = {Kind.PEOPLE: [], Kind.JSON: {}}
 OPERATORS = ("", "from", "to", "in", "has", "starts")
 #: Days that move with the calendar.
 PERIODS = {
@@ -54,14 +58,29 @@ class Filter:
     values: tuple[Any, ...]
     #: As they stood in the address.
     raw: tuple[str, ...]
+    #: The columns that lead on from the first to the row that is meant.
+    path: tuple[Column, ...] = ()
 
     @property
     def parameter(self) -> str:
+        if self.path:
+            return ".".join(column.name for column in (self.column, *self.path))
         return f"{self.column.name}.{self.operator}" if self.operator else self.column.name
+
+    @property
+    def target(self) -> type[Base] | None:
+        """The model of the rows that the values name."""
+        return (self.path[-1] if self.path else self.column).target
 
     def criterion(self, zone: ZoneInfo) -> sa.ColumnElement[bool]:
         """The condition; days of a range begin and end as the clocks of `zone` say."""
         attribute, value = self.column.attribute, self.values[0]
+        if self.path:
+            return points_at((self.column, *self.path), value)
+        if self.operator == "has" and self.column.kind in EMPTY:
+            nothing = sa.func.coalesce(attribute, sa.cast(EMPTY[self.column.kind], attribute.type))
+            empty = nothing == sa.cast(EMPTY[self.column.kind], attribute.type)
+            return sa.not_(empty) if value else empty
         if self.operator:
             return CRITERIA[self.operator](attribute, value, zone)
         if self.column.kind == Kind.JSON:
@@ -84,8 +103,8 @@ class Filter:
             return pgettext(type(value).__name__, value.label)
         if self.column.kind == Kind.BOOL:
             return gettext("yes") if value else gettext("no")
-        if self.column.target is not None:
-            label = labels.get(self.column.target, value)
+        if self.target is not None:
+            label = labels.get(self.target, value)
             # Whether there is such a row is not said: out of reach and missing look alike.
             return label.line if label and label.url else str(value)[:6]
         return str(value)
@@ -107,7 +126,23 @@ def read(columns: Iterable[Column], arguments: MultiDict[str, str]) -> list[Filt
             except (ValueError, OverflowError):
                 raise BadFilter(parameter) from None
             found.append(Filter(column, operator, values, raw))
+        if column.target is not None:
+            found += _by_way_of(column, arguments)
     return found
+
+
+def _by_way_of(column: Column, arguments: MultiDict[str, str]) -> Iterable[Filter]:
+    """The filters that follow a column further: `booking_id.event_id=…`."""
+    for parameter in arguments:
+        name, _, rest = parameter.partition(".")
+        path = path_of(column.target, rest) if name == column.name and rest else None
+        text = arguments[parameter].strip()
+        if path is None or not text:
+            continue
+        try:
+            yield Filter(column, "", (parse(path[-1], text),), (text,), path)
+        except ValueError:
+            raise BadFilter(parameter) from None
 
 
 def operators(column: Column) -> tuple[str, ...]:
@@ -119,14 +154,19 @@ def operators(column: Column) -> tuple[str, ...]:
         names = ("", "starts")
     else:
         names = ("",)
-    return (*names, "has") if column.nullable else names
+    return (*names, "has") if may_be_empty(column) else names
+
+
+def may_be_empty(column: Column) -> bool:
+    """Whether there are rows with nothing in the column; a list and JSON are empty without being NULL."""
+    return column.nullable or column.kind in EMPTY
 
 
 def points_at(filters: Iterable[Filter]) -> Iterable[tuple[Any, Any]]:
     """The rows that filters name, for their labels."""
     for item in filters:
-        if item.column.target is not None and not item.operator:
-            yield from ((item.column.target, value) for value in item.values)
+        if item.target is not None and not item.operator:
+            yield from ((item.target, value) for value in item.values)
 
 
 def form_values(filters: Iterable[Filter]) -> Mapping[str, tuple[str, ...]]:

@@ -22,6 +22,7 @@ from console.views.columns import Column, columns_of
 from console.views.fields import LookupField, PeopleField, field_for
 from console.views.formats import sentence
 from console.views.labels import Labels
+from console.views.values import parse
 
 #: The fields of one line, or one field: ("title", ("date_start", "date_end")).
 Layout = Sequence[str | tuple[str, ...]]
@@ -95,6 +96,20 @@ class RecordForm(Form):
 
 def names_in(layout: Layout) -> list[str]:
     return [name for line in layout for name in ([line] if isinstance(line, str) else line)]
+
+
+def prefilled(columns: Mapping[str, Column], layout: Layout, arguments: Mapping[str, str]) -> dict[str, Any]:
+    """What a new row begins with: the database's defaults, and what the address says, as
+    `new/?event_id=…`; what cannot be read is left out."""
+    known = [name for name in names_in(layout) if name in columns]
+    found: dict[str, Any] = {name: True for name in known if columns[name].is_on_by_default}
+    for name in known:
+        if arguments.get(name):
+            try:
+                found[name] = parse(columns[name], arguments[name])
+            except (ValueError, KeyError):
+                continue
+    return found
 
 
 def form_class(

@@ -1,36 +1,92 @@
 """What the audit log says about a record: who changed which column from what to what, newest first."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from flask_babel import gettext
+from sqlalchemy.dialects.postgresql import JSONB
 
 from console import policy
 from console.db import Base, db
 from console.models import AuditLog, User
 from console.policy import Action
-from console.views import formats, words
+from console.views import formats, restoring, words
 from console.views.cells import Cells
-from console.views.columns import models_by_table, table_of
+from console.views.columns import columns_of, models_by_table, table_of
+from console.views.cursors import read_cursor, write_cursor
 from console.views.desk.activity import CRUD, in_words
 from console.views.labels import Labels
+from console.views.listing import BadAddress, Order
+from console.views.related import Place
+
+if TYPE_CHECKING:
+    from console.views.table import TableView
 
 ENTRIES_MAX = 20
+#: What the address of a details page calls it.
+BLOCK = "history"
 
 
-def read(user: User, model: type[Base], key: Sequence[Any]) -> Sequence[AuditLog]:
-    """The newest entries about a record, for those who may read the audit log."""
+@dataclass
+class Timeline:
+    """Some entries about a record, newest first; `older` is the place of those before them."""
+
+    entries: Sequence[AuditLog]
+    older: str | None = None
+
+    @staticmethod
+    def is_here(place: Place | None) -> bool:
+        return place is not None and place.block == BLOCK and not place.backward
+
+    def older_url(self, address: str) -> str | None:
+        return f"{address}&in={BLOCK}&after={self.older}" if self.older else None
+
+    def drawn(self, view: "TableView", row: Any, labels: Labels, cells: Cells) -> list[dict[str, Any]]:
+        """Each entry as who, when, what, and what changed; with the values that can be restored."""
+        return [
+            {
+                "who": _who(entry, labels),
+                # What was changed is the page one reads.
+                "what": str(CRUD.get(entry.action) or in_words(entry.action, entry.target_type)),
+                "at": cells.time(entry.created_at),
+                "changes": [
+                    (change, restoring.offer(view, row, entry, change, labels))
+                    for change in words.changes(view.model, entry.payload, labels)
+                ],
+            }
+            for entry in self.entries
+        ]
+
+
+def read(user: User, model: type[Base], key: Sequence[Any], place: Place | None = None) -> Timeline:
+    """The newest entries about a record, or those beyond a place, for those who may read the audit log.
+
+    Raises BadAddress.
+    """
     if not policy.allowed(user, "user.audit_log", Action.READ) or model is AuditLog:
-        return []
-    return db.session.scalars(_about(model, key).limit(ENTRIES_MAX)).all()
+        return Timeline([])
+    query = about(model, key)
+    columns = columns_of(AuditLog)
+    order = Order((columns["created_at"], columns["id"]), descending=True)
+    if place is not None and Timeline.is_here(place):
+        try:
+            beyond = read_cursor(table_of(model), order.columns, place.cursor)
+        except ValueError:
+            raise BadAddress(part="page") from None
+        query = query.where(order.beyond(beyond, backward=False))
+    found = db.session.scalars(query.limit(ENTRIES_MAX + 1)).all()
+    shown = found[:ENTRIES_MAX]
+    more = len(found) > ENTRIES_MAX
+    return Timeline(shown, write_cursor(table_of(model), order.columns, shown[-1]) if more else None)
 
 
 def last(model: type[Base], key: Sequence[Any], names: Iterable[str]) -> AuditLog | None:
     """The newest entry that changed one of these columns, whoever may read it."""
     changed = set(names)
-    for entry in db.session.scalars(_about(model, key).limit(ENTRIES_MAX)):
+    for entry in db.session.scalars(about(model, key).limit(ENTRIES_MAX)):
         if changed & set(entry.payload.get("after") or {}):
             return entry
     return None
@@ -51,25 +107,13 @@ def wanted(entries: Iterable[AuditLog]) -> Iterable[tuple[type[Base], Any]]:
         yield from words.wanted(models_by_table().get(entry.target_type), entry.payload)
 
 
-def timeline(entries: Iterable[AuditLog], labels: Labels, cells: Cells) -> list[dict[str, Any]]:
-    """Each entry as who, when, what, and what changed."""
-    found = []
-    for entry in entries:
-        actor = labels.get(User, entry.actor_user_id) if entry.actor_user_id else None
-        model = models_by_table().get(entry.target_type)
-        found.append(
-            {
-                "who": actor.text if actor else gettext("The system"),
-                # What was changed is the page one reads.
-                "what": str(CRUD.get(entry.action) or in_words(entry.action, entry.target_type)),
-                "at": cells.time(entry.created_at),
-                "changes": words.changes(model, entry.payload, labels),
-            }
-        )
-    return found
+def _who(entry: AuditLog, labels: Labels) -> str:
+    actor = labels.get(User, entry.actor_user_id) if entry.actor_user_id else None
+    return actor.text if actor else gettext("The system")
 
 
-def _about(model: type[Base], key: Sequence[Any]) -> sa.Select[Any]:
+def about(model: type[Base], key: Sequence[Any]) -> sa.Select[Any]:
+    """The entries about a record, newest first."""
     query = sa.select(AuditLog).where(AuditLog.target_type == table_of(model))
     if len(key) == 1 and isinstance(key[0], UUID):
         query = query.where(AuditLog.target_id == key[0])
@@ -77,6 +121,6 @@ def _about(model: type[Base], key: Sequence[Any]) -> sa.Select[Any]:
         # A key that is not one UUID stands in the payload.
         query = query.where(
             AuditLog.target_id.is_(None),
-            AuditLog.payload.contains({"key": [str(part) for part in key]}),
+            AuditLog.payload["key"] == sa.cast([str(part) for part in key], JSONB),
         )
     return query.order_by(AuditLog.created_at.desc(), AuditLog.id.desc())

@@ -1,22 +1,19 @@
-"""What the pages of a table show: the list, one row's details, the form."""
+"""What the pages of a table show: the list and the form."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from flask import request
 from flask_babel import gettext, ngettext
 from markupsafe import Markup
 
 from console import policy
-from console.db import Base, db
-from console.models import User
+from console.db import db
 from console.policy import Action
-from console.services import records
 from console.views import bulk, choices, filters, forms, history, list_rows
 from console.views.cells import Cells
-from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, models_by_table, table_of
+from console.views.columns import Column, Kind, table_of
 from console.views.labels import Labels, has_label
 from console.views.listing import PAGE_SIZES, Listing, Page, orders
 from console.views.values import write_key
@@ -26,10 +23,6 @@ if TYPE_CHECKING:
 
 #: On a phone a card shows its heading, its state and this many facts.
 CARD_FACTS = 2
-#: Counting related rows stops here.
-RELATED_MAX = 1000
-#: Who did something: not what a person's own page is about.
-ACTOR_COLUMNS = frozenset({"created_by", "assigned_by", "reviewed_by", "actor_user_id"})
 SORTABLE = (Kind.TEXT, Kind.STATE, Kind.BOOL, Kind.INT, Kind.SIZE, Kind.MONEY, Kind.TIME)
 
 
@@ -49,7 +42,8 @@ def relabelled(column: Column, labels: Any) -> Column:
 def filter_names(view: "TableView") -> tuple[str, ...]:
     if view.filter_by is not None:
         return view.filter_by
-    return tuple(c.name for c in view.columns.values() if c.kind not in (Kind.LONG, Kind.ID, Kind.JSON))
+    hidden = (Kind.LONG, Kind.ID, Kind.JSON)
+    return tuple(c.name for c in view.columns.values() if c.kind not in hidden or c.pointed_by)
 
 
 def sort_names(view: "TableView") -> tuple[str, ...]:
@@ -77,6 +71,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
     heads = [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)]
     actions = bulk.actions_for(view, view.user)
     drawn = [(column, head["css"], head["label"]) for column, head in zip(columns, heads, strict=True)]
+    beyond = {item.parameter for item in listing.filters if item.path}
     return {
         "listing": listing,
         "page": page,
@@ -87,7 +82,10 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "filter_fields": _filter_fields(view, listing, labels),
         "periods": [(name, str(word)) for name, word in filters.PERIODS.items()],
         "keep": _pairs(listing, "search"),
-        "keep_filters": [pair for pair in _pairs(listing) if pair[0] in ("search", "sort", "size")],
+        # What no field of the filter form shows must not be lost when it is sent.
+        "keep_filters": [
+            pair for pair in _pairs(listing) if pair[0] in ("search", "sort", "size") or pair[0] in beyond
+        ],
         "placeholder": gettext(
             "Search: %(what)s",
             what=", ".join(str(view.columns[name].label) for name in view.search_by),
@@ -130,6 +128,7 @@ def _head(view: "TableView", listing: Listing, column: Column, style: str) -> di
         "label": str(view.one if column.name == "id" else column.label),
         "css": style,
         "url": listing.address(sort=wanted) if column.name in listing.sort_by else None,
+        "edit": column.name if column.name in view.inline_columns and view.can(Action.UPDATE) else None,
         "direction": ("desc" if down else "asc") if is_current else None,
     }
 
@@ -160,6 +159,7 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
             {
                 "column": column,
                 "kind": _filter_kind(column),
+                "may_be_empty": filters.may_be_empty(column),
                 "values": {
                     op: chosen.get(f"{name}.{op}", ("",))[0] for op in ("from", "to", "in", "has", "starts")
                 },
@@ -217,106 +217,23 @@ def _pager(listing: Listing, page: Page) -> dict[str, str | None]:
     }
 
 
-# One row
+# What a row is called
 
 
-def details_page(view: "TableView", row: Any) -> dict[str, Any]:
-    """What tables/details.html needs."""
-    user = view.user
-    labels = Labels(user)
-    cells = view.cells(labels)
-    key = view.key_of(row)
-    columns = list(view.columns.values())
-    own = [(view.model, key[0])] if has_label(view.model) else []
-    entries = history.read(user, view.model, key)
-    labels.load([*cells.wanted(columns, [row]), *own, *history.wanted(entries)])
-    written = write_key(key)
-    named = {name for _, names in view.groups for name in names}
-    groups = [(heading, [view.columns[name] for name in names]) for heading, names in view.groups]
-    rest = [column for column in columns if column.name not in named]
-    return {
-        "row": row,
-        "key": written,
-        "title": view.title(row, labels),
-        "groups": [(heading, _facts(cells, group, row)) for heading, group in groups],
-        "rest": _facts(cells, rest, row),
-        "related": related(user, view.model, key),
-        "names": TABLE_NAMES,
-        "history": history.timeline(entries, labels, cells),
-        "desk_url": view.desk_url(row),
-        "desk_label": view.desk_label,
-        "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
-        "actions": [a for a in bulk.actions_for(view, user) if a.name != "delete"],
-        "delete": _deletion(view, row) if view.can(Action.DELETE) else None,
-    }
+def title(view: "TableView", row: Any, labels: Labels) -> str:
+    """What a row is called; the labels of its keys must be loaded."""
+    own = labels.get(view.model, view.key_of(row)[0])
+    if own is not None:
+        return own.line if view.title_has_sub else own.text
+    if view.keys[0].kind == Kind.ID:
+        return f"{view.one} {str(view.key_of(row)[0])[:6]}"
+    cells = Cells(labels)
+    known = [labels.get(column.target, getattr(row, column.name)) for column in view.keys]
+    words = [label.text if label else cells.text(c, row) for label, c in zip(known, view.keys, strict=True)]
+    return " · ".join(words)[:120]
 
 
-def _facts(cells: Cells, columns: Iterable[Column], row: Any) -> list[tuple[Any, Markup]]:
-    return [(column.label, cells.detail(column, row)) for column in columns]
-
-
-def _deletion(view: "TableView", row: Any) -> dict[str, Any]:
-    """What deleting the row would do: what stands in the way, or what goes with it."""
-    found = records.dependents(row)
-
-    def say(effect: str) -> str:
-        return ", ".join(f"{gettext(d.word)}: {_many(d.count)}" for d in found if d.effect == effect)
-
-    with_it, without_link = say("CASCADE"), say("SET NULL")
-    parts = [gettext("This cannot be undone.")]
-    if with_it:
-        parts.append(gettext("Removed with it: %(what)s.", what=with_it))
-    if without_link:
-        parts.append(gettext("Left without it: %(what)s.", what=without_link))
-    in_the_way = "" if view.delete_note else say("RESTRICT")
-    return {
-        "label": view.delete_label or gettext("Delete"),
-        "in_the_way": in_the_way,
-        "confirm": view.delete_note or " ".join(parts),
-    }
-
-
-def _many(count: int) -> str:
-    return f"{records.COUNT_MAX}+" if count > records.COUNT_MAX else str(count)
-
-
-def related(user: User, model: type[Base], key: tuple[Any, ...]) -> list[dict[str, Any]]:
-    """Lists of what points at a row, as far as `user` may read it, with how many: one statement."""
-    if len(key) != 1:
-        return []
-    found = []
-    for child, column in pointing_at(model):
-        if policy.allowed(user, table_of(child), Action.READ):
-            rows = policy.visible(user, child).where(column.attribute == key[0])
-            some = rows.with_only_columns(sa.literal(1), maintain_column_froms=True)
-            few = some.limit(RELATED_MAX + 1).subquery()
-            count = sa.select(sa.func.count()).select_from(few).scalar_subquery()
-            found.append((child, column, count))
-    if not found:
-        return []
-    counts = db.session.execute(sa.select(*(count for _, _, count in found))).one()
-    return [
-        {
-            "table": table_of(child),
-            "url": f"/{table_of(child).replace('.', '/')}/?{column.name}={key[0]}",
-            "count": _many(count),
-            # Two columns of one table may point here: then each says which it is.
-            "by": column.label if sum(child is other for other, _, _ in found) > 1 else "",
-        }
-        for (child, column, _), count in zip(found, counts, strict=True)
-        if count
-    ]
-
-
-def pointing_at(model: type[Base]) -> list[tuple[type[Base], Column]]:
-    """The columns of other tables that point at `model`, but for who did something."""
-    return [
-        (child, column)
-        for table, child in sorted(models_by_table().items())
-        if table in TABLE_NAMES
-        for column in columns_of(child).values()
-        if column.kind == Kind.REF and column.target is model and column.name not in ACTOR_COLUMNS
-    ]
+# Look-ups
 
 
 def nameless(view: "TableView", limit: int) -> list[dict[str, str]]:

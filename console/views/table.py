@@ -1,6 +1,7 @@
 """TableView, the base of every table's pages: a subclass is attributes."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
@@ -17,13 +18,25 @@ from console.errors import ConsoleError
 from console.models import User
 from console.policy import Action
 from console.services import list_choices, records
-from console.views import bulk, choices, export, export_task, forms, pages, search
+from console.views import (
+    bulk,
+    choices,
+    details,
+    export,
+    export_task,
+    forms,
+    inline,
+    pages,
+    restoring,
+    saving,
+    search,
+)
 from console.views.base import Answer, StaffView
 from console.views.cells import Cells, console_zone
-from console.views.columns import TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
+from console.views.columns import INLINE, PLAIN, TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
 from console.views.labels import Labels, details_url, has_label, labelled, read_label
 from console.views.listing import Listing
-from console.views.values import parse, read_key, write_key
+from console.views.values import read_key, write_key
 
 LOOKUP_MAX = 50
 
@@ -48,6 +61,10 @@ class TableView(StaffView):
     #: Where creating or editing asks for other columns than `form_columns`.
     create_columns: forms.Layout | None = None
     edit_columns: forms.Layout | None = None
+    #: Columns of the form whose change has consequences beyond the row: only the form changes them.
+    managed: tuple[str, ...] = ()
+    #: What belongs to a row by way of others: "schema.table.column.column…", the last pointing at the row.
+    related_through: tuple[str, ...] = ()
     #: Fields of the form that are no columns.
     extra_fields: Mapping[str, Any] = {}
     #: Columns that may stay empty on the form because whoever takes them fills them.
@@ -227,21 +244,11 @@ class TableView(StaffView):
     def details_view(self) -> Answer:
         """Everything about one row that its reader may see."""
         row = self.find(request.args.get("id", ""))
-        return self.render("tables/details.html", view=self, **pages.details_page(self, row))
+        return self.render("tables/details.html", view=self, **details.details_page(self, row))
 
     def title(self, row: Any, labels: Labels) -> str:
         """What a row is called; the labels of its keys must be loaded."""
-        own = labels.get(self.model, self.key_of(row)[0])
-        if own is not None:
-            return own.line if self.title_has_sub else own.text
-        if self.keys[0].kind == Kind.ID:
-            return f"{self.one} {str(self.key_of(row)[0])[:6]}"
-        cells = Cells(labels)
-        known = [labels.get(column.target, getattr(row, column.name)) for column in self.keys]
-        words = [
-            label.text if label else cells.text(c, row) for label, c in zip(known, self.keys, strict=True)
-        ]
-        return " · ".join(words)[:120]
+        return pages.title(self, row, labels)
 
     def desk_url(self, row: Any) -> str | None:
         """Where the desk shows this row, for who may open that desk."""
@@ -250,6 +257,18 @@ class TableView(StaffView):
         return address(row) if address and page is not None and page.opens_for(self.user) else None
 
     # Writing
+
+    @cached_property
+    def plain_columns(self) -> frozenset[str]:
+        """What staff may edit and nothing else follows from: it can be restored from the history."""
+        names = [name for name in forms.names_in(self.layout_to_edit) if name not in self.extra_fields]
+        plain = [n for n in names if n not in self.managed and self.columns[n].kind in PLAIN]
+        return frozenset(plain)
+
+    @cached_property
+    def inline_columns(self) -> frozenset[str]:
+        """What can be edited in the list itself."""
+        return frozenset(name for name in self.plain_columns if self.columns[name].kind in INLINE)
 
     def create(self, values: dict[str, Any], actor: User) -> Base:
         return records.create_record(self.model, values, actor=actor)
@@ -264,8 +283,10 @@ class TableView(StaffView):
         """What is said after a row was made, and the category of the message."""
         return gettext("Saved."), "success"
 
-    def form(self, layout: forms.Layout, row: Any = None) -> forms.RecordForm:
-        """The form over `layout`, filled from the request and the row."""
+    def form(
+        self, layout: forms.Layout, row: Any = None, sent: MultiDict[str, Any] | None = None
+    ) -> forms.RecordForm:
+        """The form over `layout`, filled from the request, or from what is `sent` instead, and the row."""
         cls = forms.form_class(
             self.model,
             layout,
@@ -275,27 +296,17 @@ class TableView(StaffView):
             optional=self.optional,
             extra=self.extra_fields,
         )
-        if request.method == "POST":
+        if sent is None and request.method == "POST":
             sent = MultiDict([*request.form.items(multi=True), *request.files.items(multi=True)])
+        if sent is not None:
             return cls(sent, obj=row)
-        return cls(None, obj=row, data=self.prefilled(layout) if row is None else None)
+        return cls(
+            None, obj=row, data=forms.prefilled(self.columns, layout, request.args) if row is None else None
+        )
 
     def form_zone(self, row: Any) -> ZoneInfo:
         """The clock of the form's times."""
         return console_zone()
-
-    def prefilled(self, layout: forms.Layout) -> dict[str, Any]:
-        """What a new row begins with: the database's defaults, and what the address says, as
-        `new/?event_id=…`; what cannot be read is left out."""
-        known = [name for name in forms.names_in(layout) if name in self.columns]
-        found: dict[str, Any] = {name: True for name in known if self.columns[name].is_on_by_default}
-        for name in known:
-            if request.args.get(name):
-                try:
-                    found[name] = parse(self.columns[name], request.args[name])
-                except (ValueError, KeyError):
-                    continue
-        return found
 
     @expose("/new/", methods=("GET", "POST"))
     def create_view(self) -> Answer:
@@ -329,7 +340,8 @@ class TableView(StaffView):
             try:
                 with transaction():
                     row = lock(self.model, *key)
-                    conflict = self._save(row, form)
+                    taken, version = request.form.getlist("_take"), request.form.get("_version", "")
+                    conflict = saving.save(self, row, form, version=version, taken=taken)
                     key = key if conflict or form.is_refused else self.key_of(row)
             except ConsoleError as error:
                 form.refuse(error)
@@ -339,26 +351,20 @@ class TableView(StaffView):
             row = self.find(write_key(key))
         return self._form_page(form, row, conflict)
 
-    def _save(self, row: Any, form: forms.RecordForm) -> pages.Conflict | None:
-        """Writes the form into the locked row, unless somebody else changed the same columns meanwhile."""
-        taken = request.form.getlist("_take")
-        merged = forms.merge(row, form.values(), request.form.get("_version", ""), taken)
-        if merged.conflicts:
-            # What I had not touched must not come back over what they wrote when I save again.
-            for name in merged.theirs:
-                form.adopt(name, merged.values[name])
-            return pages.conflict(self, row, merged.conflicts)
-        changed = {name: value for name, value in merged.values.items() if value != getattr(row, name)}
-        if not form.refuse_strangers(self.user, self.model, forms.added(row, changed)) and (
-            changed or form.extras()
-        ):
-            self.update(row, {**changed, **form.extras()}, self.user)
-        return None
-
     def _form_page(self, form: Any, row: Any, conflict: pages.Conflict | None = None) -> Answer:
         page = self.render("tables/form.html", view=self, **pages.form_page(self, form, row, conflict))
         status = 409 if conflict else 422 if request.method == "POST" else 200
         return page, status
+
+    @expose("/inline/", methods=("GET", "POST"))
+    def inline_view(self) -> Answer:
+        """One value, edited where it stands in the list."""
+        return inline.answer(self)
+
+    @expose("/restore/", methods=("POST",))
+    def restore_view(self) -> Response:
+        """One value of the history, put back."""
+        return restoring.restore(self)
 
     @expose("/delete/", methods=("POST",))
     def delete_view(self) -> Answer:

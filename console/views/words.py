@@ -31,6 +31,8 @@ class Change:
     before: str
     after: str
     has_before: bool
+    #: The column's own name.
+    name: str = ""
 
     @property
     def line(self) -> str:
@@ -60,7 +62,9 @@ def changes(model: type[Base] | None, content: Any, labels: Labels) -> list[Chan
 
     before, after = _sides(content)
     found = [
-        Change(_label(columns, name), say(name, before.get(name)), say(name, after.get(name)), bool(before))
+        Change(
+            _label(columns, name), say(name, before.get(name)), say(name, after.get(name)), bool(before), name
+        )
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
     ]

@@ -48,6 +48,12 @@ class EventView(ImportPages):
         "created_at",
     )
     default_sort = "-date_start"
+    managed = ("capacity", "auto_offers", "timezone")
+    related_through = (
+        "payment.payments.booking_id.event_id",
+        "payment.payment_receipts.payment_id.booking_id.event_id",
+        "crew.crew_assignments.crew_id.event_id",
+    )
     form_columns = (
         "title",
         ("organizer_id", "type"),
@@ -121,6 +127,10 @@ class BookingView(TableView):
     edit_columns = ("amount",)
     desk = ("desk_bookings", lambda row: f"/desk/events/{row.event_id}/bookings/{row.id}")
     zone_by = "event_id"
+    related_through = (
+        "payment.payment_receipts.payment_id.booking_id",
+        "payment.webhook_events.payment_id.booking_id",
+    )
     create_label = _l("Book a seat")
     about = _l("A booking holds a seat of an event for a person.")
     hints = {
@@ -209,6 +219,8 @@ class OrganizerView(TableView):
     menu_icon = "building"
     list_columns = ("name", "slug", "brand_color", "created_at")
     search_by = ("name", "slug")
+    # The public site's addresses begin with it.
+    managed = ("slug",)
     form_columns = (("name", "slug"), "description", "contacts", "logo_url", "brand_color")
     about = _l("The companies that run events.")
     hints = {

@@ -34,6 +34,12 @@ class UserView(ImportPages):
     list_columns = ("id", "role", "username", "active", "created_at")
     search_by = ("id", "username")
     filter_by = ("role", "active", "username", "created_at")
+    managed = ("username", "active")
+    related_through = (
+        "payment.payments.booking_id.user_id",
+        "payment.payment_receipts.payment_id.booking_id.user_id",
+        "user.audit_log.actor_user_id",
+    )
     create_columns = ("full_name", ("phone", "telegram"), "email")
     edit_columns = ("username", ("role", "active"), "password")
     desk = ("desk_telegram", lambda row: f"/desk/people/{row.id}/telegram")
