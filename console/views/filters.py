@@ -21,7 +21,7 @@ from werkzeug.datastructures import MultiDict
 from console.db import Base
 from console.views.columns import Column, Kind
 from console.views.labels import Labels
-from console.views.paths import path_of, points_at
+from console.views.paths import leads_to, path_of
 from console.views.search import starts_with
 from console.views.values import parse, parse_bool, parse_money, plain_text, write
 
@@ -76,7 +76,7 @@ class Filter:
         """The condition; days of a range begin and end as the clocks of `zone` say."""
         attribute, value = self.column.attribute, self.values[0]
         if self.path:
-            return points_at((self.column, *self.path), value)
+            return leads_to((self.column, *self.path), value)
         if self.operator == "has" and self.column.kind in EMPTY:
             nothing = sa.func.coalesce(attribute, sa.cast(EMPTY[self.column.kind], attribute.type))
             empty = nothing == sa.cast(EMPTY[self.column.kind], attribute.type)

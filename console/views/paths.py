@@ -10,13 +10,13 @@ from console.db import Base
 from console.views.columns import Column, Kind, columns_of, key_columns
 
 
-def points_at(path: Sequence[Column], key: Any) -> sa.ColumnElement[bool]:
+def leads_to(path: Sequence[Column], key: Any) -> sa.ColumnElement[bool]:
     """The rows from which a path of columns leads to the row with this key."""
     first, *rest = path
     if not rest:
         return cast(sa.ColumnElement[bool], first.attribute == key)
     target = key_columns(first.target)[0].attribute
-    return cast(sa.ColumnElement[bool], first.attribute.in_(sa.select(target).where(points_at(rest, key))))
+    return cast(sa.ColumnElement[bool], first.attribute.in_(sa.select(target).where(leads_to(rest, key))))
 
 
 @cache

@@ -34,7 +34,7 @@ from console.views.columns import (
 from console.views.cursors import read_cursor, write_cursor
 from console.views.labels import Labels, has_label
 from console.views.listing import BadAddress, Order
-from console.views.paths import path_of, points_at
+from console.views.paths import leads_to, path_of
 from console.views.values import write_key
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Relation:
         return f"{table_of(self.child)}.{self.parameter}"
 
     def criterion(self, key: Any) -> sa.ColumnElement[bool]:
-        found = points_at(self.path, key)
+        found = leads_to(self.path, key)
         return found if self.kind is None else sa.and_(self.kind[0].attribute == self.kind[1], found)
 
 

@@ -1,4 +1,5 @@
 // The entry of every page: theme, shortcuts, dialogs, toasts, copying; the parts that a page has are loaded with it.
+import { initBlocks } from "./blocks.js";
 import { initConfirm } from "./confirm.js";
 import { initForms } from "./forms.js";
 import { initLists } from "./lists.js";
@@ -124,6 +125,7 @@ initPalette();
 initShortcuts();
 initCopy();
 initLists(enhance);
+initBlocks(enhance);
 enhance();
 document.querySelector("[data-back]")?.addEventListener("click", () => history.back());
 document.documentElement.dataset.ready = "";

@@ -1,4 +1,5 @@
 // Lists: rows by j k Enter x and the letters their buttons claim, ticks with ranges, the bulk bar, and the side panel that shows a row's details.
+import { initInline } from "./inline.js";
 import { element, icon, isPageKey, letter, say } from "./text.js";
 
 const INTERACTIVE = "a, button, input, select, textarea, label, summary, .dropdown";
@@ -11,6 +12,7 @@ export function initLists(enhance) {
   document.addEventListener("live", () => rows.splice(0, rows.length, ...table.tBodies[0].rows));
   initTicks(table, rows);
   initRows(table, rows);
+  if (table.dataset.inline) initInline(table);
 }
 
 // The menu of columns: the order of the rows is the order of the columns.
@@ -62,7 +64,7 @@ function initRows(table, rows) {
     if (key === "x" && rows[here]) rows[here].querySelector("td.tick input")?.click();
     const claims = rows[here]?.querySelector(`[data-row-key="${CSS.escape(key)}"]`);
     if (claims) { event.preventDefault(); claims.click(); }
-    if (event.key === "Enter" && rows[here] && (event.target === document.body || event.target === rows[here])) openRow(table, rows[here]);
+    if (event.key === "Enter" && rows[here] && (event.target === document.body || event.target === rows[here])) openRow(table, rows[here], { focus: true });
   });
 }
 
@@ -110,12 +112,15 @@ function panelIsOpen() {
   return Boolean(panel && !panel.hidden);
 }
 
-function openRow(table, row) {
+function openRow(table, row, { focus = false } = {}) {
   const url = row.dataset.href;
   if (!url) return;
   if (!("panel" in table.dataset) || !panel || innerWidth < 768) { location.href = url; return; }
   opener = row;
+  row.tabIndex = -1; // so that the focus can come back to it
   panel.dispatchEvent(new CustomEvent("show", { detail: url }));
+  // Whoever works by keyboard goes on in the panel; with the mouse the list keeps the focus, for j and k.
+  (focus ? panel : row).focus({ preventScroll: true });
 }
 
 function initPanel(enhance) {
