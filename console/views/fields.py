@@ -387,4 +387,4 @@ def _or_none(value: Any) -> Any:
 
 def _colour(_form: Any, field: Any) -> None:
     if field.data and not re.fullmatch(r"#[0-9a-fA-F]{6}", field.data):
-        raise ValueError(gettext("Write a colour as #1f6feb."))
+        raise ValidationError(gettext("Write a colour as #1f6feb."))

@@ -119,7 +119,9 @@ def order_of(relation: Relation, default_sort: str) -> Order:
     """The order of a block: that of an index which begins with its column, best the list's own order. Without
     such an index the few rows that belong to one row are sorted in the list's own order."""
     model = relation.child
-    columns, keys = columns_of(model), [column.name for column in key_columns(model)]
+    # What is the same in every row of a block orders nothing.
+    fixed = relation.path[0].name if len(relation.path) == 1 else ""
+    columns, keys = columns_of(model), [c.name for c in key_columns(model) if c.name != fixed]
     wanted = default_sort.removeprefix("-")
     found = [
         (*names, *(name for name in keys if name not in names))
