@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "20261122_2350"
-down_revision = "20261122_2340"
+revision = "20261122_2356"
+down_revision = "20261122_2355"
 
 #: Schema, name, table, what is indexed.
 INDEXES = (
