@@ -139,7 +139,8 @@ def _indexed_after(relation: Relation) -> Iterable[tuple[str, ...]]:
     table = cast(sa.Table, relation.child.__table__)
     indexes = [i for i in table.indexes if i.dialect_options["postgresql"]["where"] is None]
     keys = [c for c in table.constraints if isinstance(c, sa.UniqueConstraint | sa.PrimaryKeyConstraint)]
-    for parts in [*(index.expressions for index in indexes), *(key.columns for key in keys)]:
+    rules: list[Iterable[Any]] = [*(index.expressions for index in indexes), *(key.columns for key in keys)]
+    for parts in rules:
         first, *rest = [str(getattr(part, "name", None)) for part in parts]
         if first == relation.path[0].name and rest:
             yield tuple(rest)
