@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "20261122_2356"
-down_revision = "20261122_2355"
+revision = "20261122_2359"
+down_revision = "20261122_2358"
 
 #: Schema, name, table, what is indexed.
 INDEXES = (
