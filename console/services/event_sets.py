@@ -25,9 +25,8 @@ def change_events(changes: Mapping[UUID, Mapping[str, Any]], *, actor: User) -> 
     """
     plain, seats = {}, {}
     resized = [event_id for event_id, values in changes.items() if "capacity" in values]
-    held = dict(
-        db.session.execute(sa.select(Event.id, Event.capacity - Event.available).where(Event.id.in_(resized)))
-    )
+    holding = sa.select(Event.id, Event.capacity - Event.available).where(Event.id.in_(resized))
+    held = {event_id: seats_held for event_id, seats_held in db.session.execute(holding)}
     for event_id, values in changes.items():
         plain[event_id] = {name: value for name, value in values.items() if name != "capacity"}
         if "capacity" in values:

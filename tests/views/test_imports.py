@@ -3,7 +3,10 @@
 import io
 import json
 import re
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -11,12 +14,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from console import policy
+from console import tasks as long_work
 from console.db import db
-from console.models import AuditLog, Profile, Task, User
-from console.states import UserRole
+from console.models import AuditLog, Event, Organizer, Profile, Task, User, WaitlistEntry
+from console.services import integrity, tasks
+from console.states import BookingStatus, EventStatus, UserRole
+from console.views.imports import kinds, work
 from tests import make
 from tests.views.browser import csrf_token, post
-from tests.views.table_pages import signed_in
+from tests.views.table_pages import said, signed_in
 
 
 @pytest.fixture
@@ -119,3 +126,333 @@ def test_what_changed_since_the_look_is_named_and_nothing_is_written(admin: Flas
     assert again.location != address
     commit(admin, again.location)
     assert {"Boris", "Anna Smirnova", "Vera"} <= set(people())
+
+
+def rows_of(model: Any, **by: Any) -> list[Any]:
+    db.session.expire_all()
+    return list(db.session.scalars(sa.select(model).filter_by(**by)))
+
+
+def counts(client: FlaskClient, address: str) -> dict[str, int]:
+    """How many lines do what, as the page's tabs say."""
+    page = client.get(address).text
+    found = re.findall(r'\?show=(\w+)"[^>]*>[^<]*<span class="count">(\d+)</span>', page)
+    return {name: int(count) for name, count in found}
+
+
+def test_events_are_read_by_the_clocks_of_where_they_are(admin: FlaskClient) -> None:
+    organizer = make.organizer(slug="rivers")
+    address = looked(
+        admin,
+        "event/events",
+        "Название;Организатор;Тип;Начало;Окончание;Часовой пояс;Цена, ₽;Мест;Место\n"
+        "Сплав;rivers;rafting;01.07.2027 10:00;2027-07-03 18:00;Asia/Barnaul;4 500,50;12;Чуя\n",
+    )
+    assert counts(admin, address) == {"create": 1}, refusals(admin.get(address).text)
+    commit(admin, address)
+    event = rows_of(Event, title="Сплав")[0]
+    assert (event.organizer_id, event.status) == (organizer.id, EventStatus.DRAFT)
+    assert event.date_start == datetime(2027, 7, 1, 3, 0, tzinfo=UTC)
+    assert (event.price, event.capacity, event.available) == (Decimal("4500.50"), 12, 12)
+    assert (event.location, event.auto_offers) == ({"name": "Чуя"}, True)
+    told = rows_of(AuditLog, target_id=event.id)[0]
+    assert (told.action, told.payload["after"]["title"]) == ("event.create", "Сплав")
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+@pytest.mark.parametrize("raw", ["", "?raw=1"])
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_our_own_exports_read_back_as_what_they_were(
+    admin: FlaskClient, kind: str, raw: str, language: str
+) -> None:
+    admin.set_cookie("lang", language)
+    event = make.event(title="=1+1", timezone="Asia/Barnaul", type="@home", price=Decimal("4500.50"))
+    make.crew(event_id=event.id, name="-1", type="TENT")
+    make.team_member(name="+7", bio="'quoted'")
+    make.waitlist_entry(event_id=event.id, user_id=make.person().id)
+    for table in ("event/events", "crew/crews", "event/team_members", "event/faq_items", "event/waitlist"):
+        make.faq_item()
+        content = admin.get(f"/{table}/export/{kind}/{raw}").data
+        address = looked(admin, table, content, f"export.{kind}")
+        page = admin.get(address).text
+        found = counts(admin, address)
+        assert set(found) == {"same"}, (table, found, refusals(page))
+    assert rows_of(Event)[0].title == "=1+1"
+
+
+def test_a_change_needs_no_more_than_an_id_and_the_column(admin: FlaskClient) -> None:
+    event = make.event(capacity=5, price=1000)
+    make.booking(event_id=event.id, status=BookingStatus.CONFIRMED)
+    db.session.refresh(event)
+    held = event.capacity - event.available
+    address = looked(admin, "event/events", f"id,capacity,price\n{event.id},9,1200\n")
+    page = admin.get(f"{address}?show=change").text
+    assert "<del>5</del>" in page and "<ins>9</ins>" in page
+    commit(admin, address)
+    changed = rows_of(Event, id=event.id)[0]
+    assert (changed.capacity, changed.available, changed.price) == (9, 9 - held, 1200)
+    actions = {row.action for row in rows_of(AuditLog, target_id=event.id)}
+    assert {"update", "event.change_capacity"} <= actions
+
+
+def test_the_rules_of_the_form_hold_for_each_line(admin: FlaskClient) -> None:
+    organizer = make.organizer(slug="rivers")
+    full = make.event(capacity=1)
+    make.booking(event_id=full.id, status=BookingStatus.CONFIRMED)
+    db.session.refresh(full)
+    head = "id,title,organizer,type,date_start,date_end,capacity,price,timezone"
+    rest = "rivers,trip,2027-07-01 10:00"
+    address = looked(
+        admin,
+        "event/events",
+        f"{head}\n"
+        f",A,{rest},2027-06-01 10:00,5,0,\n"
+        f",B,{rest},2027-07-02 10:00,many,-1,\n"
+        f",C,{rest},2027-07-02 10:00,5,1.234,Mars/Base\n"
+        f",D,nobody,trip,2027-07-01 10:00,tomorrow,5,0,\n"
+        f"{full.id},,,,,,{full.capacity - full.available - 1},,\n"
+        f"{organizer.id},E,{rest},2027-07-02 10:00,5,0,\n"
+        f",F,{rest},2027-07-02 10:00,5,0,\n"
+        f",f ,{rest},2027-07-02 10:00,5,0,\n",
+    )
+    why = refusals(admin.get(address).text)
+    assert sorted(why) == [2, 3, 4, 5, 6, 7, 9]
+    assert "cannot end before it begins" in why[2]
+    assert "whole number" in why[3]
+    assert "two digits" in why[4] and "Choose one of the list." in why[4]
+    assert "Organizer: Not found." in why[5] and "not a date" in why[5]
+    assert "seats are held" in why[6]
+    assert "Not found." in why[7]
+    assert "line 8" in why[9]
+
+
+def test_no_column_beyond_the_form_is_taken(admin: FlaskClient) -> None:
+    make.organizer(slug="rivers")
+    text = (
+        "title,organizer_id,type,date_start,date_end,capacity,price,status,available,created_at\n"
+        "A,rivers,trip,2027-07-01 10:00,2027-07-02 10:00,5,0,PUBLISHED,99,2001-01-01 00:00\n"
+    )
+    address = looked(admin, "event/events", text)
+    columns = {f"column-{number}": name for number, name in enumerate(text.partition("\n")[0].split(","))}
+    assert post(admin, f"{address}look/", **columns).status_code == 400
+    commit(admin, address)
+    event = rows_of(Event, title="A")[0]
+    assert (event.status, event.available, event.created_at.year) == (
+        EventStatus.DRAFT,
+        5,
+        datetime.now(UTC).year,
+    )
+    address = looked(
+        admin, "user/users", "full_name,role,password_hash,username,active\nEve,ADMIN,x,root,no\n"
+    )
+    commit(admin, address)
+    eve = db.session.get_one(User, people()["Eve"].user_id)
+    assert (eve.role, eve.password_hash, eve.active) == (UserRole.USER, None, True)
+    assert eve.username != "root"
+
+
+def test_the_columns_can_be_put_right(admin: FlaskClient) -> None:
+    address = looked(admin, "user/users", "Участник похода,Телефон,Имя\nAnna,+79161234567,x\n")
+    page = post(admin, f"{address}look/", **{"column-0": "full_name", "column-1": "phone", "column-2": ""})
+    assert page.status_code == 303
+    assert counts(admin, address) == {"create": 1}
+    twice = post(admin, f"{address}look/", **{"column-0": "phone", "column-1": "phone", "column-2": ""})
+    assert twice.status_code == 303 and "two columns" in said(admin)
+    commit(admin, address)
+    assert people()["Anna"].phone == "+79161234567"
+
+
+def test_an_event_out_of_reach_is_refused_like_one_that_is_missing(app: Flask, session: Any) -> None:
+    mine, other = make.event(title="Mine"), make.event(title="Other")
+    organizer = session.get(Organizer, mine.organizer_id)
+    client, _ = signed_in(app, UserRole.ORGANIZER, organizer)
+    foreign = make.crew(event_id=other.id)
+    address = looked(
+        client,
+        "crew/crews",
+        "event,name,type,capacity,id\n"
+        f"Mine,Boat,Лодка,4,\n{other.id},Boat,CREW,4,\n{uuid4()},Boat,CREW,4,\nOther,Boat,CREW,4,\nNone,Boat,CREW,4,\n"
+        f",,,4,{foreign.id}\n,,,4,{uuid4()}\n",
+    )
+    why = refusals(client.get(address).text)
+    assert sorted(why) in ([3, 4, 5, 6, 7, 8], [2, 3, 4, 5, 6, 7, 8])
+    assert {why[line] for line in (3, 4, 5, 6)} == {"Event: Not found."}
+    assert {why[line] for line in (7, 8)} == {"Id: Not found."}
+    assert 2 not in why, why
+    assert foreign.name not in client.get(address).text
+
+
+def test_who_may_not_create_finds_no_import(app: Flask, session: Any, admin: FlaskClient) -> None:
+    organizer = make.organizer()
+    address = looked(admin, "event/events", "title\nx\n")
+    tables = (
+        "user/users",
+        "event/events",
+        "event/team_members",
+        "event/faq_items",
+        "crew/crews",
+        "event/waitlist",
+    )
+    for role in (UserRole.ORGANIZER, UserRole.FINANCE):
+        client, _ = signed_in(app, role, organizer)
+        for table in tables:
+            can = "c" in policy.TABLES[table.replace("/", ".")].get(role, "")
+            assert client.get(f"/{table}/import/").status_code == (200 if can else 404), (role, table)
+            assert (f"/{table}/import/" in client.get(f"/{table}/").text) == can
+            assert client.get(f"/{table}/import/template/csv/").status_code == (200 if can else 404)
+        # Somebody else's import is missing, like one that never was.
+        missing = client.get(f"/event/events/import/{uuid4()}/")
+        for page in (client.get(address), post(client, f"{address}commit/"), post(client, f"{address}look/")):
+            assert (page.status_code, page.data) == (404, missing.data) or page.status_code == 404
+    assert admin.get(address.replace("events", "faq_items")).status_code == 404
+
+
+def test_the_template_names_columns_that_are_understood(admin: FlaskClient) -> None:
+    for table in ("user/users", "event/events", "event/team_members", "event/faq_items", "crew/crews"):
+        for kind in ("csv", "xlsx"):
+            content = admin.get(f"/{table}/import/template/{kind}/").data
+            page = admin.get(looked(admin, table, content, f"t.{kind}")).text
+            assert "No column is taken for" not in page
+            assert re.search(r'class="count">(\d+)/\1</span>', page), table
+
+
+def test_a_file_that_says_nothing_is_refused_beside_its_field(admin: FlaskClient) -> None:
+    for content, said_of_it in (
+        ("", "empty"),
+        ("title\n", "no rows below"),
+        ("x,y\n1,2\n", "none of its headings"),
+    ):
+        answer = upload(admin, "event/events", content)
+        assert answer.status_code == 422 and said_of_it in answer.text, content
+    assert "choose a file" in post(admin, "/event/events/import/").text
+
+
+def waiting(event: Any) -> list[tuple[Any, int]]:
+    db.session.expire_all()
+    line = sa.select(WaitlistEntry).filter_by(event_id=event.id).order_by(WaitlistEntry.priority)
+    return [(entry.user_id, entry.priority) for entry in db.session.scalars(line)]
+
+
+def test_people_join_the_end_of_the_line_in_the_order_of_the_file(admin: FlaskClient) -> None:
+    event = make.event(title="Rafting", capacity=1)
+    draft = make.event(title="Draft", status="DRAFT")
+    over = make.event(title="Over", date_start=make.soon(days=-1))
+    first = make.waitlist_entry(event_id=event.id, priority=5)
+    anna, boris, booked = (make.person() for _ in range(3))
+    anna.profile.phone, boris.profile.telegram = "+79161234567", "Boris_V"
+    make.booking(event_id=event.id, user_id=booked.id, status=BookingStatus.CONFIRMED)
+    db.session.flush()
+    bad = looked(
+        admin,
+        "event/waitlist",
+        f"Event,Person,Place in line\nDraft,{anna.id},\nOver,{anna.id},\nRafting,{booked.username},\n"
+        f"Rafting,{boris.username},3\nRafting,{first.user_id},\n",
+    )
+    why = refusals(admin.get(bad).text)
+    assert sorted(why) == [2, 3, 4, 5]
+    assert "not open" in why[2] and "already begun" in why[3] and "active booking" in why[4]
+    assert "leave it empty" in why[5]
+    address = looked(admin, "event/waitlist", "event;person\nRafting;@boris_v\nrafting;8 916 123 45 67\n")
+    commit(admin, address)
+    assert waiting(event) == [(first.user_id, 5), (boris.id, 6), (anna.id, 7)]
+    joined = [row.payload for row in rows_of(AuditLog, action="waitlist.join")]
+    assert {payload["priority"] for payload in joined} == {6, 7}
+    assert draft.id and over.id
+
+
+def test_places_in_line_are_given_and_others_move_on(admin: FlaskClient) -> None:
+    event = make.event(title="Rafting", capacity=0)
+    entries = [make.waitlist_entry(event_id=event.id, priority=place) for place in (1, 2, 3, 7)]
+    people_ids = [entry.user_id for entry in entries]
+    address = looked(admin, "event/waitlist", f"id,priority\n{entries[3].id},1\n{entries[2].id},2\n")
+    commit(admin, address)
+    assert waiting(event) == [(people_ids[3], 1), (people_ids[2], 2), (people_ids[0], 3), (people_ids[1], 4)]
+    moved = {row.target_id: row.payload["was"] for row in rows_of(AuditLog, action="waitlist.move")}
+    assert moved == {entries[3].id: 7, entries[2].id: 3}
+    same = looked(admin, "event/waitlist", f"id,priority\n{entries[3].id},9\n{entries[2].id},9\n")
+    assert "Line 2 takes this place" in refusals(admin.get(same).text)[3]
+    other = looked(admin, "event/waitlist", f"id,event\n{entries[3].id},{make.event().id}\n")
+    assert "cannot be changed here" in refusals(admin.get(other).text)[2]
+
+
+def test_a_crew_keeps_the_seats_that_are_taken(admin: FlaskClient) -> None:
+    place = make.crew_assignment(crew_id=make.crew(capacity=4).id, seat_number=3)
+    other = make.event()
+    address = looked(admin, "crew/crews", f"id,capacity,event\n{place.crew_id},2,{other.id}\n")
+    why = refusals(admin.get(address).text)[2]
+    assert "seats above this capacity are taken" in why and "people of its event" in why
+
+
+def test_many_rows_are_looked_at_and_imported_by_a_worker(
+    admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "AT_ONCE_MAX", 2)
+    address = looked(admin, "user/users", "full_name\n" + "".join(f"Person {i}\n" for i in range(5)))
+    assert "Waiting for a worker" in admin.get(address).text
+    assert commit(admin, address).status_code == 303 and "Person 0" not in people()
+    long_work.run_tasks(0)
+    assert counts(admin, address) == {"create": 5}
+    commit(admin, address)
+    commit(admin, address)
+    page = admin.get(address).text
+    assert "Waiting for a worker" in page and "Person 0" not in people()
+    long_work.run_tasks(0)
+    assert "Imported." in admin.get(address).text
+    assert len([name for name in people() if name.startswith("Person")]) == 5
+
+
+def test_an_import_that_is_stopped_or_taken_over_writes_once_or_nothing(
+    admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "AT_ONCE_MAX", 0)
+    address = looked(admin, "user/users", "full_name\nAnna\n")
+    long_work.run_tasks(0)
+    commit(admin, address)
+    claim = long_work.claimed()
+    assert claim is not None
+    stopping = long_work.Signs()
+    stopping.stop()
+    with pytest.raises(tasks.TaskCancelled):
+        work.run(claim, stopping)
+    assert "Anna" not in people()
+    written = work.run(claim, long_work.Signs())
+    # Its worker died before saying so: whoever takes it over finds it done.
+    db.session.execute(sa.update(Task).values(leased_until=sa.func.now()))
+    db.session.commit()
+    again = long_work.claimed()
+    assert again is not None and work.run(again, long_work.Signs()) == written
+    assert len(rows_of(Profile, full_name="Anna")) == 1
+
+
+def test_references_are_found_in_sets(admin: FlaskClient, count_queries: list[str]) -> None:
+    event = make.event(title="Rafting", capacity=0)
+    crowd = [make.person() for _ in range(40)]
+    needed = []
+    for count in (2, 40):
+        lines = "".join(f"{event.id},{person.username}\n" for person in crowd[:count])
+        count_queries.clear()
+        looked(admin, "event/waitlist", f"event,person\n{lines}")
+        needed.append(len(count_queries))
+    assert needed[0] == needed[1]
+
+
+def test_every_rule_of_the_database_is_known_before_it_refuses() -> None:
+    told_otherwise = {"ck_events_available"}
+    for model, imports in kinds.IMPORTS.items():
+        table: Any = model.__table__
+        checked = {
+            f"ck_{table.name}_{rule.name}".replace(f"ck_{table.name}_ck_{table.name}", f"ck_{table.name}")
+            for rule in table.constraints
+            if isinstance(rule, sa.CheckConstraint)
+        }
+        known = {name for name in checked if name in integrity.RULES} - told_otherwise
+        # What a form of this table cannot write, no file can.
+        writable = {"ck_events_dates", "ck_events_price", "ck_crews_capacity"}
+        assert known & writable == set(imports.checks), model
+
+
+def test_a_template_and_the_help_say_what_is_needed(admin: FlaskClient) -> None:
+    page = admin.get("/crew/crews/import/").text
+    assert "their event, type and name" in page
+    assert page.count("needed") == 4
+    assert "One of these:" in page

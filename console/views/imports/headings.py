@@ -26,8 +26,10 @@ def known(imports: Import) -> dict[str, str]:
     for language in LANGUAGES:
         with force_locale(language):
             for name in names:
-                labels = [imports.columns[name].label, imports.label(name)] if name != "id" else ["Id"]
-                found.update({fold(str(label)): name for label in labels})
+                labels = [imports.label(name)]
+                if name in imports.columns:
+                    labels.append(str(imports.columns[name].label))
+                found.update({fold(label): name for label in labels})
     for name in names:
         found[fold(name)] = found[fold(name.removesuffix("_id"))] = name
     return found

@@ -204,7 +204,7 @@ class Crews(Import):
         seats = sa.select(CrewAssignment.crew_id, sa.func.max(CrewAssignment.seat_number))
         ids = [row.target_id for row in rows if row.target_id]
         seated = seats.where(among(CrewAssignment.crew_id, ids, sa.UUID)).group_by(CrewAssignment.crew_id)
-        highest = dict(db.session.execute(seated)) if ids else {}
+        highest = {crew_id: seat for crew_id, seat in db.session.execute(seated)} if ids else {}
         for row in rows:
             top = highest.get(row.target_id) if row.target_id else None
             if top is None:
@@ -228,7 +228,7 @@ class Waitlist(Import):
     aliases = {
         "event_id": ("событие", "мероприятие"),
         "user_id": ("phone", "telegram", "participant", "телефон", "участник", "фио"),
-        "priority": ("place", "position", "number", "место", "номер", "очередь"),
+        "priority": ("place", "position", "место", "очередь"),
     }
 
     def check(self, rows: Sequence[Row]) -> None:

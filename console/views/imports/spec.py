@@ -234,6 +234,9 @@ class Import:
 
     def _read(self, row: Row, empty: Mapping[str, Read]) -> None:
         stored = row.stored
+        if stored is None and "id" in row.cells:
+            # Nobody knows which record is meant: what it lacks is beside the point.
+            return
         read: dict[str, Any] = {}
         for name in self.columns:
             given = row.cells.get(name)
