@@ -1,4 +1,4 @@
-"""A message to an event's people as a task: a worker queues it to all of them in one statement."""
+"""A message to an event's people as tasks: queued to all of them in one statement, withdrawn in batches."""
 
 from typing import Any
 from uuid import UUID
@@ -7,7 +7,8 @@ from console.db import retrying, transaction
 from console.services import broadcasts, tasks
 from console.services.tasks import Claim
 
-KIND = broadcasts.KIND
+KIND, WITHDRAWAL = broadcasts.KIND, broadcasts.WITHDRAWAL
+BATCH = 1000
 
 
 def run(claim: Claim, _signs: Any) -> dict[str, Any]:
@@ -21,3 +22,18 @@ def run(claim: Claim, _signs: Any) -> dict[str, Any]:
             return queued
 
     return {"queued": retrying(queue), "broadcast": str(broadcast_id), "event_id": claim.args["event_id"]}
+
+
+def withdraw(claim: Claim, _signs: Any) -> dict[str, Any]:
+    """Withdraws what has not gone out of a cancelled message."""
+    broadcast_id, done = UUID(claim.args["broadcast_id"]), claim.done
+
+    def batch() -> int:
+        with transaction():
+            withdrawn = broadcasts.withdraw(broadcast_id, BATCH)
+            tasks.step(claim, done=done + withdrawn)
+            return withdrawn
+
+    while withdrawn := retrying(batch):
+        done += withdrawn
+    return {"withdrawn": done, "broadcast": str(broadcast_id), "event_id": claim.args["event_id"]}

@@ -12,7 +12,17 @@ from console.db import db, transaction
 from console.jobs import BATCH, EVENTS_BATCH, OFFERS_BATCH, Result
 from console.models import File, Task
 from console.models.ops import OPEN
-from console.services import backlog, bookings, events, proof_pages, retention, tasks, waitlist
+from console.services import (
+    backlog,
+    bookings,
+    broadcasts,
+    events,
+    proof_pages,
+    retention,
+    sent_texts,
+    tasks,
+    waitlist,
+)
 
 T = TypeVar("T")
 
@@ -51,12 +61,17 @@ def _purge() -> Result:
         "sessions": retention.purge_sessions(BATCH),
         "recovery_codes": retention.purge_recovery_codes(BATCH),
         "tasks": tasks.purge_tasks(BATCH),
+        "texts": sent_texts.purge(BATCH),
     }
 
 
 def _tasks() -> Result:
     waiting = sa.select(Task.id).where(sa.text(OPEN)).limit(BATCH).subquery()
-    return {"due": db.session.scalar(sa.select(sa.func.count()).select_from(waiting))}
+    messages = sa.select(sa.func.count()).select_from(broadcasts.DUE.subquery())
+    return {
+        "due": db.session.scalar(sa.select(sa.func.count()).select_from(waiting)),
+        "messages": db.session.scalar(messages),
+    }
 
 
 DRY_RUNS: dict[str, Callable[[], Result]] = {

@@ -21,6 +21,7 @@ from console.models import JobState
 from console.services import (
     bookings,
     bot_calls,
+    broadcasts,
     delivery,
     events,
     files,
@@ -28,6 +29,7 @@ from console.services import (
     pace,
     proof_pages,
     retention,
+    sent_texts,
     tasks,
     telegram_links,
     waitlist,
@@ -159,12 +161,17 @@ def purge_expired() -> Result:
         "tasks": batches(tasks.purge_tasks, BATCH, until),
         "seating": sum(batches(purge, BATCH, until) for purge in SEATING_PURGES),
         "bot": sum(batches(purge, BATCH, until) for purge in BOT_PURGES),
+        "texts": batches(sent_texts.purge, BATCH, until),
     }
 
 
 def run_tasks() -> Result:
-    """Does what people asked for and no page can wait for."""
-    return long_work.run_tasks(budget())
+    """Does what people asked for and no page can wait for, or for its time."""
+    until = budget()
+    # Each is a statement over all its people.
+    messages = batches(broadcasts.queue_due, 1, until)
+    done = long_work.run_tasks(until)
+    return {"messages": messages, **done} if messages else done
 
 
 SCHEDULE = (

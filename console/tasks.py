@@ -53,6 +53,7 @@ class Signs:
 KINDS: dict[str, Callable[[Claim, Signs], Result]] = {
     auto_seat.KIND: auto_seat.run,
     broadcasts.KIND: broadcasts.run,
+    broadcasts.WITHDRAWAL: broadcasts.withdraw,
     notice_sets.KIND: notice_sets.run,
 }
 

@@ -90,6 +90,7 @@ def test_there_are_seven_jobs_one_for_proofs_and_one_for_tasks() -> None:
                 "tasks": 0,
                 "seating": 0,
                 "bot": 0,
+                "texts": 0,
             },
         ),
         ("run-tasks", {}),

@@ -14,7 +14,7 @@ from console.models.event import (
     WaitlistEntry,
 )
 from console.models.media import File
-from console.models.notice import Broadcast, NoticeTemplate
+from console.models.notice import Broadcast, NoticeTemplate, SentText
 from console.models.notification import NotificationPref, OutboxMessage, TelegramSubscription
 from console.models.ops import (
     Followed,
@@ -74,6 +74,7 @@ __all__ = [
     "SeatingProposal",
     "SeatingRemoval",
     "SeatingStep",
+    "SentText",
     "Task",
     "TaskRow",
     "TeamMember",

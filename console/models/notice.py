@@ -1,4 +1,4 @@
-"""What staff write to people: messages to an event's participants, and notices in their own words."""
+"""What staff write to people, messages to participants and notices in their own words; what was sent."""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ class Broadcast(Base):
     audience: Mapped[dict[str, Any]]
     #: By language; one text for all is under an empty name.
     texts: Mapped[dict[str, Any]]
-    #: Not before; at once without it.
+    #: Its people are chosen and told then; without it, at once.
     send_at: Mapped[datetime | None]
     #: To how many people it was queued; NULL until then.
     queued: Mapped[int | None]
@@ -36,6 +36,12 @@ class Broadcast(Base):
     __table_args__ = (
         sa.Index("ix_broadcasts_event_id_created_at", "event_id", "created_at", "id"),
         sa.Index("ix_broadcasts_actor_user_id", "actor_user_id"),
+        # Those whose time comes.
+        sa.Index(
+            "ix_broadcasts_due",
+            "send_at",
+            postgresql_where=sa.text("queued IS NULL AND cancelled_at IS NULL AND send_at IS NOT NULL"),
+        ),
         {"schema": "ops"},
     )
 
@@ -68,3 +74,21 @@ class NoticeTemplate(Base):
         sa.Index("ix_notice_templates_actor_user_id", "actor_user_id"),
         {"schema": "ops"},
     )
+
+
+class SentText(Base):
+    """What a notice said when it was sent, without the keys in its links; written with its result."""
+
+    __tablename__ = "sent_texts"
+    message_id: Mapped[UUID] = mapped_column(
+        references("notification.outbox.id", ondelete="CASCADE"), primary_key=True
+    )
+    #: The e-mail address or the number of the chat it went to.
+    address: Mapped[str] = mapped_column(sa.String(254))
+    subject: Mapped[str | None] = mapped_column(sa.Text)
+    body: Mapped[str] = mapped_column(sa.Text)
+    #: The labels of the buttons below it, one a line.
+    buttons: Mapped[str | None] = mapped_column(sa.Text)
+    created_at: Mapped[CreatedAt]
+
+    __table_args__ = (sa.Index("ix_sent_texts_created_at", "created_at"), {"schema": "ops"})

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -17,31 +18,52 @@ from console.services import notice_templates, notices, offer_links, outbox, pro
 from console.services.leases import Lease, Result
 from console.services.notice_templates import Key, Wording
 from console.services.notices import Notice
-from console.states import MANDATORY, BookingPaymentStatus, BookingStatus, Channel, EventStatus, OutboxStatus
+from console.states import (
+    ACTIVE_BOOKING,
+    MANDATORY,
+    BookingPaymentStatus,
+    BookingStatus,
+    Channel,
+    EventStatus,
+    OutboxStatus,
+)
 from console.states import NotificationCategory as Category
 
 log = logging.getLogger(__name__)
 
 GONE = N_("What it was about is gone")
 
+
+def _all_but(*states: BookingStatus) -> tuple[BookingStatus, ...]:
+    return tuple(one for one in BookingStatus if one not in states)
+
+
 #: Bookings in these states make a notice pointless.
 OUTDATED = {
-    (Category.BOOKING_CONFIRMED, ""): (BookingStatus.CANCELLED, BookingStatus.EXPIRED),
-    (Category.BOOKING_EXPIRED, ""): (BookingStatus.CONFIRMED, BookingStatus.COMPLETED),
-    (Category.EVENT_REMINDER, ""): tuple(one for one in BookingStatus if one is not BookingStatus.CONFIRMED),
+    (Category.BOOKING_CONFIRMED, ""): (BookingStatus.PENDING, BookingStatus.CANCELLED, BookingStatus.EXPIRED),
+    (Category.BOOKING_EXPIRED, ""): _all_but(BookingStatus.EXPIRED),
+    (Category.EVENT_REMINDER, ""): _all_but(BookingStatus.CONFIRMED),
     # These ask for money, or for another proof.
-    (Category.PAYMENT_STATUS, "rejected"): tuple(
-        one for one in BookingStatus if one is not BookingStatus.PENDING
-    ),
-    (Category.PAYMENT_STATUS, "reinstated"): tuple(
-        one for one in BookingStatus if one is not BookingStatus.PENDING
-    ),
-    (Category.PAYMENT_STATUS, "moved"): tuple(
-        one for one in BookingStatus if one is not BookingStatus.PENDING
-    ),
+    (Category.PAYMENT_STATUS, "rejected"): _all_but(BookingStatus.PENDING),
+    (Category.PAYMENT_STATUS, "reinstated"): _all_but(BookingStatus.PENDING),
+    (Category.PAYMENT_STATUS, "moved"): _all_but(BookingStatus.PENDING),
+    (Category.PAYMENT_STATUS, "paid_in_part"): _all_but(*ACTIVE_BOOKING),
+    # A seat was found after all.
+    (Category.PAYMENT_STATUS, "paid_without_seat"): (BookingStatus.CONFIRMED, BookingStatus.COMPLETED),
+    # Their place is free again.
+    (Category.EVENT_NEWS, "place"): (BookingStatus.CANCELLED, BookingStatus.EXPIRED),
 }
 #: Said of events that are still to come.
-BEFORE_THE_EVENT = (Category.BOOKING_EXPIRED, Category.BOOKING_CONFIRMED)
+BEFORE_THE_EVENT = (
+    (Category.BOOKING_EXPIRED, ""),
+    (Category.BOOKING_CONFIRMED, ""),
+    (Category.EVENT_NEWS, "place"),
+    (Category.PAYMENT_STATUS, "waits_with_money"),
+)
+#: Another proof has come since, or the money.
+ANSWERED = (BookingPaymentStatus.SUBMITTED, BookingPaymentStatus.SUCCEEDED)
+#: What is said of an event that is cancelled.
+AFTER_ALL = ("event_cancelled",)
 
 
 @dataclass(frozen=True)
@@ -69,16 +91,18 @@ SELECT m.number, pr.email, pr.language, b.status AS booking_status, b.payment_st
         WHERE np.user_id = m.user_id AND np.category = m.category AND NOT np.enabled) AS channels_off,
     e.id IS NOT NULL AS event_known, e.status AS event_status, e.date_start,
     e.date_start > now() AS event_ahead, e.date_end <= now() AS event_over,
-    w.notification_expires_at > now() AS offer_lives, w.id AS entry_id, w.notified_at AS offered_at
+    w.notification_expires_at > now() AS offer_lives, w.id AS entry_id, w.notified_at AS offered_at,
+    bc.cancelled_at IS NOT NULL AS withdrawn, NOT (bc.audience -> 'statuses' ? b.status) AS left_audience
 FROM unnest(CAST(:user_ids AS uuid[]), CAST(:categories AS text[]), CAST(:event_ids AS uuid[]),
-    CAST(:booking_ids AS uuid[]), CAST(:entry_ids AS text[]))
-    WITH ORDINALITY AS m (user_id, category, event_id, booking_id, entry_id, number)
+    CAST(:booking_ids AS uuid[]), CAST(:entry_ids AS text[]), CAST(:broadcast_ids AS uuid[]))
+    WITH ORDINALITY AS m (user_id, category, event_id, booking_id, entry_id, broadcast_id, number)
 LEFT JOIN "user".profiles pr ON pr.user_id = m.user_id
 LEFT JOIN notification.telegram_subscriptions ts ON ts.user_id = m.user_id
 LEFT JOIN event.events e ON e.id = m.event_id
 LEFT JOIN event.bookings b ON b.id = m.booking_id
 LEFT JOIN event.waitlist w ON w.event_id = m.event_id AND w.user_id = m.user_id
     AND w.id::text = m.entry_id
+LEFT JOIN ops.broadcasts bc ON bc.id = m.broadcast_id
 ORDER BY m.number
 """)
 
@@ -95,6 +119,7 @@ def plan_all(leases: Sequence[Lease]) -> list[Plan]:
             "event_ids": [one.event_id for one in leases],
             "booking_ids": [one.booking_id for one in leases],
             "entry_ids": [str(_payload(one).get("entry_id") or "") for one in leases],
+            "broadcast_ids": [_broadcast_id(one) for one in leases],
         },
     ).mappings()
     wordings = notice_templates.current()
@@ -116,6 +141,13 @@ def _written(plan: Plan, channel: Channel, wordings: Mapping[Key, Wording] | Non
 def _payload(lease: Lease) -> dict[str, Any]:
     """Another service may have written anything into it."""
     return lease.payload if isinstance(lease.payload, dict) else {}
+
+
+def _broadcast_id(lease: Lease) -> UUID | None:
+    try:
+        return UUID(str(_payload(lease).get("broadcast_id")))
+    except ValueError:
+        return None
 
 
 def _plan(lease: Lease, person: sa.RowMapping, wordings: Mapping[Key, Wording]) -> Plan:
@@ -188,18 +220,20 @@ def _outdated(lease: Lease, person: sa.RowMapping) -> str | None:
     if category is Category.WAITLIST_AVAILABLE:
         lives = person["offer_lives"] and person["event_ahead"] and not cancelled
         return None if lives else outbox.OUTDATED_OFFER
+    if person["withdrawn"]:
+        return outbox.WITHDRAWN
     pointless = OUTDATED.get((category, kind), OUTDATED.get((category, ""), ()))
-    # Another proof has come.
-    sent_anew = kind == "rejected" and person["payment_status"] == BookingPaymentStatus.SUBMITTED
-    if person["booking_status"] in pointless or sent_anew:
+    answered = kind in ("rejected", "paid_in_part") and person["payment_status"] in ANSWERED
+    # What was asked of those who have not paid is not asked of who has, nor is news for who has cancelled.
+    if person["booking_status"] in pointless or answered or person["left_audience"]:
         return outbox.OUTDATED_BOOKING
     if category is Category.EVENT_REMINDER:
         ahead = person["event_ahead"] and person["event_status"] == EventStatus.PUBLISHED
         over = not ahead or _moved(payload.get("starts"), person["date_start"])
-    elif category is Category.EVENT_NEWS:
-        over = cancelled and kind != "event_cancelled"
+    elif (category, kind) in BEFORE_THE_EVENT or (category, "") in BEFORE_THE_EVENT:
+        over = person["event_over"] or cancelled
     else:
-        over = category in BEFORE_THE_EVENT and person["event_over"]
+        over = category is Category.EVENT_NEWS and cancelled and kind not in AFTER_ALL
     return outbox.OUTDATED_EVENT if over else None
 
 

@@ -1,5 +1,8 @@
 """Messages to a part of an event's people: who they are, how each would be reached, queueing them as one set.
 
+The people are chosen when the message goes out: at once, or at the time it is scheduled for. Who joins until
+then gets it. Who cancels does not, nor who has left its audience when it is their turn, see `addressing`.
+
 Whoever has got a text of an event once does not get the very same text of it again, whatever is pressed how
 often and by whom: the key in the outbox is made of the event and the text.
 """
@@ -24,7 +27,7 @@ from console.services import audit, outbox, tasks
 from console.services.notices import MAX_FACT_CHARACTERS
 from console.states import BookingStatus, Channel, EventStatus, NotificationCategory, OutboxStatus
 
-KIND = "broadcast"
+KIND, WITHDRAWAL = "broadcast", "broadcast-withdrawal"
 LANGUAGES = ("ru", "en")
 #: A text for everybody stands under this name.
 ALL = ""
@@ -127,7 +130,7 @@ def send(
     send_at: datetime | None,
     actor: User,
 ) -> Broadcast:
-    """Orders a message: a worker queues it to everybody the audience has by then, due at `send_at`.
+    """Orders a message: a worker queues it to everybody the audience has by then, at once or at `send_at`.
 
     With the same id it is ordered once. Raises NotFound, InvalidInput.
     """
@@ -158,23 +161,23 @@ def send(
     if broadcast.event_id != event_id:
         raise errors.NotFound()
     if made is not None:
-        tasks.start_task(
-            KIND,
-            actor=actor,
-            subject=event.title,
-            key=f"{KIND}:{broadcast_id}",
-            broadcast_id=broadcast_id,
-            event_id=event_id,
-        )
+        if send_at is None:
+            tasks.start_task(
+                KIND, actor=actor, subject=event.title, key=task_key(broadcast), **task_facts(broadcast)
+            )
         audit.record(actor, "broadcast.send", broadcast, event_id=event_id, send_at=send_at)
         db.session.flush()
     return broadcast
 
 
 def queue(broadcast_id: UUID) -> int:
-    """Queues an ordered message to its people, in one statement and once; returns to how many."""
+    """Queues an ordered message to its people, in one statement and once; returns to how many.
+
+    One whose time has not come is left alone.
+    """
     broadcast = lock(Broadcast, broadcast_id)
-    if broadcast.cancelled_at is not None or broadcast.queued is not None:
+    ended = broadcast.cancelled_at is not None or broadcast.queued is not None
+    if ended or (broadcast.send_at is not None and broadcast.send_at > now()):
         return broadcast.queued or 0
     facts = dict(broadcast.audience)
     audience = Audience(**{**facts, "statuses": tuple(facts["statuses"])})
@@ -194,27 +197,69 @@ def queue(broadcast_id: UUID) -> int:
     return broadcast.queued
 
 
+DUE = (
+    sa.select(Broadcast.id)
+    .where(
+        Broadcast.queued.is_(None),
+        Broadcast.cancelled_at.is_(None),
+        Broadcast.send_at.is_not(None),
+        Broadcast.send_at <= sa.func.now(),
+    )
+    .order_by(Broadcast.send_at)
+    .with_for_update(skip_locked=True)
+)
+
+
+def queue_due(limit: int) -> int:
+    """Queues at most `limit` messages whose time has come; returns how many."""
+    due = db.session.scalars(DUE.limit(limit)).all()
+    for broadcast_id in due:
+        queue(broadcast_id)
+    return len(due)
+
+
+def cancel(broadcast_id: UUID, *, actor: User) -> Broadcast:
+    """Stops a message: from the commit on nobody gets it who has not got it. Raises NotFound.
+
+    A worker withdraws what is queued; what is due meanwhile is skipped when its turn comes.
+    """
+    broadcast = lock(Broadcast, broadcast_id)
+    if broadcast.cancelled_at is None:
+        broadcast.cancelled_at = now()
+        audit.record(actor, "broadcast.cancel", broadcast)
+        db.session.flush()
+        if broadcast.queued:
+            event = db.session.get_one(Event, broadcast.event_id)
+            tasks.start_task(
+                WITHDRAWAL,
+                actor=actor,
+                subject=event.title,
+                key=task_key(broadcast, WITHDRAWAL),
+                **task_facts(broadcast),
+            )
+    return broadcast
+
+
+#: Rows that a worker has in its hands are not waited for: they end by themselves.
 WITHDRAW = sa.text("""
 WITH waiting AS MATERIALIZED (
     SELECT id FROM notification.outbox
-    WHERE payload ->> 'broadcast_id' = :id AND status = 'PENDING' ORDER BY id FOR UPDATE
+    WHERE payload ->> 'broadcast_id' = :id AND status = 'PENDING' LIMIT :limit FOR UPDATE SKIP LOCKED
 ), withdrawn AS (
     UPDATE notification.outbox o SET status = 'SKIPPED', reason = :reason, dedupe_key = NULL
-    FROM waiting WHERE o.id = waiting.id AND o.status = 'PENDING' RETURNING o.id
+    FROM waiting WHERE o.id = waiting.id RETURNING o.id
 )
 SELECT count(*) FROM withdrawn
 """)
 
 
-def cancel(broadcast_id: UUID, *, actor: User) -> int:
-    """Withdraws what has not gone out; returns from how many. They may be sent the same text later."""
-    broadcast = lock(Broadcast, broadcast_id)
-    withdrawn = db.session.scalars(WITHDRAW, {"id": str(broadcast_id), "reason": outbox.WITHDRAWN}).one()
-    if broadcast.cancelled_at is None:
-        broadcast.cancelled_at = now()
-        audit.record(actor, "broadcast.cancel", broadcast, withdrawn=withdrawn)
-        db.session.flush()
-    return withdrawn
+def withdraw(broadcast_id: UUID, limit: int) -> int:
+    """Withdraws at most `limit` notices that have not gone out; returns how many, 0 when none is left.
+
+    Those people may be sent the same text later.
+    """
+    values = {"id": str(broadcast_id), "reason": outbox.WITHDRAWN, "limit": limit}
+    return db.session.scalars(WITHDRAW, values).one()
 
 
 def progress(broadcasts: Collection[UUID]) -> dict[UUID, Counter[str]]:
@@ -230,6 +275,16 @@ def progress(broadcasts: Collection[UUID]) -> dict[UUID, Counter[str]]:
         by_channel = status is OutboxStatus.SENT and channel is not None
         counts[UUID(broadcast)][str(channel if by_channel else status)] += count
     return counts
+
+
+def task_key(broadcast: Broadcast, kind: str = KIND) -> str:
+    """Of the tasks about a message at most one is open."""
+    return f"{kind}:{broadcast.id}"
+
+
+def task_facts(broadcast: Broadcast) -> dict[str, UUID]:
+    """What a task about a message is given."""
+    return {"broadcast_id": broadcast.id, "event_id": broadcast.event_id}
 
 
 def _parameters(event_id: UUID, audience: Audience) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from sqlalchemy.exc import DBAPIError
 from console.db import transaction
 from console.errors import N_
 from console.gateways import email, telegram
-from console.services import addressing, bot_calls, leases, pace
+from console.services import addressing, bot_calls, leases, pace, sent_texts
 from console.services.addressing import Plan
 from console.services.bot_calls import Call
 from console.services.gate import Gate, NotNow, Paused
 from console.services.leases import Lease, Result
 from console.services.notices import Notice
 from console.services.results import Outcome, Results, surely
+from console.services.sent_texts import Sent
 from console.states import Channel, OutboxStatus
 
 log = logging.getLogger(__name__)
@@ -244,27 +245,31 @@ class _Delivery:
             assert plan.mail_text is not None
             return await self._send_mail(plan, plan.mail_text)
         try:
-            await self._send_to_chat(plan, plan.chat_id)
-            return Outcome(Result(lease, OutboxStatus.SENT, Channel.TELEGRAM))
+            said = await self._send_to_chat(plan, plan.chat_id)
+            return Outcome(Result(lease, OutboxStatus.SENT, Channel.TELEGRAM, text=said))
         except telegram.Unreachable:
             return await self._fall_back(plan)
         except (telegram.TelegramError, NotNow) as error:
             return _not_sent(lease, error)
 
-    async def _send_to_chat(self, plan: Plan, chat_id: int) -> None:
-        assert plan.chat_text is not None
+    async def _send_to_chat(self, plan: Plan, chat_id: int) -> Sent:
+        notice, keyboard = plan.chat_text, plan.keyboard
+        assert notice is not None
         try:
-            await self._through_the_gate(plan, chat_id, plan.chat_text.html, html=True)
+            await self._through_the_gate(plan, chat_id, notice.html, html=True, keyboard=keyboard)
         except telegram.CannotParse:
-            await self._through_the_gate(plan, chat_id, plan.chat_text.text, html=False)
+            keyboard = ()
+            await self._through_the_gate(plan, chat_id, notice.text, html=False, keyboard=keyboard)
+        return sent_texts.sent(str(chat_id), notice, keyboard)
 
-    async def _through_the_gate(self, plan: Plan, chat_id: int, text: str, *, html: bool) -> None:
+    async def _through_the_gate(
+        self, plan: Plan, chat_id: int, text: str, *, html: bool, keyboard: telegram.Keyboard
+    ) -> None:
         gone = await self.gate.turn(chat_id, can_wait=plan.lease.can_wait)
         async with self._slots:
             self._check_lease(plan.lease)
             if self.gate.paused_seconds:
                 raise Paused(self.gate.paused_seconds)
-            keyboard = plan.keyboard if html else ()
             await self.bot.send(chat_id, text, html=html, keyboard=keyboard, written=gone)
 
     async def _fall_back(self, plan: Plan) -> Outcome:
@@ -306,7 +311,8 @@ class _Delivery:
             return Outcome(Result(lease, OutboxStatus.FAILED, Channel.EMAIL, str(error)))
         finally:
             self._mails -= 1
-        return Outcome(Result(lease, OutboxStatus.SENT, Channel.EMAIL))
+        said = sent_texts.sent(plan.address, notice)
+        return Outcome(Result(lease, OutboxStatus.SENT, Channel.EMAIL, text=said))
 
     def _check_lease(self, lease: Lease) -> None:
         """Raises _LeaseOver for what another worker may have by now: nothing is begun that may be double."""

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from console.db import db
 from console.services.outbox import LOST_ONCE, LOST_TWICE, WORKER_LOST
+from console.services.sent_texts import Sent
 from console.states import MANDATORY, Channel, NotificationCategory, OutboxStatus
 
 #: How long the notices of a worker that died wait before another one takes them. Who lives renews in time.
@@ -160,27 +161,43 @@ class Result:
     reason: str | None = None
     attempts: int = 0
     wait_seconds: float = 0.0
+    #: What went out, of one that is SENT.
+    text: Sent | None = None
 
 
-#: Each row by its own token: one that was lost meanwhile keeps nobody else's from being written.
+#: Each row by its own token: one that was lost meanwhile keeps nobody else's from being written. What was
+#: said is written with it: an older text of the same row is of a sending that did not count.
 SETTLE = sa.text("""
+WITH r AS MATERIALIZED (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[]), CAST(:statuses AS text[]),
+        CAST(:channels AS text[]), CAST(:reasons AS text[]), CAST(:attempts AS int[]),
+        CAST(:waits AS float8[]), CAST(:addresses AS text[]), CAST(:subjects AS text[]),
+        CAST(:bodies AS text[]), CAST(:buttons AS text[]))
+    AS r (id, token, status, channel, reason, attempts, wait, address, subject, body, buttons)
+), settled AS (
 UPDATE notification.outbox o
 SET status = r.status, channel = r.channel, reason = r.reason, lease_token = NULL, leased_until = NULL,
     sent_at = CASE WHEN r.status = 'SENT' THEN now() ELSE o.sent_at END,
     attempts = CASE WHEN r.status = 'PENDING' THEN r.attempts ELSE o.attempts END,
     next_attempt_at = CASE WHEN r.status = 'PENDING' THEN now() + make_interval(secs => r.wait)
         ELSE o.next_attempt_at END
-FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[]), CAST(:statuses AS text[]),
-    CAST(:channels AS text[]), CAST(:reasons AS text[]), CAST(:attempts AS int[]),
-    CAST(:waits AS float8[])) AS r (id, token, status, channel, reason, attempts, wait)
-WHERE o.id = r.id AND o.status = 'SENDING' AND o.lease_token = r.token
+FROM r WHERE o.id = r.id AND o.status = 'SENDING' AND o.lease_token = r.token
 RETURNING o.id
+), said AS (
+    INSERT INTO ops.sent_texts (message_id, address, subject, body, buttons)
+    SELECT r.id, r.address, r.subject, r.body, r.buttons
+    FROM r JOIN settled USING (id) WHERE r.body IS NOT NULL
+    ON CONFLICT (message_id) DO UPDATE SET address = excluded.address, subject = excluded.subject,
+        body = excluded.body, buttons = excluded.buttons, created_at = excluded.created_at
+)
+SELECT id FROM settled
 """)
 
 
 def settle_all(results: Sequence[Result]) -> set[UUID]:
     """Writes how sends ended, each by the token of its lease; returns the rows whose lease was not lost."""
     db.session.flush()
+    texts = [one.text if one.status is OutboxStatus.SENT else None for one in results]
     return set(
         db.session.scalars(
             SETTLE,
@@ -192,6 +209,10 @@ def settle_all(results: Sequence[Result]) -> set[UUID]:
                 "reasons": [_reason(one.reason) for one in results],
                 "attempts": [one.attempts for one in results],
                 "waits": [one.wait_seconds for one in results],
+                "addresses": [text.address if text else None for text in texts],
+                "subjects": [(text.subject or None) if text else None for text in texts],
+                "bodies": [text.body if text else None for text in texts],
+                "buttons": [(text.buttons or None) if text else None for text in texts],
             },
         )
     )

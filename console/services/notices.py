@@ -131,7 +131,7 @@ def _worded(
 def facts_of(message: Message, event: Event, language: str) -> dict[str, Any]:
     """Every fact that is known, written out, and what filters of a template write out themselves."""
     payload = _payload(message)
-    hours = payload.get("hours")
+    hours = _hours(payload, event)
     try:
         amount: Decimal | str = Decimal(str(payload.get("amount")))
     except InvalidOperation:
@@ -201,7 +201,7 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
         "places": payload.get("places"),
         "until": format_datetime(until, DEADLINE_FORMATS[language], zone, language) if until else None,
         "minutes": _counted("minutes", left, language),
-        "hours": _counted("hours", payload.get("hours"), language),
+        "hours": _counted("hours", _hours(payload, event), language),
     }
     return {name: str(value)[:MAX_FACT_CHARACTERS] for name, value in facts.items() if value}
 
@@ -212,6 +212,12 @@ def _said(payload: Mapping[str, Any], language: str) -> Any:
     if not isinstance(texts, dict) or not texts:
         return payload.get("text")
     return texts.get(language) or next(iter(texts.values()))
+
+
+def _hours(payload: Mapping[str, Any], event: Event) -> Any:
+    """Hours to the start as the notice has them; fewer, when it goes out later than it was queued."""
+    hours, left = payload.get("hours"), math.ceil((event.date_start - now()).total_seconds() / 3600)
+    return min(hours, left) if isinstance(hours, int) and left > 0 else hours
 
 
 def _counted(noun: str, number: Any, language: str) -> str | None:

@@ -39,6 +39,8 @@ REASONS = (
     LOST_TWICE,
 )
 
+REPEAT = "repeat"
+
 
 def notify(
     user_id: UUID,
@@ -204,7 +206,7 @@ def repeat(message_id: UUID, *, channel: Channel, actor: User) -> bool:
             event_id=message.event_id,
             booking_id=message.booking_id,
             payload=by_channel(message.payload, channel),
-            dedupe_key=f"repeat:{message.id}:{channel}",
+            dedupe_key=repeat_key(message.id, channel),
         )
         .on_conflict_do_nothing(
             index_elements=[OutboxMessage.dedupe_key], index_where=sa.text("dedupe_key IS NOT NULL")
@@ -216,6 +218,20 @@ def repeat(message_id: UUID, *, channel: Channel, actor: User) -> bool:
     _record(actor, "repeat", message, message.status)
     ring("drain-outbox")
     return True
+
+
+def repeat_key(message_id: UUID, channel: Channel) -> str:
+    """The key of a notice's copy by another channel."""
+    return f"{REPEAT}:{message_id}:{channel}"
+
+
+def repeated(message: OutboxMessage) -> UUID | None:
+    """The notice that this one is a copy of."""
+    kind, _, rest = (message.dedupe_key or "").partition(":")
+    try:
+        return UUID(rest.partition(":")[0]) if kind == REPEAT else None
+    except ValueError:
+        return None
 
 
 def by_channel(payload: Any, channel: Channel | None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from console.db import db
 from console.errors import InvalidInput
-from console.models import Booking, Broadcast, Event, OutboxMessage, Profile
-from console.services import broadcasts, notices
+from console.models import Booking, Broadcast, Event, OutboxMessage, Profile, Task
+from console.services import addressing, broadcasts, leases, notices, outbox
 from console.services.broadcasts import Audience
 from console.states import Channel, OutboxStatus
 from tests import make
@@ -107,16 +107,75 @@ def test_people_read_it_in_their_language_and_as_text(event: Event) -> None:
 
 
 def test_what_is_cancelled_reaches_nobody_who_has_not_got_it_and_may_be_said_again(event: Event) -> None:
-    scheduled = ordered(event, send_at=make.soon(days=1))
-    broadcasts.queue(scheduled.id)
+    sending = ordered(event)
+    broadcasts.queue(sending.id)
     rows = queued(event)
-    assert {row.next_attempt_at for row in rows} == {scheduled.send_at}
     rows[0].status, rows[0].channel = OutboxStatus.SENT, Channel.EMAIL
     db.session.flush()
-    assert broadcasts.cancel(scheduled.id, actor=make.staff()) == 3
-    assert broadcasts.cancel(scheduled.id, actor=make.staff()) == 0
-    assert broadcasts.progress([scheduled.id])[scheduled.id] == {"EMAIL": 1, "SKIPPED": 3}
+    for _ in range(2):
+        broadcasts.cancel(sending.id, actor=make.staff())
+    task = db.session.scalars(sa.select(Task).where(Task.kind == broadcasts.WITHDRAWAL)).one()
+    assert task.args["broadcast_id"] == str(sending.id)
+    assert [broadcasts.withdraw(sending.id, 2) for _ in range(3)] == [2, 1, 0]
+    assert broadcasts.progress([sending.id])[sending.id] == {"EMAIL": 1, "SKIPPED": 3}
     assert broadcasts.queue(ordered(event).id) == 3
+
+
+def test_what_is_cancelled_is_skipped_when_its_turn_comes_before_it_is_withdrawn(event: Event) -> None:
+    sending = ordered(event)
+    broadcasts.queue(sending.id)
+    leased = leases.lease(10)
+    broadcasts.cancel(sending.id, actor=make.staff())
+    ended = [plan.ended for plan in addressing.plan_all(leased)]
+    assert {(one.status, one.reason) for one in ended if one} == {("SKIPPED", outbox.WITHDRAWN)}
+    assert all(ended) and len(ended) == 4
+
+
+def people_told(event: Event) -> set[str]:
+    rows = sa.select(Profile.full_name).join(OutboxMessage, OutboxMessage.user_id == Profile.user_id)
+    return {name or "" for name in db.session.scalars(rows.where(OutboxMessage.event_id == event.id))}
+
+
+def test_the_people_of_a_scheduled_message_are_chosen_at_its_time_and_told_once(event: Event) -> None:
+    scheduled = ordered(event, send_at=make.soon(hours=1))
+    assert broadcasts.queue(scheduled.id) == 0 and broadcasts.queue_due(10) == 0
+    assert db.session.scalar(sa.select(Task.id)) is None and queued(event) == []
+    late = make.person()
+    late.profile.full_name = "Eva"
+    make.booking(event_id=event.id, user_id=late.id, status=broadcasts.BookingStatus.CONFIRMED)
+    for booking in db.session.scalars(
+        sa.select(Booking)
+        .join(Profile, Profile.user_id == Booking.user_id)
+        .where(Profile.full_name == "Anna")
+    ):
+        booking.status = broadcasts.BookingStatus.CANCELLED
+    scheduled.send_at = make.soon(seconds=-1)
+    db.session.flush()
+    assert [broadcasts.queue_due(10) for _ in range(2)] == [1, 0]
+    assert people_told(event) == {"Boris", "Clara", "Dora", "Eva"} and scheduled.queued == 4
+    # The very same text again, for now: only who had not got it.
+    assert broadcasts.queue(ordered(event, audience=Audience(("CONFIRMED", "CANCELLED"))).id) == 1
+
+
+def test_a_scheduled_message_that_is_cancelled_tells_nobody(event: Event) -> None:
+    scheduled = ordered(event, send_at=make.soon(hours=1))
+    broadcasts.cancel(scheduled.id, actor=make.staff())
+    scheduled.send_at = make.soon(seconds=-1)
+    db.session.flush()
+    assert broadcasts.queue_due(10) == 0 and queued(event) == []
+    assert db.session.scalar(sa.select(Task.id)) is None
+
+
+@pytest.mark.parametrize(("status", "told"), [("CONFIRMED", False), ("CANCELLED", False), ("PENDING", True)])
+def test_who_has_left_the_audience_meanwhile_does_not_get_it(event: Event, status: str, told: bool) -> None:
+    sending = ordered(event, audience=Audience(("PENDING",), unpaid=True))
+    assert broadcasts.queue(sending.id) == 1
+    (row,) = queued(event)
+    db.session.get_one(Booking, row.booking_id).status = broadcasts.BookingStatus[status]
+    db.session.execute(sa.text("DELETE FROM notification.notification_prefs"))
+    (plan,) = addressing.plan_all(leases.lease(10))
+    assert (plan.ended is None) is told
+    assert plan.ended is None or plan.ended.reason == outbox.OUTDATED_BOOKING
 
 
 def test_a_message_cancelled_before_it_was_queued_is_never_queued(event: Event) -> None:

@@ -250,7 +250,10 @@ def test_offer_that_lapsed_or_was_taken_is_not_announced(bot_api: BotApi) -> Non
     ("category", "status"),
     [
         ("BOOKING_CONFIRMED", BookingStatus.CANCELLED),
+        ("BOOKING_CONFIRMED", BookingStatus.EXPIRED),
+        ("BOOKING_CONFIRMED", BookingStatus.PENDING),
         ("BOOKING_EXPIRED", BookingStatus.CONFIRMED),
+        ("BOOKING_EXPIRED", BookingStatus.PENDING),
         ("EVENT_REMINDER", BookingStatus.CANCELLED),
     ],
 )
@@ -411,6 +414,9 @@ def test_html_and_headers_that_people_type_arrive_as_text(
         ("PAYMENT_STATUS", "rejected", BookingStatus.CONFIRMED),
         ("PAYMENT_STATUS", "reinstated", BookingStatus.CANCELLED),
         ("PAYMENT_STATUS", "moved", BookingStatus.CONFIRMED),
+        ("PAYMENT_STATUS", "paid_in_part", BookingStatus.EXPIRED),
+        ("PAYMENT_STATUS", "paid_without_seat", BookingStatus.CONFIRMED),
+        ("EVENT_NEWS", "place", BookingStatus.CANCELLED),
     ],
 )
 def test_nobody_is_asked_for_what_is_settled(
@@ -428,6 +434,59 @@ def test_news_of_a_cancelled_event_are_not_said_but_that_it_is_cancelled(bot_api
     message(None, "EVENT_NEWS", event_id=event.id, booking_id=None, payload={"kind": "event_cancelled"})
     assert drain() == {"skipped": 1, "sent": 1}
     assert stale.reason == outbox.OUTDATED_EVENT
+
+
+@pytest.mark.parametrize(
+    ("category", "kind", "status"),
+    [
+        ("BOOKING_CONFIRMED", None, BookingStatus.CONFIRMED),
+        ("BOOKING_EXPIRED", None, BookingStatus.EXPIRED),
+        ("PAYMENT_STATUS", "waits_with_money", BookingStatus.EXPIRED),
+        ("EVENT_NEWS", "place", BookingStatus.CONFIRMED),
+        ("EVENT_REMINDER", None, BookingStatus.CONFIRMED),
+    ],
+)
+def test_of_a_cancelled_event_nothing_is_said_that_only_holds_if_it_takes_place(
+    bot_api: BotApi, category: str, kind: str | None, status: BookingStatus
+) -> None:
+    booking = make.booking(event_id=make.event(status=EventStatus.CANCELLED).id, status=status)
+    row = message(
+        None,
+        category,
+        event_id=booking.event_id,
+        booking_id=booking.id,
+        payload={"kind": kind} if kind else {},
+    )
+    assert drain() == {"skipped": 1}
+    assert row.reason == outbox.OUTDATED_EVENT
+
+
+@pytest.mark.parametrize("status", BookingStatus)
+@pytest.mark.parametrize(
+    ("category", "kind"),
+    [("BOOKING_CANCELLED", None), ("PAYMENT_STATUS", "paid"), ("PAYMENT_STATUS", "refunded")],
+)
+def test_what_happened_to_money_and_seats_is_said_whatever_came_after(
+    category: str, kind: str | None, status: BookingStatus
+) -> None:
+    event = make.event(date_start=make.soon(days=-3), date_end=make.soon(days=-1))
+    booking = make.booking(event_id=event.id, status=status)
+    message(None, category, event_id=event.id, booking_id=booking.id, payload={"kind": kind} if kind else {})
+    (plan,) = addressing.plan_all(leases.lease(10))
+    assert plan.ended is None
+
+
+def test_rest_that_came_meanwhile_is_not_asked_for(bot_api: BotApi) -> None:
+    booking = make.booking(status=BookingStatus.CONFIRMED, payment_status="SUCCEEDED")
+    row = message(
+        None,
+        "PAYMENT_STATUS",
+        event_id=booking.event_id,
+        booking_id=booking.id,
+        payload={"kind": "paid_in_part"},
+    )
+    assert drain() == {"skipped": 1}
+    assert row.reason == outbox.OUTDATED_BOOKING
 
 
 def test_confirmation_of_what_is_over_is_not_said(bot_api: BotApi) -> None:

@@ -39,7 +39,7 @@ WHAT = {
     "send-reminders": _l("Reminds people 48 and 24 hours before the start"),
     "inspect-proofs": _l("Draws the pages of proofs and looks whether they were used before"),
     "purge-expired": _l("Deletes old proofs, sessions and codes"),
-    "run-tasks": _l("Does exports, imports and other long work that people started"),
+    "run-tasks": _l("Does exports, imports and other long work, and queues messages whose time has come"),
 }
 
 #: What a run counts, in words.
@@ -55,6 +55,8 @@ OUTCOMES = {
     "orphans": _l("stray files"),
     "sessions": _l("sessions"),
     "recovery_codes": _l("codes"),
+    "texts": _l("texts of notices"),
+    "messages": _l("messages queued"),
     "sent": _l("sent"),
     "skipped": _l("skipped"),
     "failed": _l("not delivered"),

@@ -73,7 +73,7 @@ class Sending:
 
     broadcast: Broadcast
     counts: Counter[str]
-    #: Whether a worker has it on its list.
+    #: Whether a worker has it on its list, or will have it at its time.
     awaited: bool
 
     @property
@@ -91,9 +91,9 @@ class Sending:
 
     @property
     def is_open(self) -> bool:
-        if self.broadcast.cancelled_at:
-            return self.counts[OutboxStatus.SENDING] > 0
-        return self.awaited if self.broadcast.queued is None else self.waiting > 0
+        if self.broadcast.cancelled_at or self.broadcast.queued is not None:
+            return self.waiting > 0
+        return self.awaited
 
     @property
     def stopped(self) -> bool:
@@ -160,11 +160,9 @@ class MessagesView(DeskView):
         event = self._event(event_id)
         broadcast = self._broadcast(event, broadcast_id)
         with transaction():
-            withdrawn = broadcasts.cancel(broadcast.id, actor=self.user)
-        said = ngettext(
-            "Withdrawn. %(num)s person does not get it.",
-            "Withdrawn. %(num)s people do not get it.",
-            withdrawn,
+            told = broadcasts.cancel(broadcast.id, actor=self.user).queued
+        said = (
+            _("Withdrawn: who has not got it does not get it.") if told else _("Withdrawn. Nobody was told.")
         )
         return done(said, url_for(".index", event_id=event.id))
 
@@ -204,6 +202,7 @@ class MessagesView(DeskView):
             draft=draft,
             error=error,
             groups=by_outcome(groups) if groups is not None else None,
+            later=bool(draft.send_at),
             reached=sum(each.count for each in groups or () if each.outcome in list(Channel)),
             statuses=STATUSES,
             crews=db.session.scalars(
@@ -238,10 +237,17 @@ class MessagesView(DeskView):
         if not draft.send_at:
             return None
         try:
-            local = datetime.fromisoformat(draft.send_at)
-            return local.replace(tzinfo=zone_of(event)).astimezone(UTC)
+            zone = zone_of(event)
+            local = datetime.fromisoformat(draft.send_at).replace(tzinfo=zone)
+            moment = local.astimezone(UTC)
+            skipped = moment.astimezone(zone).replace(tzinfo=None) != local.replace(tzinfo=None)
         except (ValueError, OverflowError):
             raise InvalidInput(field=_("Send at"), problem=_("give a day and a time.")) from None
+        if skipped:
+            raise InvalidInput(
+                field=_("Send at"), problem=_("the clocks go forward then: there is no such time.")
+            )
+        return moment
 
 
 def hash_of(draft: Draft) -> str:
@@ -272,11 +278,14 @@ def by_outcome(groups: list[Group]) -> list[dict[str, Any]]:
 def sendings(rows: Any) -> list[Sending]:
     """Each message with how far it is, in two statements."""
     counts = broadcasts.progress([row.id for row in rows])
-    keys = [f"{broadcasts.KIND}:{row.id}" for row in rows if row.queued is None]
-    awaited = set()
+    keys = [broadcasts.task_key(row) for row in rows if row.queued is None and row.send_at is None]
+    tasks = set()
     if keys:
-        awaited = set(db.session.scalars(sa.select(Task.key).where(Task.key.in_(keys), sa.text(OPEN))))
-    return [Sending(row, counts[row.id], f"{broadcasts.KIND}:{row.id}" in awaited) for row in rows]
+        tasks = set(db.session.scalars(sa.select(Task.key).where(Task.key.in_(keys), sa.text(OPEN))))
+    return [
+        Sending(row, counts[row.id], row.send_at is not None or broadcasts.task_key(row) in tasks)
+        for row in rows
+    ]
 
 
 def _outcome(task: Task) -> str:
@@ -286,8 +295,14 @@ def _outcome(task: Task) -> str:
     )
 
 
+def _withdrawn(task: Task) -> str:
+    count = (task.result or {}).get("withdrawn", 0)
+    return ngettext("%(n)s notice withdrawn.", "%(n)s notices withdrawn.", count, n=number(count))
+
+
 def _link(task: Task) -> tuple[str, str] | None:
     return _("To the messages"), url_for("desk_messages.index", event_id=task.args["event_id"])
 
 
 WORDS[broadcasts.KIND] = Words(_l("Message to participants"), _outcome, _link)
+WORDS[broadcasts.WITHDRAWAL] = Words(_l("Withdrawing a message"), _withdrawn, _link)

@@ -14,16 +14,16 @@ from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
-from console import config, notice_sets
+from console import notice_sets
 from console.db import db, transaction
-from console.errors import ConsoleError
 from console.models import Event, OutboxMessage, Task, User
-from console.services import leases, notice_templates, notices, outbox, tasks
+from console.services import leases, outbox, tasks
 from console.services.notice_sets import RESEND, WITHDRAW
 from console.states import Channel, NotificationCategory, OutboxStatus, TaskState
 from console.views.cells import console_zone
 from console.views.desk.base import DeskView, asked_id, done
 from console.views.desk.notice_chart import days_by_category
+from console.views.desk.notice_said import copies, said
 from console.views.desk.queries import BOUND, bounded_count, page, with_person
 from console.views.desk.tasks import WORDS, Words, task_url
 from console.views.formats import number, state_label
@@ -124,7 +124,8 @@ class NoticesView(DeskView):
             after=queue[place + 1] if place is not None and place + 1 < len(queue) else None,
             event=db.session.get(Event, message.event_id) if message and message.event_id else None,
             asked_event=db.session.get(Event, asked.event_id) if asked.event_id else None,
-            texts=_texts(message) if message else [],
+            texts=said(message) if message else [],
+            copies=copies(message) if message else [],
             others=[each for each in Channel if message and each is not message.channel],
             attempts_max=leases.MAX_ATTEMPTS,
         )
@@ -288,23 +289,6 @@ def _counts() -> dict[str, int]:
     names = [name for name in LISTS if name != "sent"]
     row = db.session.execute(sa.select(*(bounded_count(_in(name)).label(name) for name in names)))
     return dict(row.mappings().one())
-
-
-def _texts(message: OutboxMessage) -> list[tuple[Channel, Any]]:
-    """The message as each channel carries it, in the person's language; only the one it took, once sent."""
-    profile = message.user.profile
-    language = (profile.language if profile else None) or config.current().locale
-    # In the words of then.
-    wordings = notice_templates.current(as_of=message.sent_at)
-    texts = []
-    for channel in [message.channel] if message.channel else list(Channel):
-        try:
-            text = notices.render(message, channel=channel, language=language, wordings=wordings)
-            texts.append((channel, text))
-        except ConsoleError:
-            # What it was about is gone; the facts beside it remain.
-            continue
-    return texts
 
 
 def _outcome(task: Task) -> str:
