@@ -186,6 +186,7 @@ def test_purge_deletes_what_is_over_and_nothing_else() -> None:
         "tasks": 0,
         "seating": 2,
         "bot": 0,
+        "texts": 0,
     }
     assert [file.id for file in db.session.scalars(sa.select(File))] == [kept_file.id]
     for model in (RefreshSession, RecoveryCode, SeatingStep, SeatingRemoval):

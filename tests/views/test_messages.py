@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from console import tasks
+from console import jobs, tasks
 from console.db import db
 from console.models import Broadcast, Event, OutboxMessage
 from console.services import outbox
@@ -49,8 +49,38 @@ def test_a_message_is_looked_at_sent_once_and_followed(client: FlaskClient, redi
     assert "Bring dry socks" in page and "to 2 people" in page
     assert "waiting 2" in client.get(f"{address}/{broadcast.id}/card").text
     post(client, f"{address}/{broadcast.id}/cancel")
+    assert client.get(f"{address}/{broadcast.id}/card").text.count("Withdrawn") == 1
+    tasks.run_tasks(0)
     assert set(db.session.scalars(sa.select(OutboxMessage.reason))) == {outbox.WITHDRAWN}
     assert "skipped 2" in client.get(address).text
+
+
+def test_a_scheduled_message_tells_that_its_people_are_chosen_then(client: FlaskClient, redis: Any) -> None:
+    event = an_event(client)
+    address = f"/desk/events/{event.id}/messages"
+    at = (make.soon(hours=2)).strftime("%Y-%m-%dT%H:%M")
+    event.timezone = "UTC"
+    db.session.flush()
+    shown = post(client, f"{address}/preview", **typed(send_at=at)).text
+    assert "Chosen when it goes out" in shown and "Schedule for about 2 people" in shown
+    sent = typed(send_at=at, key=hidden(shown, "key"), seen=hidden(shown, "seen"))
+    assert post(client, f"{address}/send", **sent).status_code == 303
+    page = client.get(address).text
+    assert "its people are chosen then" in page and "<progress" not in page
+    jobs.run("run-tasks")
+    assert db.session.scalar(sa.select(OutboxMessage.id)) is None
+    db.session.execute(sa.update(Broadcast).values(send_at=make.soon(seconds=-1)))
+    assert jobs.run("run-tasks") == {"messages": 1}
+    db.session.expire_all()
+    assert "to 2 people" in client.get(address).text
+
+
+def test_there_is_no_such_time_when_the_clocks_go_forward(client: FlaskClient) -> None:
+    event = an_event(client)
+    event.timezone = "Europe/Berlin"
+    db.session.flush()
+    address = f"/desk/events/{event.id}/messages/preview"
+    assert "there is no such time" in post(client, address, **typed(send_at="2027-03-28T02:30")).text
 
 
 def test_a_changed_text_is_looked_at_again_and_bad_input_keeps_what_was_typed(client: FlaskClient) -> None:

@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 
 from console import tasks
 from console.db import db
-from console.models import AuditLog, OutboxMessage, Task
-from console.services import addressing, leases
-from console.states import OutboxStatus, UserRole
+from console.models import AuditLog, OutboxMessage, SentText, Task
+from console.services import addressing, leases, outbox
+from console.states import Channel, OutboxStatus, UserRole
 from console.views.desk import notices
 from tests import make
 from tests.views.browser import post, sign_in
@@ -80,6 +80,45 @@ def test_a_notice_is_sent_again_by_another_channel_once(client: FlaskClient, adm
     db.session.expire_all()
     copies = db.session.scalars(sa.select(OutboxMessage).where(OutboxMessage.status == "PENDING")).all()
     assert {one.payload["by"] for one in copies} == {"EMAIL"} and len(copies) == 2
+
+
+def test_what_was_sent_is_shown_as_it_was_sent_by_each_channel(client: FlaskClient, admin: Any) -> None:
+    event = make.event(title="Katun")
+    sent = make.outbox_message(status="SENT", channel="TELEGRAM", event_id=event.id, sent_at=make.soon())
+    db.session.add(SentText(message_id=sent.id, address="42", body="Katun <b>& then</b>", buttons="Take it"))
+    copy = make.outbox_message(
+        status="SENT",
+        channel="EMAIL",
+        event_id=event.id,
+        dedupe_key=outbox.repeat_key(sent.id, Channel.EMAIL),
+        created_at=make.soon(seconds=1),
+    )
+    db.session.add(SentText(message_id=copy.id, address="anna@example.org", subject="News", body="Mailed"))
+    event.title = "Chuya"
+    db.session.flush()
+    page = client.get(f"/desk/notices?id={sent.id}").text
+    assert "Katun &lt;b&gt;&amp; then&lt;/b&gt;" in page and "Take it" in page and "to the chat 42." in page
+    assert "Chuya</p>" not in page and f"id={copy.id}" in page and "Sent again" in page
+    page = client.get(f"/desk/notices?id={copy.id}").text
+    assert "Mailed" in page and "to anna@example.org." in page and "Copy of" in page
+    db.session.execute(sa.delete(SentText))
+    assert "not kept any more" in client.get(f"/desk/notices?id={sent.id}").text
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Telegram answered 502: Bad Gateway", "Telegram answered 502: Bad Gateway"),
+        ("the mail server answered 550: no such user", "The mail server answered 550: no such user"),
+        ("the text cannot be written (KeyError)", "The text cannot be written (KeyError)"),
+        ("100% odd", "100% odd"),
+    ],
+)
+def test_reasons_of_others_are_said_in_our_words(
+    client: FlaskClient, admin: Any, reason: str, words: str
+) -> None:
+    row = failed(reason=reason)
+    assert words in client.get(f"/desk/notices?id={row.id}").text
 
 
 def test_by_one_channel_only_nothing_goes_by_the_other(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:

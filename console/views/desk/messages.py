@@ -27,6 +27,7 @@ from console.services.notices import zone_of
 from console.states import BookingStatus, Channel, OutboxStatus
 from console.views.desk.base import DeskView, done, typed_id
 from console.views.desk.event import event_tabs
+from console.views.desk.notice_reasons import reason_words
 from console.views.desk.tasks import WORDS, Words
 from console.views.formats import number, sentence
 
@@ -175,6 +176,7 @@ class MessagesView(DeskView):
             event=event,
             rows=rows[:UNHEARD_SHOWN],
             more=len(rows) > UNHEARD_SHOWN,
+            reason_words=reason_words,
             may_resend=policy.may(self.user, "notices"),
         )
 

@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from babel.dates import format_interval
+from flask_babel import get_locale
 
 from console.db import db
 from console.models import OutboxMessage
@@ -44,7 +46,7 @@ class Row:
 
 
 def days_by_category() -> dict[str, Any]:
-    """What desk/delivery.html needs: `rows`, and `days` from the oldest to today."""
+    """What desk/delivery.html needs: `rows`, `days` from the oldest to today, and these in words."""
     zone = console_zone()
     today = datetime.now(zone).date()
     days = [today - timedelta(days=back) for back in range(DAYS - 1, -1, -1)]
@@ -61,4 +63,9 @@ def days_by_category() -> dict[str, Any]:
         Row(category, [Day(day, **found.get((category, day), {})) for day in days])
         for category in NotificationCategory
     ]
-    return {"rows": [row for row in rows if row.top > 1 or any(day.total for day in row.days)], "days": days}
+    shown = [row for row in rows if any(day.total for day in row.days)]
+    return {
+        "rows": shown,
+        "days": days,
+        "span": format_interval(days[0], days[-1], "MMMd", locale=get_locale()),
+    }

@@ -23,6 +23,7 @@ from console.states import Channel, NotificationCategory, OutboxStatus, TaskStat
 from console.views.cells import console_zone
 from console.views.desk.base import DeskView, asked_id, done
 from console.views.desk.notice_chart import days_by_category
+from console.views.desk.notice_reasons import reason_words
 from console.views.desk.notice_said import copies, said
 from console.views.desk.queries import BOUND, bounded_count, page, with_person
 from console.views.desk.tasks import WORDS, Words, task_url
@@ -127,6 +128,7 @@ class NoticesView(DeskView):
             texts=said(message) if message else [],
             copies=copies(message) if message else [],
             others=[each for each in Channel if message and each is not message.channel],
+            reason_words=reason_words,
             attempts_max=leases.MAX_ATTEMPTS,
         )
 
