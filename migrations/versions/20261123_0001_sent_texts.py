@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "20261122_2310"
-down_revision = "20261122_2007"
+revision = "20261123_0001"
+down_revision = "20261122_2359"
 
 STATEMENTS = (
     """
