@@ -1,7 +1,7 @@
 """What the audit log says about a record: who changed which column from what to what, newest first."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -53,7 +53,7 @@ class Timeline:
                 "what": str(CRUD.get(entry.action) or in_words(entry.action, entry.target_type)),
                 "at": cells.time(entry.created_at),
                 "changes": [
-                    (change, restoring.offer(view, row, entry, change, labels))
+                    (_relabelled(view, change), restoring.offer(view, row, entry, change, labels))
                     for change in words.changes(view.model, entry.payload, labels)
                 ],
             }
@@ -105,6 +105,12 @@ def wanted(entries: Iterable[AuditLog]) -> Iterable[tuple[type[Base], Any]]:
         if entry.actor_user_id:
             yield User, entry.actor_user_id
         yield from words.wanted(models_by_table().get(entry.target_type), entry.payload)
+
+
+def _relabelled(view: "TableView", change: words.Change) -> words.Change:
+    """The change, its column called as on the rest of the page."""
+    column = view.columns.get(change.name)
+    return replace(change, label=column.label) if column is not None else change
 
 
 def _who(entry: AuditLog, labels: Labels) -> str:

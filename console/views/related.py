@@ -32,7 +32,7 @@ from console.views.columns import (
     table_of,
 )
 from console.views.cursors import read_cursor, write_cursor
-from console.views.labels import Labels, has_label
+from console.views.labels import Label, Labels, has_label
 from console.views.listing import BadAddress, Order
 from console.views.paths import leads_to, path_of
 from console.views.values import write_key
@@ -45,18 +45,6 @@ SHOWN = 5
 COLUMNS = 4
 #: Counting related rows stops here.
 COUNT_MAX = 1000
-#: Who did something: not what a person's own page is about. What staff did, the audit log tells.
-ACTORS = frozenset(
-    {
-        "created_by",
-        "assigned_by",
-        "reviewed_by",
-        "actor_user_id",
-        "claimed_by",
-        "first_approved_by",
-        "refunded_by",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -91,6 +79,12 @@ class Place:
     backward: bool
 
 
+def says_who(name: str) -> bool:
+    """Whether a column says who did something: not what a person's own page is about. What staff did, the
+    audit log tells."""
+    return name.endswith("_by") or name == "actor_user_id"
+
+
 @cache
 def relations(model: type[Base], declared: tuple[str, ...] = ()) -> tuple[Relation, ...]:
     """What belongs to rows of `model`: by foreign keys, by the `declared` paths ("schema.table.column…"), and
@@ -100,7 +94,7 @@ def relations(model: type[Base], declared: tuple[str, ...] = ()) -> tuple[Relati
         for table, child in sorted(models_by_table().items())
         if table in TABLE_NAMES
         for column in columns_of(child).values()
-        if column.kind == Kind.REF and column.target is model and column.name not in ACTORS
+        if column.kind == Kind.REF and column.target is model and not says_who(column.name)
     ]
     for text in declared:
         schema, table, names = text.split(".", 2)
@@ -253,9 +247,25 @@ class Block:
 
     def _first(self, cells: Cells, labels: Labels, row: Any, url: str) -> Any:
         if self.lead is not None:
-            return cells.primary(self.relation.child, self.lead, row, url)
-        label = labels.get(self.relation.child, self.view.key_of(row)[0])
-        return named(label.text, label.sub, url) if label else named(str(self.view.one), "", url)
+            label = labels.get(self.lead.target, getattr(row, self.lead.name))
+            if label is None:
+                return cells.primary(self.relation.child, self.lead, row, url)
+        else:
+            label = labels.get(self.relation.child, self.view.key_of(row)[0])
+        return (
+            named(*self._without_what_is_known(label, labels), url)
+            if label
+            else named(str(self.view.one), "", url)
+        )
+
+    def _without_what_is_known(self, label: Label, labels: Labels) -> tuple[str, str]:
+        """A label on the page of one that it names itself: the page's title need not stand in every row."""
+        whose = labels.get(self.relation.path[-1].target, self.key)
+        if whose is None or not label.sub:
+            return label.text, label.sub
+        if label.text == whose.text:
+            return label.sub, ""
+        return label.text, "" if label.sub.startswith(whose.text) else label.sub
 
     def _neighbours(self) -> tuple[str | None, str | None]:
         if not self.rows:
@@ -276,9 +286,13 @@ def blocks(view: "TableView", key: tuple[Any, ...], views: Any, place: Place | N
     the pages by table. Raises BadAddress when the address means a block that is none of them."""
     if len(key) != 1:
         return []
+    order = list(views)
+    found = sorted(
+        relations(view.model, view.related_through), key=lambda each: order.index(table_of(each.child))
+    )
     return [
         Block(relation, views[table_of(relation.child)], key[0], _here(relation, place))
-        for relation in relations(view.model, view.related_through)
+        for relation in found
         if policy.allowed(view.user, table_of(relation.child), Action.READ)
     ]
 
@@ -327,7 +341,7 @@ def _lead(view: "TableView", hidden: set[str]) -> Column | None:
     shown = [view.columns[name] for name in view.list_columns if name not in hidden and name != "id"]
     for column in shown:
         is_name = column.kind in (Kind.REF, Kind.TEXT, Kind.LONG) and not column.nullable
-        if is_name and column.name not in ACTORS:
+        if is_name and not says_who(column.name):
             return column
     return None if has_label(view.model) or not shown else shown[0]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 #: What a browser may take for one step on a busy machine, in milliseconds.
 STEP_MS = 15_000
@@ -21,6 +21,7 @@ def chromium() -> Iterator[Browser]:
         pytest.fail(
             "there is no Chromium: install Debian's `chromium`, or name one by CHROMIUM=", pytrace=False
         )
+    expect.set_options(timeout=STEP_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

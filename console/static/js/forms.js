@@ -141,5 +141,5 @@ function initUnsaved(form) {
   form.addEventListener("change", (event) => { if (event.isTrusted || event.target.tomselect) changed = true; });
   form.addEventListener("submit", () => { changed = false; });
   window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
-  if (form.querySelector("[aria-invalid=true]")) form.querySelector("[aria-invalid=true]").focus();
+  form.querySelector(".conflict input, [aria-invalid=true]")?.focus();
 }
