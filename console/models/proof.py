@@ -39,9 +39,14 @@ class ProofPicture(Base):
     print: Mapped[postgresql.BitString] = mapped_column(postgresql.BIT(256))
     bands: Mapped[list[int]] = mapped_column(postgresql.ARRAY(sa.BigInteger))
     shades: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    #: The same of the part that holds the words, where there are any.
+    words_print: Mapped[postgresql.BitString | None] = mapped_column(postgresql.BIT(256))
+    words_bands: Mapped[list[int] | None] = mapped_column(postgresql.ARRAY(sa.BigInteger))
+    words_shades: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
 
     __table_args__ = (
         sa.Index("ix_proof_pictures_bands", "bands", postgresql_using="gin"),
+        sa.Index("ix_proof_pictures_words_bands", "words_bands", postgresql_using="gin"),
         {"schema": "ops"},
     )
 

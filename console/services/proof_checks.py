@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, BitString, aggregate_order_by, insert
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by, insert
 from sqlalchemy.orm import aliased
 
 from console import policy
@@ -28,11 +28,10 @@ from console.models import (
     Profile,
     ProofFinding,
     ProofMark,
-    ProofPicture,
     User,
 )
-from console.services import proof_prints, proof_text
-from console.services.proof_prints import Print
+from console.services import proof_pictures, proof_prints, proof_text
+from console.services.proof_prints import Prints
 from console.services.proof_text import Said
 from console.states import ReceiptDecision
 
@@ -40,8 +39,6 @@ from console.states import ReceiptDecision
 MIN_REFERENCE_CHARACTERS = 8
 #: Of amounts, moments and references in one proof; a slip has one or two.
 MAX_SAID = 4
-#: Pictures that are compared shade by shade, the nearest first.
-MAX_CANDIDATES = 100
 #: Other proofs told of one proof: whoever needs more has seen enough.
 MAX_OTHERS = 5
 #: A transfer in the evening, in another time zone, is dated a day apart.
@@ -112,13 +109,13 @@ class Seen:
     checksum: str
     said: Said
     #: The print of each page that shows anything, by its number from 1.
-    prints: dict[int, Print]
+    prints: dict[int, Prints]
     page_count: int
 
 
 def look(data: bytes, pages: list[bytes], text: str) -> Seen:
     """What a proof shows: its bytes, its pages as images, its text layer. Takes a while, and no database."""
-    prints = {number: proof_prints.print_of(page) for number, page in enumerate(pages, 1)}
+    prints = {number: proof_prints.prints_of(page) for number, page in enumerate(pages, 1)}
     return Seen(
         checksum=hashlib.sha256(data).hexdigest(),
         said=proof_text.read(text),
@@ -169,13 +166,8 @@ def _marks(seen: Seen) -> Iterator[tuple[Mark, str]]:
 def _keep(receipt_id: UUID, seen: Seen, marks: Collection[tuple[Mark, str]]) -> None:
     rows = [{"kind": kind.value, "value": value, "receipt_id": receipt_id} for kind, value in marks]
     db.session.execute(insert(ProofMark).values(rows).on_conflict_do_nothing())
-    for page, each in seen.prints.items():
-        values = {"print": BitString(each.text()), "bands": each.bands(), "shades": each.shades}
-        db.session.execute(
-            insert(ProofPicture)
-            .values(receipt_id=receipt_id, page=page, **values)
-            .on_conflict_do_update(index_elements=["receipt_id", "page"], set_=values)
-        )
+    for page, prints in seen.prints.items():
+        proof_pictures.keep(receipt_id, page, prints)
 
 
 Found = tuple[Kind, UUID | None, dict[str, Any]]
@@ -204,30 +196,9 @@ def _marked(receipt_id: UUID, marks: Collection[tuple[Mark, str]]) -> Iterator[F
             yield OF_MARK[kind], other, facts
 
 
-#: The first page of either must be in it: the second pages of a bank's papers are all the same.
-NEAR = sa.text(f"""
-SELECT receipt_id, shades FROM ops.proof_pictures
-WHERE bands && CAST(:bands AS bigint[]) AND receipt_id <> :receipt_id AND (page = 1 OR :page = 1)
-    AND bit_count(print # CAST(:bits AS bit({proof_prints.BITS}))) <= :apart
-ORDER BY bit_count(print # CAST(:bits AS bit({proof_prints.BITS}))) LIMIT :limit
-""")  # noqa: S608 - a constant
-
-
 def _pictured(receipt_id: UUID, seen: Seen) -> Iterator[Found]:
-    for page, each in seen.prints.items():
-        rows = db.session.execute(
-            NEAR,
-            {
-                "bands": each.bands(),
-                "bits": each.text(),
-                "receipt_id": receipt_id,
-                "page": page,
-                "apart": proof_prints.MAX_BITS_APART,
-                "limit": MAX_CANDIDATES,
-            },
-        )
-        alike = (row.receipt_id for row in rows if proof_prints.alike(each.shades, bytes(row.shades)))
-        for other in list(dict.fromkeys(alike))[:MAX_OTHERS]:
+    for page, prints in seen.prints.items():
+        for other in proof_pictures.alike(receipt_id, page, prints, most=MAX_OTHERS):
             yield Kind.SAME_PICTURE, other, {}
 
 

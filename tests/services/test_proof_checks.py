@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
 from console.db import db
 from console.models import Booking, PaymentReceipt, ProofFinding, User
@@ -90,6 +90,60 @@ def test_picture_saved_anew_is_found(again: Any) -> None:
     assert finding.kind is Kind.SAME_PICTURE
     assert finding.other is not None
     assert finding.other.receipt_id == first.id
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda slip: ImageEnhance.Brightness(slip).enhance(0.6),
+        lambda slip: ImageEnhance.Brightness(slip).enhance(1.6),
+        lambda slip: ImageEnhance.Brightness(slip).enhance(2.0),
+        lambda slip: ImageEnhance.Contrast(slip).enhance(0.5),
+        lambda slip: ImageEnhance.Contrast(slip).enhance(2.0),
+        lambda slip: slip.crop((12, 12, slip.width - 12, slip.height - 12)),
+        lambda slip: slip.crop((40, 40, slip.width - 40, slip.height - 40)),
+        lambda slip: slip.crop((0, 200, slip.width, slip.height)),
+        lambda slip: slip.crop((0, 0, slip.width, slip.height - 200)),
+        lambda slip: ImageOps.expand(slip, 24, "black"),
+        lambda slip: ImageEnhance.Brightness(slip).enhance(1.4).crop((10, 10, 530, 890)),
+    ],
+    ids=[
+        *("darker", "lighter", "much lighter", "fainter", "harder", "a narrower frame", "no frame"),
+        *("without its head", "without its foot", "a wider frame", "lighter and cut"),
+    ],
+)
+def test_picture_that_was_cut_or_lightened_is_found(again: Any) -> None:
+    slip = samples.slip(*LINES)
+    first = sent(samples.saved(slip))
+    (finding,) = found(sent(samples.saved(again(slip), "JPEG", quality=80)))
+    assert finding.kind is Kind.SAME_PICTURE
+    assert finding.other is not None
+    assert finding.other.receipt_id == first.id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (LINES[0], LINES[1], "23 ноября 2026, 18:31", LINES[3], "482109-80551207"),
+        (LINES[0], LINES[1], LINES[2], "Иван П.", "482109-77120034"),
+        (LINES[0], "7 300 ₽", LINES[2], "Ольга Н.", "482109-77120041"),
+    ],
+    ids=["the next day", "another payer", "another payer and amount"],
+)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda slip: slip,
+        lambda slip: ImageEnhance.Brightness(slip).enhance(1.5),
+        lambda slip: slip.crop((15, 15, slip.width - 15, slip.height - 15)),
+    ],
+    ids=["as it is", "lightened", "cut"],
+)
+def test_other_transfers_by_the_same_bank_are_no_copies_however_they_were_changed(
+    other: tuple[str, ...], changed: Any
+) -> None:
+    sent(picture(*LINES))
+    assert found(sent(samples.saved(changed(samples.slip(*other))))) == []
 
 
 def test_slip_with_one_digit_touched_up_looks_the_same() -> None:
