@@ -35,9 +35,11 @@ def console(
 
 def send(page: Page, file: Path) -> None:
     """Chooses a file and sends it, without a mouse."""
-    page.get_by_label("CSV or XLSX file").focus()
+    field = page.get_by_label("CSV or XLSX file")
+    field.focus()
+    expect(field).to_be_focused()
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     chooser.value.set_files(file)
     page.get_by_role("button", name="Look at it").focus()
     page.keyboard.press("Enter")

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from console import policy
 from console import tasks as long_work
 from console.db import db
-from console.models import AuditLog, Event, Organizer, Profile, Task, User, WaitlistEntry
+from console.models import AuditLog, Event, ImportRow, Organizer, Profile, Task, User, WaitlistEntry
 from console.services import integrity, tasks
 from console.states import BookingStatus, EventStatus, UserRole
 from console.views.imports import kinds, work
@@ -456,3 +456,18 @@ def test_a_template_and_the_help_say_what_is_needed(admin: FlaskClient) -> None:
     assert "their event, type and name" in page
     assert page.count("needed") == 4
     assert "One of these:" in page
+
+
+def test_what_was_never_imported_is_forgotten_after_a_day(admin: FlaskClient) -> None:
+    address = looked(admin, "user/users", "full_name\nAnna\n")
+    db.session.execute(sa.update(Task).values(created_at=sa.func.now() - sa.text("interval '25 hours'")))
+    assert tasks.purge_tasks(10) == 1
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(ImportRow)) == 0
+    assert admin.get(address).status_code == 404
+
+
+def test_what_was_imported_is_not_kept_twice(admin: FlaskClient) -> None:
+    address = looked(admin, "user/users", "full_name\nAnna\n")
+    commit(admin, address)
+    row = rows_of(ImportRow)[0]
+    assert (row.cells, row.target_id) == ([], people()["Anna"].user_id)

@@ -23,6 +23,7 @@ class People(Import):
     """Participants: an account with a profile. Accounts themselves, and roles, are not for files."""
 
     natural_words = _l("their phone or their Telegram name")
+    title = "full_name"
     example = {
         "full_name": _l("Anna Smirnova"),
         "phone": "+7 916 123-45-67",
@@ -97,6 +98,7 @@ class Events(Import):
 
     natural = ("organizer_id", "title", "date_start")
     natural_words = _l("their organizer, title and start")
+    title = "title"
     example = {
         "title": _l("Rafting on the Shuya"),
         "organizer_id": _l("the organizer's short name"),
@@ -169,6 +171,7 @@ class Team(Import):
 class Faq(Import):
     natural = ("organizer_id", "question")
     natural_words = _l("their organizer and question")
+    title = "question"
     example = {
         "organizer_id": _l("the organizer's short name"),
         "question": _l("What should I take along?"),
@@ -220,6 +223,7 @@ class Waitlist(Import):
 
     natural = ("event_id", "user_id")
     natural_words = _l("their event and person")
+    title = "user_id"
     example = {
         "event_id": _l("Rafting on the Shuya"),
         "user_id": "+7 916 123-45-67",

@@ -142,21 +142,18 @@ def _line(imports: Import, mapping: Sequence[str], row: ImportRow, labels: Label
         return _said(imports.columns[name], values.get(name), zone, labels)
 
     known = [name for name in imports.columns if name in after]
-    values, changes = [], []
+    changes, values = [], {}
     if row.outcome == ImportOutcome.CHANGE:
         changes = [(imports.label(name), say(name, before), say(name, after)) for name in known]
     elif row.outcome == ImportOutcome.REFUSE:
-        cells = zip(mapping, row.cells, strict=False)
-        values = [(imports.label(name), cell) for name, cell in cells if name and cell]
+        values = {name: cell for name, cell in zip(mapping, row.cells, strict=False) if name and cell}
     else:
-        values = [
-            (imports.label(name), say(name, after)) for name in known if after[name] not in (None, "", {})
-        ]
+        values = {name: say(name, after) for name in known if after[name] not in (None, "", {})}
     return Shown(
         row.line,
-        label.line if label else "",
+        label.line if label else values.get(imports.title, ""),
         details_url(imports.model, [row.target_id]) if label and label.url else "",
-        values,
+        [(imports.label(name), value) for name, value in values.items()],
         changes,
         [(imports.label(name) if name else "", why) for name, why in row.refusals or ()],
     )

@@ -82,6 +82,8 @@ class Import:
     #: The columns that name a record where the file has no id, and how that is said.
     natural: tuple[str, ...] = ()
     natural_words: Any = ""
+    #: The column that a person would call a record by.
+    title = "name"
     #: A row of the template.
     example: Mapping[str, Any] = {}
     #: Other words for a column, in both languages.

@@ -32,6 +32,7 @@ from console.views.table import TableView
 KIND, LOOK = "import", "import.look"
 #: More rows than a page lets anybody wait for.
 AT_ONCE_MAX = 500
+ALONE = "SELECT pg_advisory_xact_lock(hashtext(:table))"
 #: Lines that a refusal names.
 NAMED = 20
 
@@ -113,8 +114,7 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
 def _write(task: Task, user: User, told: Any) -> dict[str, int]:
     imports = imports_of(views()[task.args["table"]], user)
     # One import of a table at a time: of two with the same new people the second must find the first's.
-    alone = sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"import {task.args['table']}"))
-    db.session.execute(sa.select(alone))
+    db.session.execute(sa.text(ALONE), {"table": f"import {task.args['table']}"})
     seen = import_rows.plans_of(task.id)
     if any(plan[0] in (None, ImportOutcome.REFUSE) for plan in seen.values()):
         raise ImportRefused()

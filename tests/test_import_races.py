@@ -1,0 +1,86 @@
+"""Two imports of the same new people at once: the second finds those of the first."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from console import tasks as long_work
+from console.db import db, transaction
+from console.models import Profile, Task, User
+from console.services import import_rows, tasks
+from console.states import UserRole
+from console.views.bulk import views
+from console.views.imports import work
+from tests import make
+
+
+def prepared(actor_id: UUID) -> UUID:
+    """An import of one new person, looked at and started."""
+    with transaction():
+        actor = db.session.get_one(User, actor_id)
+        args: dict[str, Any] = {"table": "user.users", "head": ["x"], "mapping": ["full_name", "phone"]}
+        task = import_rows.prepare(
+            work.KIND, [(2, ["Anna", "+79161234567"])], actor=actor, language="en", **args
+        )
+        work.look(task, actor, lambda done: None)
+        tasks.start_prepared(task.id, actor=actor)
+        return task.id
+
+
+@contextmanager
+def both_looking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Has each import wait after its look until the other one has looked, or cannot."""
+    barrier = threading.Barrier(2)
+    cls = type(work.imports_of(views()["user.users"], db.session.scalars(sa.select(User)).first()))
+    look = cls.look
+
+    def look_together(self: Any, rows: Any, told: Any) -> None:
+        look(self, rows, told)
+        try:
+            barrier.wait(2)
+        except threading.BrokenBarrierError:
+            return
+
+    monkeypatch.setattr(cls, "look", look_together)
+    yield
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_of_two_imports_of_the_same_people_one_is_refused(
+    real_app: Flask, monkeypatch: pytest.MonkeyPatch, is_locked: bool
+) -> None:
+    if not is_locked:
+        monkeypatch.setattr(work, "ALONE", "SELECT :table")
+    outcomes: list[str] = []
+    with real_app.app_context():
+        with transaction():
+            actor_id = make.staff(UserRole.ADMIN).id
+        ids = [prepared(actor_id) for _ in range(2)]
+        with both_looking(monkeypatch):
+            threads = [threading.Thread(target=_import, args=(real_app, each, outcomes)) for each in ids]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        db.session.rollback()
+        people = db.session.scalar(sa.select(sa.func.count()).where(Profile.full_name == "Anna"))
+        reasons = [task.result for task in db.session.scalars(sa.select(Task)) if task.status == "FAILED"]
+    if is_locked:
+        assert (sorted(outcomes), people) == (["done", "failed"], 1)
+        assert [reason["refused"] for reason in reasons if reason] == ["ImportChanged"]
+    else:
+        # Control: without the lock both find nobody, and the person is there twice.
+        assert (outcomes, people) == (["done", "done"], 2)
+
+
+def _import(app: Flask, task_id: UUID, outcomes: list[str]) -> None:
+    with app.app_context():
+        claim = long_work.claimed(task_id)
+        assert claim is not None
+        outcomes.append(long_work.run_task(claim))
