@@ -261,6 +261,18 @@ class ImportRefused(ConsoleError):
     """Some lines are refused: put them right in the file first. Nothing was imported."""
 
 
+class BadAddress(ConsoleError):
+    """This address cannot be read: {part} is not understood. Open the list again."""
+
+    status_code = 400
+
+
+class CannotComeBack(ConsoleError):
+    """This value cannot come back: {problem}"""
+
+    status_code = 422
+
+
 class Busy(ConsoleError):
     """Others are changing the same records right now. Nothing was changed; try again."""
 

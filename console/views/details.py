@@ -8,6 +8,7 @@ from flask_babel import gettext
 from markupsafe import Markup
 
 from console.db import db
+from console.errors import BadAddress
 from console.models import User
 from console.policy import Action
 from console.services import records
@@ -16,7 +17,6 @@ from console.views import bulk, history, related
 from console.views.cells import Cells
 from console.views.columns import Column
 from console.views.labels import Labels, has_label
-from console.views.listing import BadAddress
 from console.views.values import write_key
 
 if TYPE_CHECKING:

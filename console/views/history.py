@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from console import policy
 from console.db import Base, db
+from console.errors import BadAddress
 from console.models import AuditLog, User
 from console.policy import Action
 from console.views import formats, restoring, words
@@ -19,7 +20,7 @@ from console.views.columns import columns_of, models_by_table, table_of
 from console.views.cursors import read_cursor, write_cursor
 from console.views.desk.activity import CRUD, in_words
 from console.views.labels import Labels
-from console.views.listing import BadAddress, Order
+from console.views.listing import Order
 from console.views.related import Place
 
 if TYPE_CHECKING:

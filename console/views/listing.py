@@ -16,19 +16,13 @@ from werkzeug.datastructures import MultiDict
 
 from console import policy
 from console.db import Base, db
-from console.errors import ConsoleError
+from console.errors import BadAddress
 from console.models import ListChoice, User
 from console.views import filters, search, totals
 from console.views.columns import Column, columns_of, key_columns, table_of
 from console.views.cursors import read_cursor, write_cursor
 
 PAGE_SIZES = (25, 50, 100)
-
-
-class BadAddress(ConsoleError):
-    """This address cannot be read: {part} is not understood. Open the list again."""
-
-    status_code = 400
 
 
 @cache

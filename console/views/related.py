@@ -19,6 +19,7 @@ from flask import request
 
 from console import policy
 from console.db import Base
+from console.errors import BadAddress
 from console.models import User
 from console.policy import FILE_OWNERS, Action
 from console.views.cells import Cells, named
@@ -33,7 +34,7 @@ from console.views.columns import (
 )
 from console.views.cursors import read_cursor, write_cursor
 from console.views.labels import Label, Labels, has_label
-from console.views.listing import BadAddress, Order
+from console.views.listing import Order
 from console.views.paths import leads_to, path_of
 from console.views.values import write_key
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from console import policy
 from console.db import db, lock, transaction
-from console.errors import ConsoleError
+from console.errors import CannotComeBack
 from console.models import AuditLog
 from console.policy import Action
 from console.services import audit
@@ -21,12 +21,6 @@ from console.views.labels import Labels, details_url
 
 if TYPE_CHECKING:
     from console.views.table import TableView
-
-
-class CannotComeBack(ConsoleError):
-    """This value cannot come back: {problem}"""
-
-    status_code = 422
 
 
 def offer(

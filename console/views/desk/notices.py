@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from console import notice_sets
 from console.db import db, transaction
+from console.errors import BadAddress
 from console.models import Event, OutboxMessage, Task, User
 from console.services import leases, outbox, tasks
 from console.services.notice_sets import RESEND, WITHDRAW
@@ -28,7 +29,6 @@ from console.views.desk.notice_said import copies, said
 from console.views.desk.queries import BOUND, bounded_count, page, with_person
 from console.views.desk.tasks import WORDS, Words, task_url
 from console.views.formats import number, state_label
-from console.views.listing import BadAddress
 
 QUEUE_SHOWN = 50
 #: A set that is larger is not looked through by anybody any more.

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from flask import abort, flash, request
 from flask_babel import gettext as _
 
+from console.errors import BadAddress
 from console.services.reconciliation import HOME_CURRENCY, Figure, Period
 from console.views.cells import console_zone
-from console.views.listing import BadAddress
 
 #: Longer than anybody reconciles at once.
 DAYS_MAX = 3 * 366

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from console import config, policy
 from console.db import db, transaction
+from console.errors import BadAddress
 from console.models import Booking, BookingLog, Payment, User, WebhookEffect, WebhookEvent
 from console.services import webhook_intake, webhook_rules, webhooks
 from console.states import WebhookStatus, may_move
@@ -24,7 +25,6 @@ from console.views.desk.base import DeskView, done
 from console.views.desk.queries import bounded_count, page
 from console.views.desk.webhook_words import WHY
 from console.views.formats import state_label
-from console.views.listing import BadAddress
 
 QUEUE_SHOWN = 30
 KEY_MAX = 255
