@@ -1,17 +1,20 @@
 """What belongs to a row, on its page: bounded lists, by pages, within reach, read by few statements."""
 
+import json
 import re
 
 import pytest
 import sqlalchemy as sa
+from flask import g
 
 from console.db import db
 from console.models import Booking, Event, Favorite, User
 from console.states import FileOwner, UserRole
-from console.views import related
+from console.views import history, related
 from console.views.bulk import views
 from console.views.columns import TABLE_NAMES, columns_of, key_columns, table_of
 from console.views.related import relations, says_who
+from console.views.totals import _Explain
 from tests import make
 from tests.views.table_pages import BUILDERS, TABLES, name_of, row_url, rows_in, signed_in, view_of
 
@@ -121,6 +124,21 @@ def test_what_belongs_to_an_event_in_thousands_is_read_in_the_order_of_an_index(
                     tuple(column.name for column in index.columns)
                     for index in relation.child.__table__.indexes
                 }
+
+
+@each_table
+def test_no_block_and_no_history_reads_a_whole_table(app, session, model):
+    row = BUILDERS[model]()
+    with app.test_request_context():
+        g.staff = make.staff(UserRole.ADMIN)
+        pages = views()
+        view = pages[table_of(model)]
+        found = related.blocks(view, view.key_of(row), pages, None)
+        asked = [scalar for block in found for scalar in block.asked(g.staff)]
+        session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        for query in ([sa.select(*asked)] if asked else []) + [history.about(model, view.key_of(row))]:
+            (plan,) = session.execute(_Explain(query)).scalar_one()
+            assert "Seq Scan" not in json.dumps(plan), query
 
 
 def test_a_block_goes_on_and_back_and_shows_every_row_once(admin, session):

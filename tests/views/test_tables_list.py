@@ -224,6 +224,24 @@ def test_a_filter_by_person_looks_into_lists_of_people(admin):
     assert found(admin, "/crew/team_preferences/", prefers_with_user_ids=str(friend.id)) == {key_of(wish)}
 
 
+def test_a_list_or_json_that_holds_nothing_is_empty(admin, session):
+    friend = make.person()
+    full = make.team_preference(prefers_with_user_ids=[friend.id, make.person().id])
+    empty = make.team_preference()
+    url = "/crew/team_preferences/"
+    assert found(admin, url, prefers_with_user_ids__has="yes") == {key_of(full)}
+    assert found(admin, url, prefers_with_user_ids__has="no") == {key_of(empty)}
+    somewhere, nowhere = make.event(location={"city": "Omsk"}), make.event(location={})
+    given = found(admin, "/event/events/", location__has="yes")
+    assert key_of(somewhere) in given
+    assert found(admin, "/event/events/", location__has="no") == {key_of(nowhere)}
+    page = admin.get(url + "?prefers_with_user_ids.has=no").text
+    assert "Wants to sit with</span> <b>empty</b>" in page
+    # All of several people, and with any other filter.
+    both = [str(key) for key in full.prefers_with_user_ids]
+    assert found(admin, url, prefers_with_user_ids=both, avoids_user_ids__has="no") == {key_of(full)}
+
+
 def test_each_filter_is_a_chip_that_removes_it(admin):
     organizer = make.organizer(name="River Club")
     event = make.event(organizer_id=organizer.id)
