@@ -132,7 +132,7 @@ def _as_strong(faint: bytes, strong: bytes) -> list[float]:
     before, after = sorted(faint), sorted(strong)
     last = len(before) - 1
     knots = [(before[last * part // 100], after[last * part // 100]) for part in QUANTILES]
-    became = {}
+    became: dict[int, float] = {}
     for (low, low_became), (high, high_became) in pairwise(knots):
         for shade in range(low, high + 1):
             share = (shade - low) / (high - low) if high > low else 1.0
