@@ -39,7 +39,7 @@ function initFilters() {
 // A step that was refused leads back to the same page: what was typed must still be there.
 function initKept() {
   const key = `typed ${location.pathname}`;
-  const names = "textarea[name], input[name]:not([type=hidden], [type=file], [type=radio], [type=checkbox], [type=search])";
+  const names = "textarea[name], select[name], input[name]:not([type=hidden], [type=file], [type=radio], [type=checkbox], [type=search])";
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (form.method !== "post") return;
