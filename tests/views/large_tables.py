@@ -1,0 +1,100 @@
+"""A database in which every table has thousands of rows, made by one statement a table, and how it is read.
+
+Rows refer to each other by keys made of their numbers. Values are spread: states evenly, texts and moments each
+once, a third of what may be empty is.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from console.db import db
+from tests.views.table_pages import TABLES
+
+ROWS = 4000
+#: Foreign keys, triggers and CHECKs are silent: what they guard is not what is read here.
+SILENT = """
+SET session_replication_role = replica;
+DO $$ DECLARE c record; BEGIN
+    FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint
+        WHERE contype = 'c' AND conrelid <> 0
+    LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); END LOOP;
+END $$
+"""
+
+
+def fill() -> None:
+    """Fills the database of the application's context; commits."""
+    connection: Any = db.session.connection().connection.driver_connection
+    connection.execute(SILENT)
+    for model in TABLES:
+        table: Any = model.__table__
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        values = ", ".join(_value(table, column) for column in table.columns)
+        connection.execute(
+            f'INSERT INTO "{table.schema}"."{table.name}" ({names})'
+            f" SELECT {values} FROM generate_series(1, {ROWS}) n"
+        )
+    connection.execute("SET session_replication_role = origin")
+    connection.execute("ANALYZE")
+    db.session.commit()
+
+
+def key(table: str, number: str) -> str:
+    """The key of a table's row by its number, as SQL."""
+    return f"md5('{table}' || {number})::uuid"
+
+
+def _value(table: Any, column: sa.Column[Any]) -> str:
+    value = _filled(table, column)
+    # Of different columns different rows are empty.
+    third = len(column.name) % 3
+    return f"CASE WHEN n % 3 <> {third} THEN {value} END" if column.nullable else value
+
+
+def _filled(table: Any, column: sa.Column[Any]) -> str:
+    own = f"{table.schema}.{table.name}"
+    for foreign in column.foreign_keys:
+        # Each row its own neighbours, so that pairs of keys are unique too.
+        target = str(foreign.column.table)
+        step = 1 if column.primary_key or target in ("user.users", "event.bookings") else 7
+        return key(target, f"(n * {step} % {ROWS} + 1)")
+    kind = column.type
+    if isinstance(kind, sa.Enum):
+        words = ", ".join(f"'{member}'" for member in kind.enums)
+        return f"(ARRAY[{words}])[n % {len(kind.enums)} + 1]"
+    if isinstance(kind, sa.UUID):
+        return key(own if column.name == "id" else f"{own}.{column.name}", "n")
+    if isinstance(kind, ARRAY):
+        return f"ARRAY[{key('user.users', 'n')}]"
+    if isinstance(kind, JSONB):
+        return """jsonb_build_object('city', 'place ' || n)"""
+    if isinstance(kind, sa.Boolean):
+        return "n % 2 = 0"
+    if isinstance(kind, sa.DateTime):
+        return "now() - n * interval '1 hour'"
+    if isinstance(kind, sa.Integer | sa.Numeric):
+        return "n"
+    if isinstance(kind, sa.String):
+        return f"left('{column.name} ' || md5(n::text), {kind.length or 200})"
+    return "NULL"
+
+
+def plan(statement: str, parameters: Any) -> dict[str, Any]:
+    """How PostgreSQL runs a statement that the application sent, with the rows that each step had."""
+    connection = db.session.connection()
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+    found = connection.exec_driver_sql(
+        f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {statement}", parameters
+    ).scalar_one()
+    db.session.rollback()
+    return (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+
+
+def steps(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from steps(child)

@@ -1,0 +1,192 @@
+"""What lists, searches and look-ups read of tables that are large: never all of one, and nothing is sorted but
+what a page shows or a term found.
+
+Every statement of a list is run again under EXPLAIN, with scans of whole tables forbidden: one that is left has
+no other way. Bounds are lowered with the tables, so that to read a tenth of one is too much.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask_babel import force_locale
+from werkzeug.datastructures import MultiDict
+
+from console.db import Base, db
+from console.models import User
+from console.states import UserRole
+from console.views import filters, pages
+from console.views.columns import Column, Kind
+from console.views.table import TableView
+from tests.conftest import _make_app
+from tests.servers import cloned, close
+from tests.views import large_tables
+from tests.views.large_tables import ROWS, key, plan, steps
+from tests.views.table_pages import TABLES, name_of
+
+#: A page of 25, the one row that tells of more, and what equal values add.
+READ_MAX = ROWS // 10
+SORTED_MAX = 60
+
+each_table = pytest.mark.parametrize("model", TABLES, ids=name_of)
+
+
+@pytest.fixture(scope="module")
+def large_app(servers: Any, template_db: str, redis_url: str, tmp_path_factory: Any) -> Iterator[Flask]:
+    media = tmp_path_factory.mktemp("large-media")
+    with cloned(servers, template_db, "large") as url:
+        app = _make_app(url, redis_url, media_url=f"file:{media}")
+        with app.app_context():
+            large_tables.fill()
+        yield app
+        close(app)
+
+
+@pytest.fixture
+def admin(large_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
+    monkeypatch.setattr("console.views.totals.COUNT_MAX", 100)
+    monkeypatch.setattr("console.views.totals.counted.__defaults__", (100,))
+    monkeypatch.setattr("console.views.totals.SURELY_MORE", 300)
+    monkeypatch.setattr("console.views.search.KEYS_MAX", 50)
+    with large_app.test_request_context(), force_locale("en"):
+        yield db.session.scalars(sa.select(User).where(User.role == UserRole.ADMIN, User.active)).first()
+        db.session.rollback()
+
+
+@pytest.fixture
+def view(large_app: Flask, model: type[Base]) -> TableView:
+    (admin,) = large_app.extensions["admin"]
+    return next(v for v in admin._views if isinstance(v, TableView) and v.model is model)
+
+
+class Asked:
+    """The statements sent while something is done."""
+
+    def __enter__(self) -> list[tuple[str, Any]]:
+        self.statements: list[tuple[str, Any]] = []
+        sa.event.listen(db.engine, "before_cursor_execute", self._note)
+        return self.statements
+
+    def __exit__(self, *_: object) -> None:
+        sa.event.remove(db.engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "WITH", "(")):
+            self.statements.append((statement, parameters))
+
+
+def faults(statements: list[tuple[str, Any]]) -> list[str]:
+    """What these statements read that they should not."""
+    found = []
+    for statement, parameters in statements:
+        for step in steps(plan(statement, parameters)):
+            kind, where = step["Node Type"], step.get("Relation Name", "")
+            rows = step["Actual Rows"] * step["Actual Loops"]
+            dropped = sum(step.get(f"Rows Removed by {what}", 0) for what in ("Filter", "Index Recheck"))
+            if kind == "Seq Scan" and where not in SMALL:
+                found.append(f"reads all of {where}")
+            elif where and rows + dropped * step["Actual Loops"] > READ_MAX:
+                found.append(f"reads {rows:.0f} and {dropped} more of {where} by {step.get('Index Name')}")
+            if kind in ("Sort", "Incremental Sort"):
+                sorted_rows = sum(child["Actual Rows"] * child["Actual Loops"] for child in step["Plans"])
+                if sorted_rows > SORTED_MAX and kind == "Sort":
+                    found.append(f"sorts {sorted_rows:.0f} rows")
+    return found
+
+
+#: Tables of the console that stay small whatever happens.
+SMALL = frozenset({"pg_class", "list_choices"})
+
+
+def page_faults(view: TableView, user: User, **arguments: Any) -> list[str]:
+    """What a page of a list reads too much."""
+    given = MultiDict({name.replace("__", "."): value for name, value in arguments.items()})
+    with Asked() as statements:
+        view.listing_of(MultiDict({"size": "25", **given}), user).page()
+    return [f"{view.table} {dict(given)}: {fault}" for fault in faults(statements)]
+
+
+def sample(view: TableView, column: Column) -> dict[str, str]:
+    """Arguments that leave few rows, each a filter by this column as its kind has it."""
+    row = db.session.execute(
+        sa.select(column.attribute).where(column.attribute.is_not(None)).offset(ROWS // 2).limit(1)
+    ).scalar()
+    name, kind = column.name, column.kind
+    db.session.rollback()
+    if kind == Kind.TIME:
+        return {f"{name}.from": f"{row:%Y-%m-%d}", f"{name}.to": f"{row:%Y-%m-%d}"}
+    if kind in filters.RANGES:
+        return {f"{name}.from": str(row), f"{name}.to": str(row)}
+    if kind in (Kind.TEXT, Kind.LONG, Kind.COLOR, Kind.ZONE, Kind.LANGUAGE):
+        return {f"{name}.starts": str(row)[:40]}
+    if kind == Kind.JSON:
+        return {name: f"city:{row['city']}"}
+    if kind == Kind.BOOL:
+        return {name: "yes"}
+    if kind == Kind.PEOPLE:
+        return {name: str(row[0])}
+    return {name: row.value if kind == Kind.STATE else str(row)}
+
+
+@each_table
+def test_every_order_is_read_from_an_index(admin: User, view: TableView) -> None:
+    found = []
+    for name in pages.sort_names(view):
+        for order in (name, f"-{name}"):
+            first = view.listing_of(MultiDict({"sort": order, "size": "25"}), admin).page()
+            found += page_faults(view, admin, sort=order)
+            found += page_faults(view, admin, sort=order, after=first.after)
+            found += page_faults(view, admin, sort=order, last="1")
+    assert not found, "\n".join(found)
+
+
+@each_table
+def test_every_filter_is_served(admin: User, view: TableView) -> None:
+    found = []
+    for name in pages.filter_names(view):
+        arguments = sample(view, view.columns[name])
+        found += page_faults(view, admin, **arguments)
+        if view.columns[name].nullable:
+            found += page_faults(view, admin, **{f"{name}.has": "no"})
+    assert not found, "\n".join(found)
+
+
+TERMS = ("full_name " + "0" * 6, "title", "e1", "ab", "full", "8 916", "deadbeef")
+
+
+@each_table
+def test_every_search_and_look_up_is_served(admin: User, view: TableView, large_app: Flask) -> None:
+    found = []
+    model: Any = view.model
+    exact = db.session.scalar(sa.select(view.keys[0].attribute).offset(ROWS // 2).limit(1))
+    for term in (*TERMS, str(exact)):
+        if view.search_by:
+            found += page_faults(view, admin, search=term)
+        with Asked() as statements, large_app.test_request_context():
+            from flask import g
+
+            g.staff = admin
+            view.look_up(term, 20)
+        found += [f"{model.__name__} look-up {term!r}: {fault}" for fault in faults(statements)]
+    assert not found, "\n".join(found)
+
+
+def test_without_its_index_an_order_is_noticed(large_app: Flask, admin: User) -> None:
+    """The control: what the tests above look for is there when an index is not."""
+    (flask_admin,) = large_app.extensions["admin"]
+    bookings = next(v for v in flask_admin._views if getattr(v, "table", "") == "event.bookings")
+    assert page_faults(bookings, admin) == []
+    statement = sa.text("DROP INDEX event.ix_bookings_created_at_id")
+    with Asked() as statements:
+        bookings.listing_of(MultiDict({"size": "25"}), admin).page()
+    db.session.execute(statement)
+    found = []
+    for sent, parameters in statements:
+        connection = db.session.connection()
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        raw = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sent}", parameters).scalar_one()
+        found += [step["Node Type"] for step in steps(raw[0]["Plan"])]
+    db.session.rollback()
+    assert "Sort" in found
