@@ -97,5 +97,9 @@ class TeamPreference(Base):
         sa.Index("ix_team_preferences_event_id", "event_id"),
         sa.Index("ix_team_preferences_event_id_created_at", "event_id", "created_at", "user_id"),
         sa.Index("ix_team_preferences_created_at", "created_at", "user_id", "event_id"),
+        sa.Index(
+            "ix_team_preferences_prefers_with_user_ids", "prefers_with_user_ids", postgresql_using="gin"
+        ),
+        sa.Index("ix_team_preferences_avoids_user_ids", "avoids_user_ids", postgresql_using="gin"),
         {"schema": "crew"},
     )

@@ -34,6 +34,7 @@ class Organizer(Base):
         sa.Index("ix_organizers_name_prefix", sa.text("lower(name) text_pattern_ops")),
         sa.Index("ix_organizers_name_id", "name", "id"),
         sa.Index("ix_organizers_created_at_id", "created_at", "id"),
+        sa.Index("ix_organizers_slug_prefix", sa.text("lower(slug) text_pattern_ops")),
         {"schema": "event"},
     )
 
@@ -84,6 +85,16 @@ class Event(Base):
             "date_start",
             postgresql_where=sa.text("status = 'PUBLISHED' AND available > 0 AND auto_offers"),
         ),
+        sa.Index("ix_events_type_prefix", sa.text("lower(type) text_pattern_ops")),
+        sa.Index("ix_events_timezone_prefix", sa.text("lower(timezone) text_pattern_ops")),
+        sa.Index(
+            "ix_events_location",
+            "location",
+            postgresql_using="gin",
+            postgresql_ops={"location": "jsonb_path_ops"},
+        ),
+        sa.Index("ix_events_date_end_id", "date_end", "id"),
+        sa.Index("ix_events_capacity_id", "capacity", "id"),
         {"schema": "event"},
     )
 
@@ -270,5 +281,6 @@ class FaqItem(Base):
     __table_args__ = (
         sa.Index("ix_faq_items_organizer_id", "organizer_id"),
         sa.Index("ix_faq_items_created_at_id", "created_at", "id"),
+        sa.Index("ix_faq_items_question_prefix", sa.text("lower(question) text_pattern_ops")),
         {"schema": "event"},
     )

@@ -42,6 +42,7 @@ class File(Base):
         sa.UniqueConstraint("file_key"),
         sa.CheckConstraint("size_bytes >= 0", name="size_bytes"),
         sa.Index("ix_files_owner", "owner_type", "owner_id"),
+        sa.Index("ix_files_owner_id", "owner_id"),
         sa.Index("ix_files_size_bytes_id", "size_bytes", "id"),
         sa.Index("ix_files_created_at_id", "created_at", "id"),
         sa.Index("ix_files_checksum", "checksum"),
@@ -64,5 +65,6 @@ class File(Base):
             unique=True,
             postgresql_where=sa.text("source_id IS NOT NULL"),
         ),
+        sa.Index("ix_files_file_key_prefix", sa.text("lower(file_key) text_pattern_ops")),
         {"schema": "media"},
     )

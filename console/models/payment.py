@@ -112,6 +112,10 @@ class Payment(Base):
             sa.Index(f"ix_payments_{who}", who, postgresql_where=sa.text(f"{who} IS NOT NULL"))
             for who in ("registered_by", "confirmed_by", "refund_asked_by")
         ),
+        sa.Index(
+            "ix_payments_provider_payment_id_prefix", sa.text("lower(provider_payment_id) text_pattern_ops")
+        ),
+        sa.Index("ix_payments_provider_prefix", sa.text("lower(provider) text_pattern_ops")),
         {"schema": "payment"},
     )
 
@@ -226,5 +230,9 @@ class WebhookEvent(Base):
             postgresql_where=sa.text("status = 'PENDING' AND lease_token IS NOT NULL"),
         ),
         sa.Index("ix_webhook_events_provider_created_at", "provider", "created_at", "idempotency_key"),
+        sa.Index(
+            "ix_webhook_events_idempotency_key_prefix", sa.text("lower(idempotency_key) text_pattern_ops")
+        ),
+        sa.Index("ix_webhook_events_provider_prefix", sa.text("lower(provider) text_pattern_ops")),
         {"schema": "payment"},
     )

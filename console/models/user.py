@@ -78,6 +78,13 @@ class Profile(Base):
         sa.Index("ix_profiles_phone_prefix", sa.text("phone text_pattern_ops")),
         sa.Index("ix_profiles_email", sa.text("lower(email)")),
         sa.Index("ix_profiles_created_at_user_id", "created_at", "user_id"),
+        sa.Index("ix_profiles_email_prefix", sa.text("lower(email) text_pattern_ops")),
+        sa.Index(
+            "ix_profiles_extra",
+            "extra",
+            postgresql_using="gin",
+            postgresql_ops={"extra": "jsonb_path_ops"},
+        ),
         {"schema": "user"},
     )
 
@@ -172,6 +179,9 @@ class AuditLog(Base):
             "created_at",
             postgresql_where=sa.text(OFFER_ENDED),
         ),
+        sa.Index("ix_audit_log_action_prefix", sa.text("lower(action) text_pattern_ops")),
+        sa.Index("ix_audit_log_target_type_prefix", sa.text("lower(target_type) text_pattern_ops")),
+        sa.Index("ix_audit_log_target_id", "target_id"),
         {"schema": "user"},
     )
 

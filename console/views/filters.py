@@ -6,6 +6,8 @@ empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in J
 what the row points at by way of another.
 """
 
+import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -85,7 +87,7 @@ class Filter:
             return CRITERIA[self.operator](attribute, value, zone)
         if self.column.kind == Kind.JSON:
             path, text = value
-            return attribute[path].astext == text
+            return sa.or_(*(attribute.contains(_nested(path, each)) for each in _as_json(text)))
         if self.column.kind == Kind.PEOPLE:
             return attribute.contains(list(self.values))
         return attribute.in_(self.values)
@@ -202,6 +204,22 @@ def _json_path(text: str) -> tuple[tuple[str, ...], str]:
     if not colon or not keys or not all(re.fullmatch(r"[\w -]+", key) for key in keys):
         _refuse(text)
     return keys, value.strip()
+
+
+def _nested(path: tuple[str, ...], value: Any) -> Any:
+    """JSON that has `value` at `path` and nothing else: what contains it is found by a GIN index."""
+    for name in reversed(path):
+        value = {name: value}
+    return value
+
+
+def _as_json(text: str) -> list[Any]:
+    """What a text may stand for: itself, and the number, yes or no that it writes."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return [text]
+    return [text, value] if isinstance(value, int | float) and math.isfinite(value) else [text]
 
 
 def _days(period: str, today: date) -> tuple[date, date]:

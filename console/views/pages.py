@@ -16,6 +16,7 @@ from console.views.cells import Cells
 from console.views.columns import Column, Kind, table_of
 from console.views.labels import Labels, has_label
 from console.views.listing import PAGE_SIZES, Listing, Page, orders
+from console.views.served import served
 from console.views.values import write_key
 
 if TYPE_CHECKING:
@@ -42,8 +43,12 @@ def relabelled(column: Column, labels: Any) -> Column:
 def filter_names(view: "TableView") -> tuple[str, ...]:
     if view.filter_by is not None:
         return view.filter_by
-    hidden = (Kind.LONG, Kind.ID, Kind.JSON)
-    return tuple(c.name for c in view.columns.values() if c.kind not in hidden or c.pointed_by)
+    found = served(view.model)
+    return tuple(c.name for c in view.columns.values() if c.name in found and _is_filter(c))
+
+
+def _is_filter(column: Column) -> bool:
+    return column.kind not in (Kind.LONG, Kind.ID) or bool(column.pointed_by)
 
 
 def sort_names(view: "TableView") -> tuple[str, ...]:

@@ -116,20 +116,28 @@ def matches(user: User, model: type[Base], columns: Sequence[Column], term: str)
             way = _way(target)
             if way is not None:
                 pointing.append((column.attribute, way))
+        elif NAMED_BY.get(model) == column.name:
+            pointing.append((key_columns(model)[0].attribute, Way((), model)))
         elif model not in (User, Profile):
             # What is known of a person is looked through with their name.
             found.append(_finds(model, column.name)(column.attribute, term))
     known = _keys({way.named: named(user, way.named, term) for _, way in pointing})
+    is_many, is_far = any(keys is None for keys in known.values()), False
     for attribute, way in pointing:
         keys = known[way.named]
         if keys is None:
             found.append(_asked(user, attribute, way, term))
-        else:
+        elif keys:
             found.append(_among(attribute, way, keys))
-    first_to_last = beginning(term)
-    if first_to_last is not None and key_columns(model)[0].kind == Kind.ID:
-        found.append(key_columns(model)[0].attribute.between(*first_to_last))
-    return Match(sa.or_(sa.false(), *found), any(keys is None for keys in known.values()))
+            is_far = is_far or bool(way.hops)
+    first_to_last, key = beginning(term), key_columns(model)[0]
+    if first_to_last is not None and key.kind == Kind.ID:
+        found.append(key.attribute.between(*first_to_last))
+    if is_far and len(found) > 1 and not is_many:
+        # Each by its own index: no index serves an OR with what lies in another table.
+        parts = [sa.select(key.attribute).where(criterion) for criterion in found]
+        return Match(key.attribute.in_(sa.union_all(*(part.correlate(None) for part in parts))))
+    return Match(sa.or_(sa.false(), *found), is_many)
 
 
 class Way(NamedTuple):
