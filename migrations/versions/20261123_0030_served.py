@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "20261123_0030"
-down_revision = "20261123_0001"
+down_revision = "20261123_0010"
 
 #: Schema, name, table, what is indexed.
 INDEXES = (
