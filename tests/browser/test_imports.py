@@ -50,11 +50,11 @@ def follow(page: Page, role: str, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
 def test_a_file_is_looked_at_put_right_and_imported_by_keyboard(
-    console: live.Console, visit: Callable[..., Visitor], tmp_path: Path, width: int
+    console: live.Console, visit: Callable[..., Visitor], tmp_path: Path, width: int, dark: bool
 ) -> None:
-    window = visit(console.url, width=width).sign_in("ada", PASSWORD)
+    window = visit(console.url, width=width, dark=dark).sign_in("ada", PASSWORD)
     page = window.page
     window.open("/event/team_members/")
     page.locator(".page-head").get_by_role("button", name="More").focus()
