@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import sqlalchemy as sa
 
-from bench.measure import SMALL, Line, Servers, alone, cpu_seconds
+from bench.measure import QUICK, SMALL, Line, Servers, alone, cpu_seconds
 from console import create_app
 from console import tasks as long_work
 from console.db import db, transaction
@@ -25,7 +25,7 @@ from console.states import UserRole
 from console.views.bulk import views
 from console.views.imports import headings, work
 
-ROWS = 10_000
+ROWS = 2_000 if QUICK else 10_000
 SECONDS = 10
 #: Waitlists of a usual length.
 EVENTS = 100

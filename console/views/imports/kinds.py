@@ -99,6 +99,7 @@ class Events(Import):
     natural = ("organizer_id", "title", "date_start")
     natural_words = _l("their organizer, title and start")
     title = "title"
+    consequence = _l("New seats go to the waitlist first.")
     example = {
         "title": _l("Rafting on the Shuya"),
         "organizer_id": _l("the organizer's short name"),
@@ -224,6 +225,7 @@ class Waitlist(Import):
     natural = ("event_id", "user_id")
     natural_words = _l("their event and person")
     title = "user_id"
+    consequence = _l("Free seats are offered to the waitlist by themselves.")
     example = {
         "event_id": _l("Rafting on the Shuya"),
         "user_id": "+7 916 123-45-67",

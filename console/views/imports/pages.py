@@ -113,6 +113,7 @@ class ImportPages(TableView):
             missing=[imports.label(name) for name in headings.missing(imports, task.args["mapping"])],
             may_start=work.may_start(task, counts),
             is_looked_at=bool(counts),
+            consequence=imports.consequence,
         )
 
     @expose("/import/<uuid:task_id>/look/", methods=("POST",))

@@ -84,6 +84,8 @@ class Import:
     natural_words: Any = ""
     #: The column that a person would call a record by.
     title = "name"
+    #: What follows from an import by itself.
+    consequence: Any = ""
     #: A row of the template.
     example: Mapping[str, Any] = {}
     #: Other words for a column, in both languages.
