@@ -67,11 +67,14 @@ function step(cell, key) {
   return key === "ArrowUp" ? theirs.at(-1) : key === "ArrowDown" ? theirs[0] : theirs[Math.min(at, theirs.length - 1)];
 }
 
-// In sight, and free for who is in the hand.
+// In sight, and free for who is in the hand. Cards are measured before seats: a card out of sight has no layout yet.
 function firstSeat() {
   const top = grid.getBoundingClientRect().top;
-  const seen = [...grid.querySelectorAll("[data-seat]")].filter((seat) => seat.getBoundingClientRect().bottom > top);
-  return (app.carried && seen.find((seat) => seat.matches(".free"))) || seen[0] || null;
+  const below = (node) => node.getBoundingClientRect().bottom > top;
+  const cards = [...grid.children];
+  const seats = cards.slice(cards.findIndex(below)).flatMap((card) => [...card.querySelectorAll("[data-seat]")]);
+  const first = seats.findIndex(below);
+  return (app.carried && seats.slice(first).find((seat) => seat.matches(".free") && below(seat))) || seats[first] || null;
 }
 
 function pickUp(cell) {

@@ -9,6 +9,12 @@ const cards = new Map(); // crew -> card
 const looks = new WeakMap(); // what each seat showed last
 const rows = new Map(); // booking -> row of the list
 
+// A new text node makes the browser look at the style of the whole page, another text in the same node does not.
+function write(node, text) {
+  if (node.firstChild?.nodeType !== Node.TEXT_NODE) node.textContent = text;
+  else if (node.firstChild.data !== text) node.firstChild.data = text;
+}
+
 // Cards
 
 function marksOf(one, crew) {
@@ -63,9 +69,9 @@ function draw(card, crew) {
   const head = card.querySelector("header");
   head.querySelector(".sign")?.remove();
   if (crew.locked) head.prepend(mark("lock"));
-  head.querySelector("h3").textContent = crew.name;
+  write(head.querySelector("h3"), crew.name);
   const fill = head.querySelector(".fill");
-  fill.textContent = `${seats.size}/${crew.capacity}`;
+  write(fill, `${seats.size}/${crew.capacity}`);
   fill.title = over ? word("crew_over") : "";
   head.querySelector("button").setAttribute("aria-label", word("crew_menu", { crew: crew.name }));
   const items = card.querySelector("ol");
@@ -137,10 +143,10 @@ function drawList(all) {
   const now = new Set(keep);
   for (const row of [...list.children]) if (!now.has(row)) row.remove();
   keep.forEach((row, at) => { if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null); });
-  root.querySelector("[data-unplaced-count]").textContent = wanted.length;
+  write(root.querySelector("[data-unplaced-count]"), String(wanted.length));
   const nothing = root.querySelector("[data-nobody]");
   nothing.hidden = keep.length > 0;
-  nothing.textContent = search.value && wanted.length ? word("nobody_found") : board.people.size ? word("everybody_placed") : word("no_bookings");
+  write(nothing, search.value && wanted.length ? word("nobody_found") : board.people.size ? word("everybody_placed") : word("no_bookings"));
   drawFound(match);
 }
 
@@ -160,13 +166,13 @@ function drawFound(match) {
 function drawScore() {
   const score = board.score(app.type);
   const parts = { placed: word("score_placed", { n: score.placed, people: score.people }), met: word("score_met", { n: score.met, people: score.wishers }), broken: word("score_broken", { n: score.broken }) };
-  for (const [name, text] of Object.entries(parts)) root.querySelector(`[data-score="${name}"]`).textContent = text;
+  for (const [name, text] of Object.entries(parts)) write(root.querySelector(`[data-score="${name}"]`), text);
   root.querySelector("[data-score=placed]").classList.toggle("tone-green", score.people > 0 && score.placed === score.people);
   root.querySelector("[data-score=broken]").classList.toggle("tone-red", score.broken > 0);
   const clashes = board.contradictions().length;
   const clash = root.querySelector("[data-act=clashes]");
   clash.hidden = !clashes;
-  clash.textContent = word("contradictions", { n: clashes });
+  write(clash, word("contradictions", { n: clashes }));
   for (const name of ["undo", "redo"]) {
     const step = board[name];
     const control = root.querySelector(`[data-act=${name}]`);
@@ -187,7 +193,7 @@ function drawTabs() {
   for (const tab of root.querySelectorAll("[data-type]")) {
     const count = board.crewsOf(tab.dataset.type).length;
     tab.setAttribute("aria-pressed", String(tab.dataset.type === app.type));
-    tab.querySelector(".count").textContent = count || "";
+    write(tab.querySelector(".count"), count ? String(count) : "");
   }
   root.dataset.shows = app.type;
   grid.setAttribute("aria-label", kinds[app.type]);
