@@ -91,7 +91,8 @@ export function initInline(table) {
     cell.replaceChildren(document.importNode(form, true));
     const field = cell.querySelector("form .field :is(input, select, textarea)");
     field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
-    field.focus();
+    field.focus({ preventScroll: true });
+    cell.querySelector("form").scrollIntoView({ block: "nearest", inline: "nearest" });
     if (field.select && field.type !== "checkbox") field.select();
   }
 
