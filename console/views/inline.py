@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from flask import abort, render_template, request
 
-from console.db import lock, transaction
-from console.errors import ConsoleError
 from console.policy import Action
 from console.views import pages, saving
 from console.views.base import Answer
@@ -33,13 +31,7 @@ def answer(view: "TableView") -> Answer:
     form = view.form((name,), row)
     conflict = None
     if request.method == "POST" and form.validate():
-        try:
-            with transaction():
-                row = lock(view.model, *key)
-                taken, version = request.form.getlist("_take"), request.form.get("_version", "")
-                conflict = saving.save(view, row, form, version=version, taken=taken)
-        except ConsoleError as error:
-            form.refuse(error)
+        conflict, key = saving.submit(view, key, form)
         if conflict is None and not form.is_refused:
             return _cell(view, column, key)
         row = view.find(request.args["id"])

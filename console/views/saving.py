@@ -3,10 +3,30 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from flask import request
+
+from console.db import lock, transaction
+from console.errors import ConsoleError
 from console.views import forms, pages
 
 if TYPE_CHECKING:
     from console.views.table import TableView
+
+
+def submit(
+    view: "TableView", key: tuple[Any, ...], form: forms.RecordForm
+) -> tuple[pages.Conflict | None, tuple[Any, ...]]:
+    """Saves what a browser sent, by the version it read; what somebody else changed meanwhile, and the row's
+    key from now on. What is refused, the form says."""
+    taken, version = request.form.getlist("_take"), request.form.get("_version", "")
+    try:
+        with transaction():
+            row = lock(view.model, *key)
+            conflict = save(view, row, form, version=version, taken=taken)
+            return conflict, key if conflict or form.is_refused else view.key_of(row)
+    except ConsoleError as error:
+        form.refuse(error)
+    return None, key
 
 
 def save(

@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from console import policy
-from console.db import Base, db, lock, transaction
+from console.db import Base, db, transaction
 from console.errors import ConsoleError
 from console.models import User
 from console.policy import Action
@@ -337,14 +337,7 @@ class TableView(StaffView):
         form = self.form(self.layout_to_edit, row)
         conflict = None
         if request.method == "POST" and form.validate():
-            try:
-                with transaction():
-                    row = lock(self.model, *key)
-                    taken, version = request.form.getlist("_take"), request.form.get("_version", "")
-                    conflict = saving.save(self, row, form, version=version, taken=taken)
-                    key = key if conflict or form.is_refused else self.key_of(row)
-            except ConsoleError as error:
-                form.refuse(error)
+            conflict, key = saving.submit(self, key, form)
             if conflict is None and not form.is_refused:
                 flash(gettext("Saved."), "success")
                 return redirect(details_url(self.model, key), 303)
