@@ -240,11 +240,14 @@ def cancel(broadcast_id: UUID, *, actor: User) -> Broadcast:
     return broadcast
 
 
-#: Rows that a worker has in its hands are not waited for: they end by themselves.
+#: Rows that a worker has in its hands are not waited for: they end by themselves. Whoever was passed over
+#: so may be told again, too.
 WITHDRAW = sa.text("""
 WITH waiting AS MATERIALIZED (
     SELECT id FROM notification.outbox
-    WHERE payload ->> 'broadcast_id' = :id AND status = 'PENDING' LIMIT :limit FOR UPDATE SKIP LOCKED
+    WHERE payload ->> 'broadcast_id' = :id AND (
+        status = 'PENDING' OR status = 'SKIPPED' AND reason = :reason AND dedupe_key IS NOT NULL)
+    LIMIT :limit FOR UPDATE SKIP LOCKED
 ), withdrawn AS (
     UPDATE notification.outbox o SET status = 'SKIPPED', reason = :reason, dedupe_key = NULL
     FROM waiting WHERE o.id = waiting.id RETURNING o.id

@@ -129,6 +129,9 @@ def test_what_is_cancelled_is_skipped_when_its_turn_comes_before_it_is_withdrawn
     ended = [plan.ended for plan in addressing.plan_all(leased)]
     assert {(one.status, one.reason) for one in ended if one} == {("SKIPPED", outbox.WITHDRAWN)}
     assert all(ended) and len(ended) == 4
+    assert len(leases.settle_all([one for one in ended if one])) == 4
+    assert broadcasts.withdraw(sending.id, 10) == 4
+    assert broadcasts.queue(ordered(event).id) == 4
 
 
 def people_told(event: Event) -> set[str]:
