@@ -9,7 +9,7 @@ from bench import measure
 
 NOT_BENCHES = {
     *("__init__", "__main__", "bare_insert", "measure", "rows"),
-    *("bot_server", "drain_worker", "seating_instances"),
+    *("bot_server", "drain_worker", "export_child", "growth", "seating_instances"),
 }
 
 

@@ -5,6 +5,7 @@ that copies point at each other as the originals do, and nothing has to be looke
 triggers and foreign keys are silent, indexes are built afterwards.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +23,7 @@ OF_PEOPLE = (
     "notification.telegram_subscriptions",
     "notification.notification_prefs",
 )
-#: What there is of each booking; the largest first, so that two connections end together.
+#: What there is of each booking, the largest first.
 OF_BOOKINGS = (
     "event.bookings",
     "event.booking_logs",
@@ -38,6 +39,8 @@ OF_BOOKINGS = (
     "crew.team_preferences",
     "event.events",
 )
+#: What a list of bookings shows and searches, and its exports join.
+LISTED = (*OF_PEOPLE[:2], "event.bookings", "payment.payments", "event.events")
 #: Texts that no two rows may share.
 UNIQUE = frozenset({"username", "provider_payment_id", "idempotency_key", "dedupe_key"})
 COPIED = """
@@ -52,15 +55,16 @@ SLEEP = "UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrel
 STAFF = "role IN ('ADMIN', 'ORGANIZER', 'FINANCE')"
 
 
-def grow(url: str, *, bookings: int, people: int) -> None:
+def grow(url: str, *, bookings: int, people: int, tables: Sequence[str] = OF_PEOPLE + OF_BOOKINGS) -> None:
     """Makes so many rows of each: `bookings` of a booking, `people` of a participant."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(COPIED)
         staff = [row[0] for row in connection.execute(f'SELECT id FROM "user".users WHERE {STAFF}')]
-        for table in OF_PEOPLE + OF_BOOKINGS:
+        for table in tables:
             connection.execute(SLEEP, (_quoted(table),))
-    work = [(table, people) for table in OF_PEOPLE] + [(table, bookings) for table in OF_BOOKINGS]
-    work.sort(key=lambda each: OF_BOOKINGS.index(each[0]) if each[0] in OF_BOOKINGS else 1)
+    work = [(table, people if table in OF_PEOPLE else bookings) for table in tables]
+    # The largest first, so that both lanes end together.
+    work.sort(key=lambda each: -each[1])
     with ThreadPoolExecutor(2) as lanes:
         for done in [lanes.submit(_multiply, url, *each, people, staff) for each in work]:
             done.result()
