@@ -77,12 +77,13 @@ def has_parts(column: Any, text: str) -> sa.ColumnElement[bool]:
 
 def _part(column: Any, part: str) -> sa.ColumnElement[bool]:
     """`part`, folded and at least PART characters, is somewhere in `column`, folded."""
-    triples = sa.func.ops.triples
+    # The term's own are made here: PostgreSQL would call the function again for each plan.
+    triples = sorted({part[start : start + PART] for start in range(len(part) - PART + 1)})
     folded = sa.func.translate(sa.func.lower(column), "ё", "е")
     # What costs least stands first: so it is asked of rows that come in another order than the index's.
     return sa.and_(
         folded.like(f"%{escape_like(part)}%", escape="\\"),
-        triples(column, type_=TEXTS).contains(triples(part, type_=TEXTS)),
+        sa.func.ops.triples(column, type_=TEXTS).contains(sa.literal(triples, TEXTS)),
     )
 
 
