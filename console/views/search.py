@@ -158,10 +158,12 @@ def _way(model: type[Base]) -> Way | None:
     return None if further is None else Way(((model, column), *further.hops), further.named)
 
 
-def _among(value: Any, way: Way, keys: list[UUID]) -> sa.ColumnElement[bool]:
+def _among(value: Any, way: Way, keys: str) -> sa.ColumnElement[bool]:
     """What `value` leads to is one of these keys."""
     if not way.hops:
-        return value == sa.any_(sa.literal(keys, ARRAY(sa.UUID())))
+        # Of no type of its own, so that to the planner it is the array, and not a text to be read each time.
+        array = sa.bindparam("keys", keys or "{}", sa.types.NULLTYPE, unique=True)
+        return value == sa.any_(sa.cast(array, ARRAY(sa.UUID())))
     (model, column), *rest = way.hops
     row: Any = aliased(model)
     further = _among(getattr(row, column), Way(tuple(rest), way.named), keys)
@@ -185,19 +187,19 @@ def _asked(user: User, value: Any, way: Way, term: str) -> sa.ColumnElement[bool
     return sa.func.coalesce(query.where(key == value).scalar_subquery(), sa.false())
 
 
-def _keys(selects: Mapping[type[Base], sa.Select[Any]]) -> dict[type[Base], list[UUID] | None]:
-    """The keys that each select finds; None where they are more than KEYS_MAX."""
+def _keys(selects: Mapping[type[Base], sa.Select[Any]]) -> dict[type[Base], str | None]:
+    """The keys that each select finds, as PostgreSQL writes an array; empty for none, None where they are
+    more than KEYS_MAX. They go back as they came: here they are nothing but a text."""
     if not selects:
         return {}
     models = dict(enumerate(selects))
-    parts = [
-        sa.select(sa.literal(number), selects[model].limit(KEYS_MAX + 1).subquery().c[0])
-        for number, model in models.items()
-    ]
-    keys: dict[type[Base], list[UUID]] = {model: [] for model in selects}
-    for number, key in db.session.execute(sa.union_all(*parts)):
-        keys[models[number]].append(key)
-    return {model: some if len(some) <= KEYS_MAX else None for model, some in keys.items()}
+    parts = []
+    for number, model in models.items():
+        key = selects[model].limit(KEYS_MAX + 1).subquery().c[0]
+        told = sa.case((sa.func.count() <= KEYS_MAX, sa.cast(sa.func.array_agg(key), sa.Text)))
+        parts.append(sa.select(sa.literal(number), sa.func.count(), told))
+    rows = db.session.execute(sa.union_all(*parts))
+    return {models[number]: keys if count else "" for number, count, keys in rows}
 
 
 def beginning(term: str) -> tuple[UUID, UUID] | None:
