@@ -1,9 +1,13 @@
-"""Every entry of the menu, for each demo role: it opens, it says something, the browser has no complaint."""
+"""Every entry of the menu, for each demo role: it opens, it says something, the browser has no complaint, no
+rule of WCAG 2.2 AA that a program can check is broken, and `?` says what the keys do.
+"""
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from redis import Redis
 
 from console import demo
@@ -45,12 +49,34 @@ def console(
         yield console
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
+#: A wide window in light colours, a phone in dark ones.
+WINDOWS = [{"width": 1440, "dark": False}, {"width": 390, "dark": True}]
+
+
+def obstacles(person: Visitor) -> list[str]:
+    """What axe finds in the way of people with disabilities, and whether `?` opens the help."""
+    page, complaints = person.page, len(person.complaints)
+    found = [
+        f"{rule['id']}: {node['html'][:160]}"
+        for rule in Axe().run(page, options=RULES).response["violations"]
+        for node in rule["nodes"]
+    ]
+    # It tries styles on elements, which the content policy forbids.
+    del person.complaints[complaints:]
+    page.keyboard.press("?")
+    if not page.locator("dialog[data-keys][open]").count():
+        found.append("`?` shows no keys")
+    page.keyboard.press("Escape")
+    return found
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
 @pytest.mark.parametrize("role", sorted(LOGINS))
 def test_every_menu_entry_opens(
-    console: live.Console, visit: Callable[..., Visitor], role: str, width: int
+    console: live.Console, visit: Callable[..., Visitor], role: str, window: dict[str, Any]
 ) -> None:
-    person = visit(console.url, width=width).sign_in(*LOGINS[role])
+    person = visit(console.url, **window).sign_in(*LOGINS[role])
     page = person.page
     links = page.locator(".side-nav a")
     paths = [link.get_attribute("href") for link in links.all()]
@@ -70,6 +96,9 @@ def test_every_menu_entry_opens(
         wrong += [
             f"{path}: not translated: {text}" for text in _foreign(page.locator(OURS).all_inner_texts())
         ]
+        # The others see no page that an administrator does not.
+        if role == "ADMIN":
+            wrong += [f"{path}: {obstacle}" for obstacle in obstacles(person)]
     assert not wrong, "\n".join(wrong)
     assert person.complaints == []
 
@@ -80,10 +109,11 @@ def _foreign(texts: list[str]) -> set[str]:
     return {text for text in words if re.search(r"[A-Za-z]{3}", text) and not re.search("[А-Яа-яЁё]", text)}
 
 
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
 def test_the_desks_of_an_event_open_from_the_dashboard(
-    console: live.Console, visit: Callable[..., Visitor]
+    console: live.Console, visit: Callable[..., Visitor], window: dict[str, Any]
 ) -> None:
-    organizer = visit(console.url, width=390).sign_in(*LOGINS["ORGANIZER"])
+    organizer = visit(console.url, **window).sign_in(*LOGINS["ORGANIZER"])
     page = organizer.page
     page.locator(".home-events .title a").first.click()
     page.locator(".event-head").wait_for()
@@ -92,4 +122,9 @@ def test_the_desks_of_an_event_open_from_the_dashboard(
         page.locator("html[data-ready]").wait_for()
         assert page.locator(".tabs a").nth(tab).get_attribute("aria-current") == "page"
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert obstacles(organizer) == []
+    page.locator(".tabs a").first.click()
+    page.locator("a[href$='/bookings/new']").first.click()
+    page.locator(".ts-control").wait_for()
+    assert obstacles(organizer) == []
     assert organizer.complaints == []

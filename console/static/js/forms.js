@@ -68,6 +68,7 @@ function initChooser(field) {
     Object.assign(common, { valueField: "value", searchField: ["text"], plugins: common.plugins });
   }
   const chooser = new window.TomSelect(field, common);
+  field.setAttribute("aria-hidden", "true"); // its label speaks for the chooser now
   const described = field.getAttribute("aria-describedby");
   if (described) chooser.control_input.setAttribute("aria-describedby", described);
   if (field.getAttribute("aria-invalid")) chooser.control_input.setAttribute("aria-invalid", "true");

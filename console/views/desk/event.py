@@ -113,7 +113,7 @@ class EventView(DeskView):
             lists=BOOKINGS,
             search=term,
             is_organizer=is_organizer,
-            tabs=event_tabs(event, self.user, "event"),
+            tabs=event_tabs(event, self.user, "receipts" if show == "review" else "event"),
             money=_money(event),
             waitlist=_waitlist_head(event) if is_organizer else [],
             crews=_crews(event) if is_organizer else [],
