@@ -24,7 +24,7 @@ from console.services.seating import board, changes, crews, moves, steps
 from console.services.seating.moves import Move
 from console.states import BookingStatus, CrewType
 from tests import make
-from tests.test_races import together
+from tests.races import together
 
 BOAT = CrewType.CREW
 CLIENTS, STEPS = 6, 25

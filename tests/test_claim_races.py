@@ -14,8 +14,8 @@ from console.models import AuditLog, Booking, OutboxMessage, PaymentReceipt, Use
 from console.services import bookings, claims, doctor, payments, receipts
 from console.states import BookingStatus, UserRole
 from tests import make
+from tests.races import committed, together, unlocked
 from tests.services.look import seats_add_up
-from tests.test_races import committed, together
 
 __all__ = ["committed"]  # a fixture
 
@@ -124,11 +124,6 @@ def test_control_without_locks_a_decision_is_taken_back_twice(
 ) -> None:
     looked = threading.Barrier(2)
     put_back = receipts._put_back
-
-    def unlocked(model: Any, *key: Any) -> Any:
-        row = db.session.get(model, key[0])
-        assert row is not None
-        return row
 
     def wait_then_put_back(*args: Any) -> None:
         looked.wait(10)

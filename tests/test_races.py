@@ -3,8 +3,7 @@ race without the lock breaks the rule, so the test would see it.
 """
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -12,10 +11,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.exc import DBAPIError
 
-from console import errors
-from console.db import db, retrying, transaction
+from console.db import db, transaction
 from console.models import (
     Booking,
     BookingLog,
@@ -42,55 +39,11 @@ from console.services import (
 from console.services.seating import places
 from console.states import BookingStatus, UserRole
 from tests import make
+from tests.races import CLIENTS, _many_connections, committed, together, unlocked
 from tests.services.look import seats_add_up
 from tests.services.test_webhooks import body_for, card_payment, store
 
-CLIENTS = 64
-
-
-@pytest.fixture
-def committed(real_app: Flask) -> Iterator[Callable[[Callable[[], Any]], Any]]:
-    """Runs work in a transaction of its own on the test's database, and returns what it made."""
-
-    def run(work: Callable[[], Any]) -> Any:
-        with real_app.app_context(), transaction():
-            return work()
-
-    yield run
-
-
-def together(app: Flask, works: list[Callable[[], Any]], *, retry: bool = True) -> Counter[str]:
-    """Runs all of it at the same moment, each on its own connection; counts how they ended."""
-    gate = threading.Barrier(len(works))
-
-    def one(work: Callable[[], Any]) -> str:
-        def attempt() -> Any:
-            with transaction():
-                return work()
-
-        with app.app_context():
-            # Connected before the gate opens: the race is about rows, not about connecting.
-            db.session.execute(sa.text("SELECT 1"))
-            db.session.commit()
-            gate.wait(30)
-            try:
-                done = retrying(attempt) if retry else attempt()
-            except (errors.ConsoleError, DBAPIError) as error:
-                return type(error).__name__
-            finally:
-                db.session.remove()
-            return type(done).__name__ if done is not None else "done"
-
-    with ThreadPoolExecutor(len(works)) as pool:
-        return Counter(pool.map(one, works))
-
-
-@pytest.fixture(autouse=True)
-def _many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pool of an application is smaller than the crowd of these tests."""
-    monkeypatch.setitem(db._engine_options, "pool_size", 20)
-    monkeypatch.setitem(db._engine_options, "max_overflow", CLIENTS)
-
+__all__ = ["_many_connections", "committed"]  # fixtures
 
 # Seats
 
@@ -271,11 +224,6 @@ def test_control_without_locks_two_decisions_are_made(
     looked = threading.Barrier(2)
     decided = receipts._decide
 
-    def unlocked(model: Any, *key: Any) -> Any:
-        row = db.session.get(model, key[0])
-        assert row is not None
-        return row
-
     def wait_then_decide(*args: Any, **kwargs: Any) -> None:
         looked.wait(10)
         decided(*args, **kwargs)
@@ -329,9 +277,6 @@ def test_control_without_the_lock_two_people_want_the_same_seat(
     looked = threading.Barrier(2)
     free_seat = places._free_seat
 
-    def unlocked(model: Any, *key: Any) -> Any:
-        return db.session.get_one(model, key[0])
-
     def look_then_wait(*args: Any, **kwargs: Any) -> int:
         seat = free_seat(*args, **kwargs)
         looked.wait(10)
@@ -366,9 +311,6 @@ def test_control_without_the_locks_a_cancelled_booking_keeps_a_place(
 ) -> None:
     looked, cancelled = threading.Event(), threading.Event()
     free_seat = places._free_seat
-
-    def unlocked(model: Any, *key: Any) -> Any:
-        return db.session.get_one(model, key[0])
 
     def once_cancelled(*args: Any, **kwargs: Any) -> int:
         seat = free_seat(*args, **kwargs)
@@ -479,9 +421,6 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers apply one event at once: no row is locked, no lease held, both have seen it unpaid."""
     looked = threading.Barrier(2)
     judged = webhooks.judge
-
-    def unlocked(model: Any, *key: Any) -> Any:
-        return db.session.get_one(model, key[0])
 
     def wait_then_judge(*args: Any) -> str:
         outcome = judged(*args)

@@ -15,18 +15,12 @@ from console.models import Booking, Event, Payment, PaymentReceipt, User
 from console.services import bookings, doctor, grants, payments, rebooking, receipts, seats
 from console.states import BookingPaymentStatus, BookingStatus
 from tests import make
+from tests.races import _many_connections, committed, together, unlocked
 from tests.services.look import seats_add_up
-from tests.test_races import _many_connections, committed, together
 
 __all__ = ["_many_connections", "committed"]
 
 PEOPLE = 12
-
-
-def unlocked(model: Any, *key: Any) -> Any:
-    row = db.session.get(model, key[0])
-    assert row is not None
-    return row
 
 
 # Over the capacity

@@ -20,8 +20,8 @@ from console.group_commit import GroupCommit
 from console.models import Booking, BookingLog, Event
 from console.services import bookings, doctor, grants
 from tests import make
+from tests.races import CLIENTS, _many_connections, committed
 from tests.services.look import seats_add_up
-from tests.test_races import CLIENTS, _many_connections, committed
 
 __all__ = ["_many_connections", "committed"]
 

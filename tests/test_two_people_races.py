@@ -16,7 +16,7 @@ from console.models import BookingLog, OutboxMessage, Payment, User
 from console.services import bookings, confirmations, doctor, payments
 from console.states import PaymentStatus, UserRole
 from tests import make
-from tests.test_races import committed, together
+from tests.races import committed, together
 
 __all__ = ["committed"]  # a fixture
 

@@ -17,8 +17,8 @@ from console.db import db
 from console.models import Event, OutboxMessage, WaitlistEntry
 from console.services import doctor, waitlist
 from tests import make
+from tests.races import _many_connections, committed, together
 from tests.services.look import seats_add_up
-from tests.test_races import _many_connections, committed, together
 
 __all__ = ["_many_connections", "committed"]
 
