@@ -59,15 +59,16 @@ class Line:
 class Servers:
     """A PostgreSQL and a Redis that end with this process, and the databases made so far."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, durable: bool = False) -> None:
         self.home = home
+        self.durable = durable
         self._postgres: Postgres | None = None
         self._redis: RedisServer | None = None
         self.made: set[str] = set()
 
     @cached_property
     def postgres(self) -> Postgres:
-        self._postgres = Postgres(self.home / "postgres", durable=False)
+        self._postgres = Postgres(self.home / "postgres", durable=self.durable)
         self._postgres.prepare()
         self._postgres.start()
         return self._postgres
@@ -158,12 +159,12 @@ class Servers:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    """Servers of their own in a directory that goes away."""
+def servers(*, durable: bool = False) -> Iterator[Servers]:
+    """Servers of their own in a directory that goes away; if `durable`, a commit is on the disk."""
     # Short, because a socket's path holds 107 bytes; traversable, because PostgreSQL is not root.
     home = Path(tempfile.mkdtemp(prefix="crewdeck-bench-", dir="/tmp"))
     home.chmod(0o755)
-    running = Servers(home)
+    running = Servers(home, durable=durable)
     try:
         yield running
     finally:
