@@ -25,8 +25,9 @@ PAGE = 25
 LIMIT_MS = 100
 #: The clock of a backend ticks a hundred times a second: short work is done so often.
 TIMES = 8
-#: Each booking is also joined to what it shows, judged, and set against what came.
-MOST_TIMES_THE_LEAST = 4
+#: Each booking is read twice, joined to the payment it shows, judged, and set against what came by method;
+#: the days are three statements. Measured: 5 with 100,000 bookings, where a part of it is planning.
+MOST_TIMES_THE_LEAST = 6
 
 LEAST_OF_EVENTS = """
 SELECT currency, sum(amount), sum(paid) FROM (
