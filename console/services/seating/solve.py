@@ -19,7 +19,7 @@ from console.services.seating.score import Score, score
 #: Effort of a second: what one core of 2024 does in it, less what others may take of it meanwhile.
 EFFORT_PER_SECOND = 0.7
 #: A step of the annealing, in seconds of such a core.
-STEP_EFFORT = 0.12e-6
+STEP_EFFORT = 0.14e-6
 #: The share of the annealing; the rest is for the parts, which put right what it leaves.
 ANNEALING_SHARE = 0.65
 #: Steps for each pair of people after which a longer walk finds little more than another one from elsewhere.
@@ -37,8 +37,8 @@ PATIENCE = 12
 REPORT_SECONDS = 0.1
 #: First wishes in bulk, hot enough to move groups; then everybody's one wish, while it sets.
 STAGES = (
-    (0.6, 2.0, 0.5, Weights(satisfied=4)),
-    (0.4, 0.6, 0.15, Weights(satisfied=12, avoided=40)),
+    (0.6, 2.5, 0.5, Weights(satisfied=6)),
+    (0.4, 0.8, 0.15, Weights(satisfied=25, avoided=80)),
 )
 #: At the end: nothing that costs a wish, only what makes crews more even or leaves people where they were.
 POLISH = Weights(avoided=1000, satisfied=100, uneven=0.3, moves=0.01)
