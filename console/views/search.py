@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.elements import False_
 
 from console import policy
 from console.db import Base, db
@@ -59,32 +60,33 @@ def as_uuid(term: str) -> UUID | None:
         return None
 
 
-def has_parts(column: Any, text: str) -> sa.ColumnElement[bool]:
+def has_parts(column: Any, text: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
     """Each word of `text` is somewhere in `column`; words of fewer than three letters begin a word of it.
 
-    Uses the GIN indexes over `ops.triples(column)` and over its words.
+    Uses the GIN indexes over `ops.triples(column)` and over its words; not `by_index`, a row in hand is asked.
     """
     words = [word.replace("ё", "е") for word in re.findall(r"[^\W_]+", text.lower())]
     parts = [word for word in words if len(word) >= PART]
     short = " ".join(word for word in words if len(word) < PART)
     if not words:
         return sa.false()
-    found = [_part(column, part) for part in parts]
+    found = [_part(column, part, by_index=by_index) for part in parts]
     if short:
         found.append(has_words(column, short))
     return sa.and_(*found)
 
 
-def _part(column: Any, part: str) -> sa.ColumnElement[bool]:
+def _part(column: Any, part: str, *, by_index: bool) -> sa.ColumnElement[bool]:
     """`part`, folded and at least PART characters, is somewhere in `column`, folded."""
+    folded = sa.func.translate(sa.func.lower(column), "ё", "е")
+    is_there = folded.like(f"%{escape_like(part)}%", escape="\\")
+    if not by_index:
+        # To take a row's own text apart costs twenty times what looking through it does.
+        return is_there
     # The term's own are made here: PostgreSQL would call the function again for each plan.
     triples = sorted({part[start : start + PART] for start in range(len(part) - PART + 1)})
-    folded = sa.func.translate(sa.func.lower(column), "ё", "е")
     # What costs least stands first: so it is asked of rows that come in another order than the index's.
-    return sa.and_(
-        folded.like(f"%{escape_like(part)}%", escape="\\"),
-        sa.func.ops.triples(column, type_=TEXTS).contains(sa.literal(triples, TEXTS)),
-    )
+    return sa.and_(is_there, sa.func.ops.triples(column, type_=TEXTS).contains(sa.literal(triples, TEXTS)))
 
 
 class Match(NamedTuple):
@@ -178,7 +180,8 @@ def _asked(user: User, value: Any, way: Way, term: str) -> sa.ColumnElement[bool
         query = sa.select(_asked(user, getattr(row, column), Way(way.hops[1:], way.named), term))
     elif model is User:
         profile = aliased(Profile)
-        is_named = sa.or_(_username(row.username, term), *_known(user, profile, term))
+        by_username = _username(row.username, term, by_index=False)
+        is_named = sa.or_(by_username, *_known(user, profile, term, by_index=False))
         query = sa.select(is_named).select_from(row).outerjoin(profile, profile.user_id == row.id)
     else:
         query = sa.select(_finds(model, NAMED_BY[model])(getattr(row, NAMED_BY[model]), term))
@@ -196,7 +199,8 @@ def _keys(selects: Mapping[type[Base], sa.Select[Any]]) -> dict[type[Base], str 
     parts = []
     for number, model in models.items():
         key = selects[model].limit(KEYS_MAX + 1).subquery().c[0]
-        told = sa.case((sa.func.count() <= KEYS_MAX, sa.cast(sa.func.array_agg(key), sa.Text)))
+        # Each once: the planner takes the length of the array for the number of rows.
+        told = sa.case((sa.func.count() <= KEYS_MAX, sa.cast(sa.func.array_agg(key.distinct()), sa.Text)))
         parts.append(sa.select(sa.literal(number), sa.func.count(), told))
     rows = db.session.execute(sa.union_all(*parts))
     return {models[number]: keys if count else "" for number, count, keys in rows}
@@ -252,21 +256,24 @@ def _people(user: User, term: str) -> sa.Select[Any]:
     Phone and Telegram only for those who may read profiles.
     """
     account, profile = aliased(User), aliased(Profile)
-    by_account = sa.select(account.id).where(_username(account.username, term))
-    by_profile = sa.select(profile.user_id).where(sa.or_(*_known(user, profile, term)))
+    found = [sa.select(account.id).where(_username(account.username, term))]
+    # Each by its own index alone: of rows found by one of several, all that was asked is asked again.
+    found += [sa.select(profile.user_id).where(criterion) for criterion in _known(user, profile, term)]
     # Each ends by itself: a frequent term is found soon in whatever order.
-    both = sa.union_all(*(each.limit(KEYS_MAX + 1) for each in (by_account, by_profile))).subquery()
-    return sa.select(both.c[0])
+    either = sa.union_all(*(each.limit(KEYS_MAX + 1) for each in found)).subquery()
+    return sa.select(either.c[0])
 
 
-def _known(user: User, profile: Any, term: str) -> list[sa.ColumnElement[bool]]:
-    known = [has_parts(profile.full_name, term)]
+def _known(user: User, profile: Any, term: str, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
+    """What `term` may be of a person whom their profile describes."""
+    known = [has_parts(profile.full_name, term, by_index=by_index)]
     if policy.allowed(user, "user.profiles", policy.Action.READ):
-        known += [_phone(profile.phone, term), _telegram(profile.telegram, term)]
-    return known
+        known.append(_phone(profile.phone, term, by_index=by_index))
+        known.append(_telegram(profile.telegram, term, by_index=by_index))
+    return [criterion for criterion in known if not isinstance(criterion, False_)]
 
 
-def _phone(column: Any, term: str) -> sa.ColumnElement[bool]:
+def _phone(column: Any, term: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
     """Part of a phone, in any notation: 8 (916) 123-45-67, +7 916 123, or the last four digits."""
     digits = re.sub(r"[\s()+.\-–]", "", term)
     if not digits.isascii() or not digits.isdigit() or len(digits) < PART:
@@ -275,20 +282,24 @@ def _phone(column: Any, term: str) -> sa.ColumnElement[bool]:
     wanted = {digits, "7" + digits[1:]} if digits.startswith("8") else {digits}
     # Written out, not bound: only so is it the expression of the index.
     pure = sa.func.regexp_replace(column, *map(sa.literal_column, ("'[^0-9]'", "''", "'g'")))
-    return sa.or_(*(_part(pure, part) for part in sorted(wanted)))
+    return sa.or_(*(_part(pure, part, by_index=by_index) for part in sorted(wanted)))
 
 
-def _username(column: Any, term: str) -> sa.ColumnElement[bool]:
+def _username(column: Any, term: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
     """Part of a username; what is too short for that, its beginning."""
     name = term.removeprefix("@").lower()
-    return _part(column, name.replace("ё", "е")) if len(name) >= PART else starts_with(column, name)
+    if len(name) < PART:
+        return starts_with(column, name)
+    return _part(column, name.replace("ё", "е"), by_index=by_index)
 
 
-def _telegram(column: Any, term: str) -> sa.ColumnElement[bool]:
+def _telegram(column: Any, term: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
     name = term.removeprefix("@").lower()
     if not re.fullmatch(r"\w+", name):
         return sa.false()
-    return _part(column, name) if len(name) >= PART else _telegram_prefix(column, term)
+    if len(name) < PART:
+        return _telegram_prefix(column, term)
+    return _part(column, name, by_index=by_index)
 
 
 def _telegram_prefix(column: Any, term: str) -> sa.ColumnElement[bool]:
