@@ -163,6 +163,8 @@ def purge_due(limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
+    if not due:
+        return 0
     for _, key in due:
         storage.remove(key)
     db.session.execute(
@@ -188,6 +190,8 @@ def remove_orphans(limit: int) -> int:
 
 
 def _remove_unknown(keys: list[str]) -> int:
+    if not keys:
+        return 0
     known = set(db.session.scalars(sa.select(File.file_key).where(File.file_key.in_(keys))))
     unknown = [key for key in keys if key not in known]
     for key in unknown:

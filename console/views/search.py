@@ -63,7 +63,7 @@ def as_uuid(term: str) -> UUID | None:
 def has_parts(column: Any, text: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
     """Each word of `text` is somewhere in `column`; words of fewer than three letters begin a word of it.
 
-    Uses the GIN indexes over `ops.triples(column)` and over its words; not `by_index`, a row in hand is asked.
+    Uses the GIN indexes over `ops.triples(column)` and its words. Not `by_index`: a row in hand is asked.
     """
     words = [word.replace("ё", "е") for word in re.findall(r"[^\W_]+", text.lower())]
     parts = [word for word in words if len(word) >= PART]
@@ -96,12 +96,14 @@ class Match(NamedTuple):
     is_many: bool = False
 
 
-def matches(user: User, model: type[Base], columns: Sequence[Column], term: str) -> Match:
+def matches(
+    user: User, model: type[Base], columns: Sequence[Column], term: str, *, some: int | None = None
+) -> Match:
     """The rows of `model` that `term` finds: by its keys, by its texts, and by what it points at.
 
     Whom and what the term names is asked first, in one statement: with their keys in hand, rows are found
     through indexes. Of more than KEYS_MAX each row is asked for itself, in the order of the list: so many
-    match that a page is soon found.
+    match that a page is soon found. `some`: to find rows of so many is enough.
     """
     wanted = as_uuid(term)
     if wanted is not None:
@@ -124,7 +126,7 @@ def matches(user: User, model: type[Base], columns: Sequence[Column], term: str)
         elif model not in (User, Profile):
             # What is known of a person is looked through with their name.
             found.append(_finds(model, column.name)(column.attribute, term))
-    known = _keys({way.named: named(user, way.named, term) for _, way in pointing})
+    known = _keys({way.named: named(user, way.named, term) for _, way in pointing}, some)
     is_many, is_far = any(keys is None for keys in known.values()), False
     for attribute, way in pointing:
         keys = known[way.named]
@@ -190,15 +192,18 @@ def _asked(user: User, value: Any, way: Way, term: str) -> sa.ColumnElement[bool
     return sa.func.coalesce(query.where(key == value).scalar_subquery(), sa.false())
 
 
-def _keys(selects: Mapping[type[Base], sa.Select[Any]]) -> dict[type[Base], str | None]:
+def _keys(
+    selects: Mapping[type[Base], sa.Select[Any]], some: int | None = None
+) -> dict[type[Base], str | None]:
     """The keys that each select finds, as PostgreSQL writes an array; empty for none, None where they are
-    more than KEYS_MAX. They go back as they came: here they are nothing but a text."""
+    more than KEYS_MAX and not `some` of them are enough. They go back as they came: here they are nothing but
+    a text."""
     if not selects:
         return {}
     models = dict(enumerate(selects))
     parts = []
     for number, model in models.items():
-        key = selects[model].limit(KEYS_MAX + 1).subquery().c[0]
+        key = selects[model].limit(some or KEYS_MAX + 1).subquery().c[0]
         # Each once: the planner takes the length of the array for the number of rows.
         told = sa.case((sa.func.count() <= KEYS_MAX, sa.cast(sa.func.array_agg(key.distinct()), sa.Text)))
         parts.append(sa.select(sa.literal(number), sa.func.count(), told))
@@ -231,8 +236,9 @@ def named(user: User, model: type[Base], term: str) -> sa.Select[Any]:
 
 #: A part of a name has at least so many letters; of fewer, only the beginnings of words are found.
 PART = 3
-#: Keys handed over from one statement to the next.
-KEYS_MAX = 1000
+#: Keys handed over from one statement to the next: finding the rows of so many costs about what it does to
+#: ask rows in their order until a page of them is found among a million.
+KEYS_MAX = 10_000
 TEXTS = ARRAY(sa.Text)
 #: Names that are found by any part; others by their beginning.
 BY_PART = frozenset({(Profile, "full_name"), (Event, "title")})
@@ -240,6 +246,12 @@ BY_PART = frozenset({(Profile, "full_name"), (Event, "title")})
 NAMED_BY: dict[type[Base], str] = {Organizer: "name", Event: "title", Crew: "name", TeamMember: "name"}
 #: What leads to the name of a row that has none; of others their person's does.
 NAMED_THROUGH: dict[type[Base], str] = {Payment: "booking_id", PaymentReceipt: "payment_id"}
+
+
+def asked(user: User, model: type[Base], term: str) -> sa.ColumnElement[bool]:
+    """`term` names the row of `model`, which is asked itself; for a few rows in hand."""
+    way = _way(model)
+    return sa.false() if way is None else _asked(user, key_columns(model)[0].attribute, way, term)
 
 
 def of_person(user: User, person: Any, term: str) -> sa.ColumnElement[bool]:

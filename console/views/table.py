@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from console import policy
-from console.db import Base, db, transaction
+from console.db import Base, transaction
 from console.errors import ConsoleError
 from console.models import User
 from console.policy import Action
@@ -26,6 +26,7 @@ from console.views import (
     export_task,
     forms,
     inline,
+    lookup,
     pages,
     restoring,
     saving,
@@ -34,7 +35,7 @@ from console.views import (
 from console.views.base import Answer, StaffView
 from console.views.cells import Cells, console_zone
 from console.views.columns import INLINE, PLAIN, TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
-from console.views.labels import Labels, details_url, has_label, labelled, read_label
+from console.views.labels import Labels, details_url
 from console.views.listing import Listing
 from console.views.values import read_key, write_key
 
@@ -222,21 +223,7 @@ class TableView(StaffView):
 
     def look_up(self, term: str, limit: int) -> list[dict[str, str]]:
         """The rows that a term finds, newest first, as {id, text, sub}."""
-        if not has_label(self.model):
-            return pages.nameless(self, limit)
-        key = self.keys[0].attribute
-        newest = self.columns[self.default_sort.removeprefix("-")].attribute.desc()
-        query = labelled(self.user, self.model)
-        criterion = policy.scope(self.user, self.model)
-        if criterion is not None:
-            query = query.where(criterion)
-        if term:
-            wanted = search.as_uuid(term)
-            found = search.matches(self.user, self.model, self.keys[:1], term).criterion
-            query = query.where(key == wanted if wanted else found)
-        rows = db.session.execute(query.order_by(newest, key).limit(limit))
-        labels = [(row.key, read_label(self.model, row)) for row in rows]
-        return [{"id": row_key, "text": label.text, "sub": label.sub} for row_key, label in labels]
+        return lookup.look_up(self, term, limit)
 
     # One row
 

@@ -50,6 +50,8 @@ def admin(large_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
     monkeypatch.setattr("console.views.totals.counted.__defaults__", (100,))
     monkeypatch.setattr("console.views.totals.SURELY_MORE", 300)
     monkeypatch.setattr("console.views.search.KEYS_MAX", 50)
+    monkeypatch.setattr("console.views.lookup.SOME", 50)
+    monkeypatch.setattr("console.views.lookup.LAST", 50)
     with large_app.test_request_context(), force_locale("en"):
         yield db.session.scalars(sa.select(User).where(User.role == UserRole.ADMIN, User.active)).first()
         db.session.rollback()
