@@ -65,6 +65,8 @@ class Visitor:
         self.page.locator("[name=password]").fill(password)
         self.page.locator("main button[type=submit]").first.click()
         self.page.locator(".side-nav").wait_for(state="attached")
+        # Keys are heard once the scripts have run.
+        self.page.wait_for_load_state()
         return self
 
     def shoot(self, name: str) -> None:

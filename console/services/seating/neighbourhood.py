@@ -317,8 +317,13 @@ def _answer(wrapper: Any, model: Any, goes_on: Callable[[], bool]) -> Any:
     answers: list[Any] = []
     work = Thread(target=lambda: answers.append(wrapper.solve(model)), daemon=True)
     work.start()
-    while work.is_alive():
-        work.join(LOOK_SECONDS)
-        if not goes_on():
-            wrapper.stop_search()
+    try:
+        while work.is_alive():
+            work.join(LOOK_SECONDS)
+            if not goes_on():
+                wrapper.stop_search()
+    finally:
+        # Whoever is told to go, goes when the solver is done: it must not outlive what it works with.
+        wrapper.stop_search()
+        work.join()
     return answers[0]

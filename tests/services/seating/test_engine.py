@@ -1,6 +1,7 @@
 """The auto-seat engine: its score, its rules, and that it finds what there is to find."""
 
 import itertools
+import threading
 import time
 from pathlib import Path
 
@@ -219,6 +220,20 @@ def test_cancelling_keeps_the_best_so_far():
     assert not found.complete
     assert not faults(problem, found.seating)
     assert found.score.order <= score(problem, greedy(problem)).order
+
+
+def test_a_process_told_to_go_leaves_no_solver_behind():
+    """A solver that outlives what it works with takes the process down."""
+    problem = instances.problem(200, 30, 1)
+    search = Neighbourhoods(problem, greedy(problem), 1)
+
+    def told_to_go() -> bool:
+        raise SystemExit
+
+    before = threading.active_count()
+    with pytest.raises(SystemExit):
+        search.improve(search.related(4), effort=1000, goes_on=told_to_go)
+    assert threading.active_count() == before
 
 
 def test_the_deadline_ends_the_search():
