@@ -46,10 +46,15 @@ FROM event.bookings b JOIN "user".users u ON u.id = b.user_id
     LEFT JOIN "user".profiles p ON p.user_id = b.user_id JOIN event.events e ON e.id = b.event_id
 ORDER BY b.created_at DESC, b.id DESC LIMIT 51
 """
+#: In a name or a username, each by its own index, and in the order of the list.
 BEST_FRAGMENT = """
-SELECT user_id FROM "user".profiles
+SELECT user_id, created_at FROM "user".profiles
 WHERE ops.triples(full_name) @> ops.triples(:term)
     AND translate(lower(full_name), 'ё', 'е') LIKE '%' || :term || '%'
+UNION
+SELECT p.user_id, p.created_at FROM "user".users u JOIN "user".profiles p ON p.user_id = u.id
+WHERE ops.triples(u.username) @> ops.triples(:term)
+    AND translate(lower(u.username), 'ё', 'е') LIKE '%' || :term || '%'
 ORDER BY created_at DESC, user_id DESC LIMIT 51
 """
 PAGES = {

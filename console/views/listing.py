@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.sql.util import ClauseAdapter
 from werkzeug.datastructures import MultiDict
 
 from console import policy
@@ -230,11 +231,20 @@ class Listing:
     def _rows(self, beyond: Any, *, backward: bool, total: "Total") -> list[Any]:
         """A page and one row, from where it begins."""
         query = self.query([*self.shown, *(column.name for column in self.order.columns)])
+        order = self.order.clauses(backward=backward)
+        if self.is_searched and self.match.is_few:
+            # First found, then put in order: the planner takes them for spread evenly over the order, and
+            # would walk along it.
+            few = query.cte("few").prefix_with("MATERIALIZED")
+            within = ClauseAdapter(few)
+            query = sa.select(few)
+            order = [within.traverse(clause) for clause in order]
+            beyond = None if beyond is None else within.traverse(beyond)
+            total.count(few)
         query = query.add_columns(*total.columns)
         if beyond is not None:
             query = query.where(beyond)
-        query = query.order_by(*self.order.clauses(backward=backward)).limit(self.size + 1)
-        rows = list(db.session.execute(query))
+        rows = list(db.session.execute(query.order_by(*order).limit(self.size + 1)))
         total.read(rows)
         return rows
 
@@ -287,6 +297,12 @@ class Total:
                 self.columns = guess.label("guessed_rows"), counted.label("counted_rows")
             else:
                 self.rows, self.is_guess = max(plan.rows, totals.COUNT_MAX + 1), True
+
+    def count(self, few: sa.CTE) -> None:
+        """Counts the rows of `few`, which are all of the list's, in place of asking for them again."""
+        if self.columns:
+            guessed, counted = sa.literal(0), sa.select(sa.func.count()).select_from(few).scalar_subquery()
+            self.columns = guessed.label("guessed_rows"), counted.label("counted_rows")
 
     def read(self, rows: Sequence[Any]) -> None:
         """Takes what the rows brought. A page without rows knows of none."""

@@ -90,10 +90,12 @@ def _part(column: Any, part: str, *, by_index: bool) -> sa.ColumnElement[bool]:
 
 
 class Match(NamedTuple):
-    """What a term finds. `is_many`: it names so many people that their rows are not worth counting."""
+    """What a term finds. `is_many`: it names so many people that their rows are not worth counting;
+    `is_few`: their own keys are known, not more than KEYS_MAX."""
 
     criterion: sa.ColumnElement[bool]
     is_many: bool = False
+    is_few: bool = False
 
 
 def matches(
@@ -142,7 +144,8 @@ def matches(
         # Each by its own index: no index serves an OR with what lies in another table.
         parts = [sa.select(key.attribute).where(criterion) for criterion in found]
         return Match(key.attribute.in_(sa.union_all(*(part.correlate(None) for part in parts))))
-    return Match(sa.or_(sa.false(), *found), is_many)
+    is_few = len(found) == len(pointing) == 1 and not is_many and model in (User, Profile)
+    return Match(sa.or_(sa.false(), *found), is_many, is_few)
 
 
 class Way(NamedTuple):
