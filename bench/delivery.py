@@ -250,7 +250,7 @@ def from_the_bell(servers: Servers, database: str) -> Line:
             person, event = db.session.execute(
                 sa.text(
                     "SELECT (SELECT user_id FROM notification.telegram_subscriptions LIMIT 1),"
-                    " (SELECT id FROM event.events WHERE date_end > now() LIMIT 1)"
+                    " (SELECT id FROM event.events WHERE date_end > now() AND status = 'PUBLISHED' LIMIT 1)"
                 )
             ).one()
             db.session.rollback()
