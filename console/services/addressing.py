@@ -14,6 +14,7 @@ from console.db import db
 from console.errors import N_
 from console.gateways import email
 from console.gateways.telegram import Button, Keyboard
+from console.models import Event
 from console.services import notice_templates, notices, offer_links, outbox, proof_links
 from console.services.leases import Lease, Result
 from console.services.notice_templates import Key, Wording
@@ -123,7 +124,11 @@ def plan_all(leases: Sequence[Lease]) -> list[Plan]:
         },
     ).mappings()
     wordings = notice_templates.current()
-    return [_plan(lease, person, wordings) for lease, person in zip(leases, people, strict=True)]
+    # Held while the texts are written: the session forgets what nobody holds, and would ask anew for each.
+    events = db.session.scalars(sa.select(Event).where(Event.id.in_({one.event_id for one in leases}))).all()
+    plans = [_plan(lease, person, wordings) for lease, person in zip(leases, people, strict=True)]
+    del events
+    return plans
 
 
 def mail_text(plan: Plan, wordings: Mapping[Key, Wording] | None = None) -> Notice:

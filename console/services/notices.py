@@ -216,8 +216,11 @@ def _said(payload: Mapping[str, Any], language: str) -> Any:
 
 def _hours(payload: Mapping[str, Any], event: Event) -> Any:
     """Hours to the start as the notice has them; fewer, when it goes out later than it was queued."""
-    hours, left = payload.get("hours"), math.ceil((event.date_start - now()).total_seconds() / 3600)
-    return min(hours, left) if isinstance(hours, int) and left > 0 else hours
+    hours = payload.get("hours")
+    if not isinstance(hours, int):
+        return hours
+    left = math.ceil((event.date_start - now()).total_seconds() / 3600)
+    return min(hours, left) if left > 0 else hours
 
 
 def _counted(noun: str, number: Any, language: str) -> str | None:
