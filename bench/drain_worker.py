@@ -3,13 +3,15 @@
 import logging
 import time
 
-from console import create_app
+from console import create_app, jobs
 from console.services import delivery
 
 
 def main() -> None:
     logging.disable(logging.WARNING)
     with create_app(pages=False).app_context():
+        # As the worker does before it forks.
+        jobs.warm_up()
         print("ready", flush=True)
         while True:
             delivery.drain(time.monotonic() + 3600)

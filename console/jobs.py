@@ -25,7 +25,6 @@ from console.services import (
     delivery,
     events,
     files,
-    leases,
     pace,
     proof_pages,
     retention,
@@ -219,8 +218,9 @@ def warm_up() -> None:
     A worker does it before it forks: a job in a fork would else first compile its statements, which takes
     longer than to run them.
     """
-    for look in (bookings.expire_due, waitlist.lapse_due, waitlist.offer_due, leases.lease):
+    for look in (bookings.expire_due, waitlist.lapse_due, waitlist.offer_due):
         look(0)
+    delivery.warm_up()
     db.session.scalar(sa.select(JobState.paused).where(JobState.name == ""))
     _write("", last_started_at=sa.func.now(), runs=JobState.runs + 1)
     _write("", **FINISHED, last_result={})

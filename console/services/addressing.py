@@ -112,7 +112,18 @@ def plan_all(leases: Sequence[Lease]) -> list[Plan]:
     """A plan for each; writes only that a template of staff failed."""
     if not leases:
         return []
-    people = db.session.execute(
+    people = look_up(leases)
+    wordings = notice_templates.current()
+    # Held while the texts are written: the session forgets what nobody holds, and would ask anew for each.
+    events = db.session.scalars(sa.select(Event).where(Event.id.in_({one.event_id for one in leases}))).all()
+    plans = [_plan(lease, person, wordings) for lease, person in zip(leases, people, strict=True)]
+    del events
+    return plans
+
+
+def look_up(leases: Sequence[Lease]) -> Sequence[sa.RowMapping]:
+    """Of each, the person, the event, the booking and the offer as they are now."""
+    rows = db.session.execute(
         ADDRESSEES,
         {
             "user_ids": [one.user_id for one in leases],
@@ -122,13 +133,8 @@ def plan_all(leases: Sequence[Lease]) -> list[Plan]:
             "entry_ids": [str(_payload(one).get("entry_id") or "") for one in leases],
             "broadcast_ids": [_broadcast_id(one) for one in leases],
         },
-    ).mappings()
-    wordings = notice_templates.current()
-    # Held while the texts are written: the session forgets what nobody holds, and would ask anew for each.
-    events = db.session.scalars(sa.select(Event).where(Event.id.in_({one.event_id for one in leases}))).all()
-    plans = [_plan(lease, person, wordings) for lease, person in zip(leases, people, strict=True)]
-    del events
-    return plans
+    )
+    return rows.mappings().all()
 
 
 def mail_text(plan: Plan, wordings: Mapping[Key, Wording] | None = None) -> Notice:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from console.db import transaction
 from console.errors import N_
 from console.gateways import email, telegram
-from console.services import addressing, bot_calls, leases, pace, sent_texts
+from console.services import addressing, bot_calls, leases, notices, pace, sent_texts
 from console.services.addressing import Plan
 from console.services.bot_calls import Call
 from console.services.gate import Gate, NotNow, Paused
@@ -84,6 +84,17 @@ def drain(until: float, stop: Callable[[], bool] = lambda: False) -> Counter[str
         return leases.lease(limit, alone=alone)
 
     return asyncio.run(_Delivery(look).run([]))
+
+
+def warm_up() -> None:
+    """Does once, for no notice at all, what a delivery does first; what it writes is to be rolled back."""
+    leases.lease(0)
+    addressing.look_up([])
+    notices.warm_up()
+    leases.settle_all([])
+    pace.reserve([])
+    pace.paused_seconds()
+    bot_calls.take(0)
 
 
 class _Over(Exception):

@@ -38,6 +38,17 @@ log = logging.getLogger(__name__)
 MAX_FACT_CHARACTERS = 1500
 
 
+def warm_up() -> None:
+    """Reads what is read for the first text of each language and changes never after; writes nothing."""
+    notice_templates.current()
+    zone = ZoneInfo(config.current().timezone)
+    for language in DATE_FORMATS:
+        for formats in (DATE_FORMATS, DEADLINE_FORMATS):
+            format_datetime(now(), formats[language], zone, language)
+        money(1, "RUB", language)
+        _counted("hours", 1, language)
+
+
 class Message(Protocol):
     """What a text needs to know of a notice: a row of the outbox, or a lease on one."""
 
