@@ -254,7 +254,10 @@ def test_a_stream_tells_of_changes_and_holds_no_connection(
         assert isinstance(db.engine.pool, QueuePool) and db.engine.pool.checkedout() == 0
         with transaction():
             waitlist.join(own, user_id=make.person().id, actor=None)
-    assert b"data: waitlist\n\n" in next(parts)
+    # What was under way elsewhere when it began to follow is made up for once more.
+    while (part := next(parts)) == b"data: *\n\n":
+        pass
+    assert part in (b"data: waitlist\n\n", b"data: * waitlist\n\n")
     answer.close()
     changes = real_app.extensions["changes"]
     assert changes._count == 0

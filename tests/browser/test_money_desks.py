@@ -90,7 +90,7 @@ def test_a_webhook_is_found_replayed_and_seen_to_work_by_keyboard(
     assert "The booking is confirmed" in page.locator(".decision").inner_text()
     keys.press("r")
     fedor.said("It will be applied again in a moment")
-    page.wait_for_function("document.body.dataset.following === 'stream'", timeout=STEP_MS)
+    expect(page.locator("body")).to_have_attribute("data-following", "stream", timeout=STEP_MS)
     page.evaluate("window.here = true")
     applied(console)
     # Without a key or a reload, and what is read stays.
@@ -111,7 +111,7 @@ def test_what_comes_in_does_not_take_the_place_of_what_is_read(
     fedor = visit(console.url).sign_in("fedor", PASSWORD)
     fedor.open("/desk/webhooks")
     page = fedor.page
-    page.wait_for_function("document.body.dataset.following === 'stream'", timeout=STEP_MS)
+    expect(page.locator("body")).to_have_attribute("data-following", "stream", timeout=STEP_MS)
     with console.app.app_context(), transaction():
         second = came(card_payment(), 0)
     applied(console)

@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 import sqlalchemy as sa
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from redis import Redis
 
 from console.db import db, transaction
@@ -100,11 +100,11 @@ def shown(page: Page) -> str | None:
 
 def moved_on(page: Page, key: str | None) -> None:
     """Waits until another receipt, or none, is shown."""
-    page.wait_for_function(
-        "key => document.querySelector('.review:not([hidden])')?.dataset.receipt !== key",
-        arg=key,
-        timeout=PATIENCE_MS,
-    )
+    shown_now = page.locator(".review:not([hidden])")
+    if key is None:
+        shown_now.wait_for(timeout=PATIENCE_MS)
+    else:
+        expect(shown_now.and_(page.locator(f'[data-receipt="{key}"]'))).to_have_count(0, timeout=PATIENCE_MS)
 
 
 def decide(visitor: Visitor, number: int) -> str:
