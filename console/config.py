@@ -49,7 +49,7 @@ class Settings:
     review_hold_hours: float = 24
     proof_max_mb: float = 5
     proof_retention_days: int = 90
-    #: Above this amount two people approve a receipt; None: one is enough for any.
+    #: Above this amount two people decide on a receipt, on noted money, on a refund; None: one is enough.
     second_review_above: Decimal | None = None
     locale: str = "ru"
     timezone: str = "Europe/Moscow"
