@@ -17,7 +17,8 @@ EXTEND_MINUTES_MAX = 24 * 60
 def extend_offer(entry_id: UUID, *, minutes: int, actor: User | None) -> WaitlistEntry:
     """Lets a live offer wait so many minutes longer; the person is told until when.
 
-    Raises NotFound, NoOffer when there is none or it has lapsed, InvalidInput, EventNotOpen, EventOver.
+    Raises NotFound, NoOffer when there is none or it has lapsed, InvalidInput also for what reaches beyond
+    the start of the event, EventNotOpen, EventOver.
     """
     if not 1 <= minutes <= EXTEND_MINUTES_MAX:
         raise errors.InvalidInput(field=N_("Minutes"), problem=N_("give a number from 1 to 1440"))
@@ -26,7 +27,10 @@ def extend_offer(entry_id: UUID, *, minutes: int, actor: User | None) -> Waitlis
     if lapses is None or lapses <= now():
         raise errors.NoOffer()
     seats.check_open(event)
-    entry.notification_expires_at = lapses + timedelta(minutes=minutes)
+    until = lapses + timedelta(minutes=minutes)
+    if until > event.date_start:
+        raise errors.InvalidInput(field=N_("Minutes"), problem=N_("the event starts before that"))
+    entry.notification_expires_at = until
     db.session.flush()
     waitlist.record(actor, "extend", entry, minutes=minutes, expires_at=entry.notification_expires_at)
     outbox.notify(

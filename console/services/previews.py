@@ -13,14 +13,15 @@ import sqlalchemy as sa
 from console import errors
 from console.db import db, now
 from console.errors import ConsoleError
-from console.models import Booking, CrewAssignment, Event, User, WaitlistEntry
-from console.services import outbox, seats, waitlist
+from console.models import Booking, CrewAssignment, Event, Payment, User, WaitlistEntry
+from console.services import events, outbox, seats, waitlist
 from console.services.rebooking import GOES_ALONG
 from console.states import (
     ACTIVE_BOOKING,
     BookingPaymentStatus,
     BookingStatus,
     EventStatus,
+    PaymentStatus,
     State,
     may_move,
 )
@@ -41,15 +42,19 @@ class Preview:
     passes_the_line: bool = False
     #: Places in crews that are lost.
     places_lost: int = 0
-    #: How much of what was received is to be given back, and of how many bookings.
+    #: How much of what was received is to be given back, and of how many bookings; and how many proofs are in
+    #: review, whose money would be as well.
     refund: Decimal = Decimal(0)
     refunds: int = 0
+    in_review: int = 0
     #: What the person has to pay afterwards, and until when the seat is held for it.
     due: Decimal = Decimal(0)
     held_until: datetime | None = None
     #: Money received, or in review, that goes along to another event.
     carried: Decimal = Decimal(0)
     people_told: int = 0
+    #: Whether the event has not even begun.
+    is_early: bool = False
     #: People on the waitlist, or, where a seat becomes free, those of them without an offer; who of them
     #: gets a seat next, and how many are offered one at the next look.
     waiting: int = 0
@@ -60,13 +65,14 @@ class Preview:
 def cancel_booking(booking: Booking) -> Preview:
     if not may_move(booking.status, BookingStatus.CANCELLED):
         return _no_move(booking, BookingStatus.CANCELLED)
-    paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    came = _came(booking)
     return Preview(
         seats_freed=1,
         bookings_ended=1,
         places_lost=_places(CrewAssignment.booking_id == booking.id),
-        refund=booking.amount if paid else Decimal(0),
-        refunds=int(paid),
+        refund=came,
+        refunds=int(came > 0),
+        in_review=int(booking.payment_status is BookingPaymentStatus.SUBMITTED),
         people_told=1,
         **_line(booking.event, 1),
     )
@@ -95,7 +101,7 @@ def extend_hold(booking: Booking, *, minutes: float) -> Preview:
 def mark_no_show(booking: Booking) -> Preview:
     if not may_move(booking.status, BookingStatus.NO_SHOW):
         return _no_move(booking, BookingStatus.NO_SHOW)
-    return Preview()
+    return Preview(is_early=booking.event.date_start > now())
 
 
 def reinstate_booking(booking: Booking) -> Preview:
@@ -128,7 +134,8 @@ def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False
     if refusal is not None and not grows and not passes:
         return Preview(refusal=refusal)
     goes_along = booking.payment_status in GOES_ALONG
-    paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    is_paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
+    came = _came(booking)
     due = Decimal(0) if goes_along else target.price
     waits = due > 0 and booking.status is BookingStatus.PENDING and booking.expires_at is not None
     return Preview(
@@ -137,7 +144,8 @@ def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False
         seats_added=int(grows),
         passes_the_line=passes,
         places_lost=_places(CrewAssignment.booking_id == booking.id),
-        carried=booking.amount if paid or goes_along else Decimal(0),
+        carried=(came if is_paid else booking.amount) if goes_along else Decimal(0),
+        refund=Decimal(0) if is_paid else came,
         due=due,
         held_until=max(booking.expires_at or now(), now() + seats.hold_window()) if waits else None,
         people_told=1,
@@ -148,13 +156,21 @@ def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False
 def cancel_event(event: Event) -> Preview:
     if not may_move(event.status, EventStatus.CANCELLED):
         return _no_move(event, EventStatus.CANCELLED)
-    paid = Booking.payment_status == BookingPaymentStatus.SUCCEEDED
+    active = (
+        sa.select(
+            (Booking.payment_status == BookingPaymentStatus.SUBMITTED).label("is_in_review"),
+            CAME.label("came"),
+        )
+        .where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
+        .subquery()
+    )
     ended = db.session.execute(
         sa.select(
             sa.func.count().label("bookings"),
-            sa.func.count().filter(paid).label("refunds"),
-            sa.func.coalesce(sa.func.sum(Booking.amount).filter(paid), 0).label("refund"),
-        ).where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
+            sa.func.count().filter(active.c.came > 0).label("refunds"),
+            sa.func.coalesce(sa.func.sum(active.c.came), 0).label("refund"),
+            sa.func.count().filter(active.c.is_in_review).label("in_review"),
+        ).select_from(active)
     ).one()
     waiting = _waiting(event)
     of_event = sa.select(Booking.id).where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
@@ -163,15 +179,17 @@ def cancel_event(event: Event) -> Preview:
         places_lost=_places(CrewAssignment.booking_id.in_(of_event)),
         refund=ended.refund,
         refunds=ended.refunds,
+        in_review=ended.in_review,
         people_told=ended.bookings + waiting,
         waiting=waiting,
     )
 
 
 def change_capacity(event: Event, *, capacity: int) -> Preview:
-    held = event.capacity - event.available
-    if capacity < held:
-        return Preview(refusal=errors.CapacityHeld(held=held))
+    try:
+        events.check_capacity(capacity, held=event.capacity - event.available)
+    except ConsoleError as error:
+        return Preview(refusal=error)
     more = capacity - event.capacity
     return Preview(seats_added=more, **_line(event, more))
 
@@ -180,6 +198,20 @@ def publish_event(event: Event) -> Preview:
     if not may_move(event.status, EventStatus.PUBLISHED):
         return _no_move(event, EventStatus.PUBLISHED)
     return Preview(seats_added=event.available, waiting=_waiting(event))
+
+
+#: What came for a booking; of one that another service calls paid without a payment here, its amount.
+CAME = sa.func.coalesce(
+    sa.select(sa.func.sum(Payment.amount))
+    .where(Payment.booking_id == Booking.id, Payment.status == PaymentStatus.SUCCEEDED)
+    .correlate(Booking)
+    .scalar_subquery(),
+    sa.case((Booking.payment_status == BookingPaymentStatus.SUCCEEDED, Booking.amount), else_=0),
+)
+
+
+def _came(booking: Booking) -> Decimal:
+    return db.session.scalars(sa.select(CAME).where(Booking.id == booking.id)).one()
 
 
 def _no_move(row: Any, to: State) -> Preview:

@@ -103,7 +103,8 @@ def accept_offer(entry_id: UUID, *, actor: User | None) -> Booking:
 def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:
     """Offers a free seat to this person, whoever is before them. The reason stays in the audit log.
 
-    Raises NotFound, InvalidInput without a reason, EventNotOpen, EventOver, AlreadyOffered, EventFull.
+    Raises NotFound, InvalidInput without a reason, EventNotOpen, EventOver, AlreadyOffered, AlreadyBooked,
+    EventFull.
     """
     if not reason.strip():
         raise errors.InvalidInput(field=N_("Reason"), problem=N_("say why this person goes first"))
@@ -111,6 +112,8 @@ def offer(entry_id: UUID, *, actor: User | None, reason: str) -> WaitlistEntry:
     seats.check_open(event)
     if entry.notified_at is not None:
         raise errors.AlreadyOffered()
+    if seats.has_active_booking(event.id, entry.user_id):
+        raise errors.AlreadyBooked()
     if event.available < 1:
         raise errors.EventFull()
     event.available -= 1
@@ -319,14 +322,20 @@ def offer_due(limit: int) -> int:
     return _offer(OFFER_EVERYWHERE, None, limit=limit, per_event=PER_EVENT)
 
 
-def offer_next(event_id: UUID, *, count: int, actor: User | None) -> int:
+def offer_next(event_id: UUID, *, count: int, actor: User | None, first_id: UUID | None = None) -> int:
     """Offers seats to the next `count` people of this event who can be told; returns how many got one.
 
-    Works with automatic offers switched off. Raises NotFound, EventNotOpen, EventOver, EventFull.
+    Works with automatic offers switched off. `first_id` is the entry that the actor saw as the next. Raises
+    NotFound, EventNotOpen, EventOver, EventFull, and RowChanged when that one does not wait any more.
     """
     if count < 1:
         raise errors.InvalidInput(field=N_("Count"), problem=N_("give a number of 1 or more"))
     event = lock(Event, event_id)
+    if first_id is not None:
+        first = db.session.get(WaitlistEntry, first_id, populate_existing=True)
+        # Two who press at once mean the same seats for the same people.
+        if first is None or first.event_id != event.id or first.notified_at is not None:
+            raise errors.RowChanged()
     seats.check_open(event)
     if event.available < 1:
         raise errors.EventFull()

@@ -74,6 +74,8 @@ def test_confirming_and_holding_longer() -> None:
     bookings.extend_hold(booking.id, minutes=15, actor=None)
     assert longer == Preview(due=Decimal(1500), held_until=booking.expires_at)
     bookings.confirm_booking(booking.id, actor=None)
+    assert previews.mark_no_show(booking) == Preview(is_early=True)
+    booking.event.date_start = now() - timedelta(hours=1)
     assert previews.mark_no_show(booking) == Preview()
 
 
@@ -162,6 +164,27 @@ def test_cancelling_an_event_counts_everybody() -> None:
     assert count(CrewAssignment) == 0
 
 
+def test_money_that_came_in_part_or_is_in_review_is_not_forgotten() -> None:
+    event = make.event(capacity=5)
+    part = make.booking(event_id=event.id)
+    make.payment(booking_id=part.id, amount=Decimal(600), status="SUCCEEDED")
+    make.payment(booking_id=part.id, amount=Decimal(900))
+    assert part.payment_status is BookingPaymentStatus.PENDING
+    seen = make.booking(event_id=event.id)
+    make.payment(booking_id=seen.id, status="SUBMITTED")
+    target = make.event(organizer_id=event.organizer_id)
+    look = previews.cancel_booking(part)
+    assert (look.refund, look.refunds, look.in_review) == (Decimal(600), 1, 0)
+    look = previews.cancel_booking(seen)
+    assert (look.refund, look.refunds, look.in_review) == (Decimal(0), 0, 1)
+    look = previews.move_booking(part, target)
+    assert (look.refund, look.carried, look.due) == (Decimal(600), Decimal(0), Decimal(1500))
+    look = previews.move_booking(seen, target)
+    assert (look.refund, look.carried) == (Decimal(0), Decimal(1500))
+    look = previews.cancel_event(event)
+    assert (look.bookings_ended, look.refund, look.refunds, look.in_review) == (2, Decimal(600), 1, 1)
+
+
 def test_changing_the_capacity_offers_the_new_seats() -> None:
     event = make.event(capacity=1)
     make.booking(event_id=event.id)
@@ -169,6 +192,7 @@ def test_changing_the_capacity_offers_the_new_seats() -> None:
     look = previews.change_capacity(event, capacity=3)
     assert look == Preview(seats_added=2, waiting=3, next_in_line=entries[0].user, offers=2)
     assert isinstance(previews.change_capacity(event, capacity=0).refusal, errors.CapacityHeld)
+    assert isinstance(previews.change_capacity(event, capacity=1_000_001).refusal, errors.InvalidInput)
     events.change_capacity(event.id, capacity=3, actor=None)
     assert waitlist.offer_due(10) == 2
 

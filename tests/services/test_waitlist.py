@@ -237,6 +237,15 @@ def test_offer_out_of_order_needs_a_reason_and_a_seat() -> None:
         waitlist.offer(make.waitlist_entry(event_id=event.id).id, actor=staff, reason="no seat")
 
 
+def test_nobody_who_has_booked_is_offered_a_seat_by_hand() -> None:
+    event = make.event(capacity=3)
+    entry = make.waitlist_entry(event_id=event.id)
+    make.booking(event_id=event.id, user_id=entry.user_id)
+    with pytest.raises(errors.AlreadyBooked):
+        waitlist.offer(entry.id, actor=make.staff(), reason="asked for it")
+    assert event.available == 2 and seats_add_up(event.id)
+
+
 def test_staff_offer_to_the_next_few_also_when_automatic_offers_are_off() -> None:
     event, staff = make.event(capacity=5, auto_offers=False), make.staff()
     for priority in range(1, 5):
@@ -249,6 +258,18 @@ def test_staff_offer_to_the_next_few_also_when_automatic_offers_are_off() -> Non
     assert {row.actor_user_id for row in audits(offered()[0])} == {staff.id}
     assert waitlist.offer_next(event.id, count=9, actor=staff) == 2
     assert seats_add_up(event.id)
+
+
+def test_two_who_offer_to_the_same_next_person_make_one_offer() -> None:
+    event, staff = make.event(capacity=5, auto_offers=False), make.staff()
+    first = make.waitlist_entry(event_id=event.id)
+    make.waitlist_entry(event_id=event.id)
+    assert waitlist.offer_next(event.id, count=1, actor=staff, first_id=first.id) == 1
+    for gone in (first, make.waitlist_entry()):
+        with pytest.raises(errors.RowChanged):
+            waitlist.offer_next(event.id, count=1, actor=staff, first_id=gone.id)
+    assert [entry.id for entry in offered()] == [first.id]
+    assert event.available == 4 and seats_add_up(event.id)
 
 
 def test_offers_by_hand_need_an_open_event_with_a_seat() -> None:

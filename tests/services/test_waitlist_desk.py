@@ -90,6 +90,11 @@ def test_only_a_live_offer_is_extended() -> None:
     for minutes in (0, 1441):
         with pytest.raises(errors.InvalidInput):
             offers.extend_offer(lapsed.id, minutes=minutes, actor=None)
+    # Nobody answers after the start.
+    soon = make.waitlist_entry(event_id=make.event(date_start=make.soon(hours=2)).id, offered=True)
+    offers.extend_offer(soon.id, minutes=60, actor=None)
+    with pytest.raises(errors.InvalidInput, match="starts before that"):
+        offers.extend_offer(soon.id, minutes=60, actor=None)
 
 
 def test_a_withdrawn_offer_gives_its_seat_back_and_the_person_keeps_their_place() -> None:

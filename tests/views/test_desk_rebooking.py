@@ -165,3 +165,33 @@ def test_those_who_wait_are_passed_by_who_comes_back_for_a_reason_only(
     assert db.session.scalar(back) == 0
     post(client, page_of(booking, "/reinstate"), reason="our mistake")
     assert db.session.scalar(back) == 1
+
+
+def test_the_number_that_is_typed_is_looked_at(client: FlaskClient, organizer: Any) -> None:
+    booking = booked(organizer, expires_at=make.soon(minutes=10))
+    where = f"/desk/events/{booking.event_id}/capacity/look?capacity="
+    as_json = {"Accept": "application/json"}
+
+    def says(address: str) -> str:
+        return client.get(address, headers=as_json).get_json()["says"]
+
+    assert says(f"{where}5") == "3 seats more. Nobody waits for it."
+    assert says(f"{where}1") == "1 free seat fewer."
+    assert says(f"{where}2") == "Nothing changes."
+    assert says(f"{where}0") == "Capacity cannot go below 1: that many seats are held."
+    # One of them for the seat that is free already.
+    first, _ = (make.waitlist_entry(event_id=booking.event_id) for _ in range(2))
+    name = first.user.profile.full_name
+    assert says(f"{where}5") == (
+        f"3 seats more. 2 people in line are offered a seat each at once. Next in line: {name}."
+    )
+    wrong = client.get(f"{where}many", headers=as_json)
+    assert wrong.status_code == 422 and "give a number" in wrong.get_json()["error"]
+    look = page_of(booking, "/extend/look?minutes=")
+    assert says(f"{look}60") != says(f"{look}90") and "for the payment of ₽1,500" in says(f"{look}60")
+    page = client.get(page_of(booking)).text
+    assert f'data-says="{page_of(booking, "/extend/look")}"' in page and "data-live=" in page
+    assert client.get(f"/desk/events/{make.event().id}/capacity/look?capacity=5").status_code == 404
+    sign_in(client, make.staff(UserRole.FINANCE))
+    for address in (f"{where}5", f"{look}60"):
+        assert client.get(address).status_code == 404

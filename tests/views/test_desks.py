@@ -214,8 +214,21 @@ def test_a_silent_scheduler_is_shown_to_administrators_on_every_page(client: Fla
     assert "scheduler" not in client.get("/desk/events/").text
     db.session.execute(sa.text("UPDATE ops.heartbeats SET seen_at = now() - interval '2 minutes'"))
     assert "The scheduler has been silent since" in client.get("/desk/events/").text
+    # One that is heard, and whose jobs nobody runs, is no better; a job that staff paused is none.
+    db.session.execute(sa.text("UPDATE ops.heartbeats SET seen_at = now()"))
+    job = JobState(name="expire-bookings", last_started_at=make.soon(minutes=-1))
+    db.session.add(job)
+    db.session.flush()
+    assert "scheduler" not in client.get("/").text
+    job.last_started_at = make.soon(minutes=-5)
+    assert "No worker has run the jobs since" in client.get("/event/events/").text
+    job.paused = True
+    assert "scheduler" not in client.get("/").text
+    job.paused = False
+    db.session.execute(sa.text("UPDATE ops.heartbeats SET seen_at = now() - interval '2 minutes'"))
     sign_in(client, make.staff(FINANCE))
-    assert "silent since" not in client.get("/desk/events/").text
+    page = client.get("/desk/events/").text
+    assert "silent since" not in page and "No worker" not in page
 
 
 # An event and its bookings
@@ -351,7 +364,12 @@ def test_a_draft_is_published_resized_and_cancelled(client: FlaskClient) -> None
     assert (event.status.value, event.capacity, event.available) == ("PUBLISHED", 8, 7)
     post(client, desk(event, "/capacity"), capacity="0")
     assert "cannot go below 1" in client.get(desk(event)).text
+    make.payment(booking_id=booking.id, status="SUCCEEDED")
     post(client, desk(event, "/cancel"), reason="The river is too high")
+    page = client.get(desk(event)).text
+    assert "1 payment is listed for its refund." in page
+    # Nobody books what is over.
+    assert "Book a person" not in page and "has not begun" in client.get(desk(event, "/bookings/new")).text
     for row in (event, booking):
         db.session.refresh(row)
     assert (event.status.value, booking.status) == ("CANCELLED", BookingStatus.CANCELLED)
@@ -554,8 +572,18 @@ def test_a_job_is_run_paused_and_resumed(client: FlaskClient, redis: Redis) -> N
     assert redis.llen("rq:queue:default") == 1
     post(client, "/desk/jobs/expire-bookings/pause")
     assert db.session.get_one(JobState, "expire-bookings").paused
-    assert "Paused" in client.get("/desk/jobs").text
+    page = client.get("/desk/jobs").text
+    assert "Paused" in page
+    # What a paused job would do can be seen before it is resumed; it is not run by mistake.
+    assert "/desk/jobs/expire-bookings/dry-run" in page and "/desk/jobs/expire-bookings/run" not in page
+    assert "/expire-bookings/run" not in post(client, "/desk/jobs/expire-bookings/dry-run").text
+    post(client, "/desk/jobs/expire-bookings/run")
+    assert redis.llen("rq:queue:default") == 1
+    assert "expire-bookings rests" in client.get("/desk/jobs").text
     post(client, "/desk/jobs/expire-bookings/resume")
     db.session.expire_all()
-    assert not db.session.get_one(JobState, "expire-bookings").paused
+    job = db.session.get_one(JobState, "expire-bookings")
+    assert not job.paused and ">late<" not in client.get("/desk/jobs").text
+    job.last_started_at = make.soon(minutes=-3)
+    assert client.get("/desk/jobs").text.count(">late<") == 1
     assert post(client, "/desk/jobs/no-such-job/run").status_code == 404

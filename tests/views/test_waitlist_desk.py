@@ -1,10 +1,16 @@
 """The waitlist desk: what it foretells, and what staff do to offers by hand."""
 
+import re
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from console.db import db
-from console.models import Booking, Event, WaitlistEntry
+from console.db import db, now
+from console.models import Booking, Event, JobState, WaitlistEntry
 from console.states import UserRole
+from console.views.desk import waitlist as waitlist_desk
 from tests import make
 from tests.views.browser import post, sign_in
 
@@ -74,9 +80,82 @@ def test_other_bookings_and_wishes_stand_beside_a_person(client: FlaskClient) ->
     make.booking(event_id=own.id, user_id=entry.user_id, status="CONFIRMED")
     # Another organizer's is none of theirs.
     make.booking(user_id=entry.user_id, status="CONFIRMED")
-    make.team_preference(
-        event_id=event.id, user_id=entry.user_id, avoids_user_ids=[make.person().id, make.person().id]
+    known, stranger = make.person(), make.person()
+    make.booking(event_id=own.id, user_id=known.id)
+    wish = make.team_preference(
+        event_id=event.id, user_id=entry.user_id, avoids_user_ids=[known.id, stranger.id]
     )
     page = client.get(desk).text
     assert "1 other booking<" in page
-    assert "avoids 2 people" in page and "wants to be with" not in page
+    assert known.profile is not None and stranger.profile is not None
+    assert f"avoids: {known.profile.full_name}, 1 more<" in page and "wants to be with" not in page
+    wish.prefers_with_user_ids, wish.avoids_user_ids = [stranger.id, entry.user_id], [stranger.id]
+    page = client.get(desk).text
+    assert "avoids: 1 person<" in page and stranger.profile.full_name not in page
+
+
+def test_the_end_of_a_long_line_is_not_what_is_shown_of_it(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waitlist_desk, "ENTRIES_SHOWN", 2)
+    event = make.event(capacity=1, auto_offers=False)
+    desk = at_desk(client, event)
+    first, second, third, fourth = (make.waitlist_entry(event_id=event.id) for _ in range(4))
+    last = make.waitlist_entry(event_id=event.id, offered=True)
+    page = client.get(desk).text
+    # Whoever has an offer is seen, however far behind they stood.
+    assert f'id="offer-{last.id}"' in page and f'id="entry-{third.id}"' not in page
+    assert "4 people wait" in page and "Only the first 2 are shown." in page
+    # Below the last that is shown is before the first that is not.
+    assert f'data-end="{third.id}"' in page
+    assert re.findall(r'name="before" value="([^"]*)"', page) == ["", str(third.id), str(first.id), str(third.id)]
+    post(client, f"{desk}/{first.id}/move", before=str(third.id))
+    line = db.session.query(WaitlistEntry.id).filter(WaitlistEntry.notified_at.is_(None))
+    assert [row.id for row in line.order_by(WaitlistEntry.priority)] == [
+        second.id,
+        first.id,
+        third.id,
+        fourth.id,
+    ]
+
+
+def test_who_offers_by_hand_is_told_what_will_not_work(client: FlaskClient) -> None:
+    event = make.event(capacity=2, auto_offers=False)
+    desk = at_desk(client, event)
+    silent = make.waitlist_entry(event_id=event.id, user_id=make.person(telegram=False).id)
+    heard = make.waitlist_entry(event_id=event.id)
+    booked = make.waitlist_entry(event_id=event.id)
+    make.booking(event_id=event.id, user_id=booked.user_id)
+    page = client.get(desk).text
+    assert heard.user.profile is not None
+    assert f"Next in line: {heard.user.profile.full_name}." in page
+    assert f'name="first" value="{heard.id}"' in page
+    assert page.count("Nothing reaches them: tell them yourself.") == 1
+    assert f"{booked.id}/offer" not in page and f"{silent.id}/offer" in page
+    post(client, f"{desk}/{silent.id}/offer", reason="called us")
+    assert "nothing reaches this person: tell them yourself" in client.get(desk).text
+    # Somebody else was faster with the next seat.
+    post(client, f"{desk}/offer-next", count="1", first=str(silent.id))
+    assert "Somebody changed this record" in client.get(desk).text
+
+
+def test_nothing_is_promised_where_nothing_happens(client: FlaskClient) -> None:
+    begun = make.event(capacity=2, date_start=make.soon(hours=-1), date_end=make.soon(days=1))
+    desk = at_desk(client, begun)
+    make.waitlist_entry(event_id=begun.id)
+    page = client.get(desk).text
+    assert "The event has begun: nobody is offered a seat." in page
+    assert "starts sooner than an offer would lapse" in page
+    for promise in ("offered by themselves within seconds", "offer-next", "Offer now"):
+        assert promise not in page
+    event = make.event(capacity=2, organizer_id=begun.organizer_id)
+    desk = f"/desk/events/{event.id}/waitlist"
+    # Whether or not anybody waits, offers can be paused, and the last and the next run are seen.
+    db.session.add(JobState(name="process-waitlist", last_started_at=now()))
+    db.session.flush()
+    page = client.get(desk).text
+    assert "Pause automatic offers" in page and "nobody waits for an offer" in page
+    assert "Last run" in page and "the next is late" not in page
+    db.session.execute(sa.update(JobState).values(last_started_at=now() - timedelta(minutes=5)))
+    make.waitlist_entry(event_id=event.id)
+    assert "the next is late: the scheduler or its workers stand still" in client.get(desk).text

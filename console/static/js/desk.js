@@ -27,6 +27,24 @@ function initFolds() {
   }, { capture: true });
 }
 
+// What a step would do is said for the number that stands in its field, not only for the usual one.
+function initLooks() {
+  const timers = new WeakMap();
+  const look = async (field) => {
+    const asked = field.value;
+    const place = field.closest(".fold-body").querySelector("[data-says-here]");
+    const answer = await fetch(`${field.dataset.says}?${new URLSearchParams({ [field.name]: asked })}`, { headers: { Accept: "application/json" } });
+    const { says, error } = await answer.json();
+    if (field.value === asked) place.textContent = says ?? error;
+  };
+  const soon = (field, wait) => {
+    clearTimeout(timers.get(field));
+    timers.set(field, setTimeout(() => look(field).catch(() => {}), wait));
+  };
+  document.addEventListener("input", (event) => event.target.dataset.says && soon(event.target, 200));
+  document.addEventListener("live", () => document.querySelectorAll("[data-says]").forEach((field) => field.value !== field.defaultValue && soon(field, 0)));
+}
+
 function initFilters() {
   for (const field of document.querySelectorAll("input[data-filter]")) {
     field.addEventListener("input", () => {
@@ -60,5 +78,6 @@ function initKept() {
 
 initReasons();
 initFolds();
+initLooks();
 initFilters();
 initKept();

@@ -14,6 +14,19 @@ document.addEventListener("keydown", (event) => {
   if (form) { event.preventDefault(); form.requestSubmit(form.querySelector("[type=submit]")); }
 });
 
+// The second click of a double click is no second wish: what is on its way is not sent again. An answer that is a
+// file leaves the page as it is; after a while the form may be sent anew.
+const ON_ITS_WAY_MS = 5000;
+let sent = new WeakMap();
+
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post") return;
+  if (Date.now() - (sent.get(form) ?? 0) < ON_ITS_WAY_MS) event.preventDefault();
+  else sent.set(form, Date.now());
+});
+addEventListener("pageshow", () => { sent = new WeakMap(); });
+
 let loading = null;
 
 function loadTomSelect() {

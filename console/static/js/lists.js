@@ -5,15 +5,17 @@ import { element, icon, isPageKey, letter, say } from "./text.js";
 const INTERACTIVE = "a, button, input, select, textarea, label, summary, .dropdown";
 
 export function initLists(enhance) {
-  const table = document.querySelector("table[data-list]");
+  const table = document.querySelector("[data-list]");
   initPanel(enhance);
   if (!table) return;
-  const rows = [...table.tBodies[0].rows];
-  document.addEventListener("live", () => rows.splice(0, rows.length, ...table.tBodies[0].rows));
+  const rows = rowsOf(table);
+  document.addEventListener("live", () => rows.splice(0, rows.length, ...rowsOf(table)));
   initTicks(table, rows);
   initRows(table, rows);
   if (table.dataset.inline) initInline(table);
 }
+
+const rowsOf = (table) => [...(table.tBodies?.[0].rows ?? table.children)];
 
 // The menu of columns: the order of the rows is the order of the columns.
 document.addEventListener("click", (event) => {
@@ -27,6 +29,8 @@ document.addEventListener("click", (event) => {
 
 function initRows(table, rows) {
   let here = -1;
+  // A row that others moved is still the one; one that is gone leaves nobody chosen.
+  document.addEventListener("live", () => { here = rows.findIndex((row) => row.classList.contains("here")); });
   const go = (index) => {
     if (!rows.length) return;
     rows[here]?.classList.remove("here");

@@ -110,7 +110,7 @@ function isTouched(field) {
 function keepsState(name, node) {
   if (name === "open" && node.matches("details")) return false;
   if (name === "data-sortable") return false;
-  if (name === "class" && node.matches("tr.here")) return false;
+  if (name === "class" && node.matches(".here")) return false;
   if (name === "hidden" && node.matches("li, tr")) return false; // filtered away by what was typed
   return !(name === "tabindex" && node.matches("tr, li"));
 }

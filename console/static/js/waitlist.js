@@ -23,7 +23,8 @@ function tell(word, row) {
 async function send(row) {
   const form = new FormData();
   form.set("csrf_token", document.querySelector("[name=csrf_token]").value);
-  form.set("before", row.nextElementSibling?.dataset.entry ?? "");
+  // Below the last that is shown: before the first that is not.
+  form.set("before", row.nextElementSibling?.dataset.entry ?? line().dataset.end);
   try {
     const answer = await fetch(row.dataset.move, { method: "POST", body: form, headers: { Accept: "application/json" } });
     if (!answer.ok) toast((await answer.json()).error ?? say("failed"), { tone: "red" });
@@ -59,9 +60,12 @@ function putDown(keep) {
 }
 
 document.addEventListener("keydown", (event) => {
-  const grip = event.target.closest?.("[data-grip]");
-  if (!grip) return;
-  const row = grip.closest("li");
+  const row = event.target.closest?.("[data-line] > li");
+  const grip = row?.querySelector("[data-grip]");
+  // Space also picks up the row that j and k came to.
+  const comes = event.key === " " && event.target === row;
+  if (!grip || (event.target !== grip && !comes)) return;
+  if (comes) grip.focus();
   if (event.key === " " || event.key === "Enter") {
     event.preventDefault();
     if (picked) putDown(true);

@@ -1,6 +1,5 @@
 """The desks: pages named by work, one file each."""
 
-from datetime import datetime
 from typing import Any
 
 from flask import Flask
@@ -11,7 +10,7 @@ from console.views.desk import live
 from console.views.desk.auto_seat import AutoSeatView
 from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
-from console.views.desk.jobs import JobsView, scheduler_silence
+from console.views.desk.jobs import JobsView, Standstill, standstill
 from console.views.desk.messages import MessagesView
 from console.views.desk.notice_texts import NoticeTextsView
 from console.views.desk.notices import NoticesView
@@ -53,15 +52,15 @@ def init_app(admin: Admin) -> None:
     admin.add_view(live.DeskChangesView("Changes of a desk", "desk_desk_changes", "/desk/changes"))
     app: Flask = admin.app
     live.init_app(app)
-    app.context_processor(_scheduler)
+    app.context_processor(_jobs)
     app.context_processor(lambda: {"second_waiting": second_waiting})
 
 
-def _scheduler() -> dict[str, Any]:
-    """`scheduler_silent()`: when the scheduler was last heard, for who can do something about its silence."""
+def _jobs() -> dict[str, Any]:
+    """`jobs_stand_still()`: why nothing happens by itself, for who can do something about it."""
 
-    def scheduler_silent() -> datetime | None:
+    def jobs_stand_still() -> Standstill | None:
         user = current_staff()
-        return scheduler_silence() if user is not None and policy.may(user, "jobs") else None
+        return standstill() if user is not None and policy.may(user, "jobs") else None
 
-    return {"scheduler_silent": scheduler_silent}
+    return {"jobs_stand_still": jobs_stand_still}

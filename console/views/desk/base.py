@@ -81,8 +81,12 @@ def typed(name: str, label: str, *, required: bool = True, most: int = REASON_MA
 
 
 def typed_number(name: str, label: str, *, least: int = 0, most: int = 100_000) -> int:
-    """A whole number of the posted form, within its limits. Raises InvalidInput."""
-    text = request.form.get(name, "").strip()
+    """A whole number of the posted form, or of the address of a look at what it would do, within its limits.
+
+    Raises InvalidInput.
+    """
+    given = request.form if request.method == "POST" else request.args
+    text = given.get(name, "").strip()
     if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
         raise InvalidInput(
             field=label, problem=gettext("give a number from %(least)s to %(most)s.", least=least, most=most)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from console import config, policy, rush
-from console.db import db, transaction
+from console.db import db, now, transaction
 from console.errors import ConsoleError, EventFull, InvalidInput, LineFirst
 from console.models import (
     Booking,
@@ -41,7 +41,7 @@ from console.views.desk import consequences
 from console.views.desk.activity import in_words
 from console.views.desk.base import DeskView, asked_id, done, typed, typed_id, typed_number
 from console.views.desk.event import event_tabs
-from console.views.desk.queries import seats_of
+from console.views.desk.queries import place_in_line, seats_of
 from console.views.desk.receipts.register import register
 from console.views.fields import read_upload
 from console.views.formats import person, sentence
@@ -65,6 +65,7 @@ class BookingView(DeskView):
         looks = _previews(booking, may)
         return self.render(
             "desk/booking.html",
+            live=True,
             booking=booking,
             event=booking.event,
             payments=_payments(booking),
@@ -125,7 +126,7 @@ class BookingView(DeskView):
             has_seat=bool(look.seats_taken),
             waiting=look.waiting,
             tabs=event_tabs(event, actor, "event"),
-            is_open=event.status is EventStatus.PUBLISHED,
+            is_open=event.status is EventStatus.PUBLISHED and event.date_start > now(),
             may_grow=policy.may(actor, "events"),
             hold_minutes=config.current().booking_hold_minutes,
             refusal=refusal,
@@ -148,7 +149,7 @@ class BookingView(DeskView):
                 )
         name = person(someone)
         if isinstance(made, WaitlistEntry):
-            place = _place_in_line(made)
+            place = place_in_line(made)
             message = _(
                 "No seat is free for somebody new. %(name)s is on the waitlist, at place %(place)s.",
                 name=name,
@@ -219,6 +220,15 @@ class BookingView(DeskView):
             "The seat is held %(num)s minute longer.", "The seat is held %(num)s minutes longer.", minutes
         )
         return done(message, self.back())
+
+    @expose("/<uuid:booking_id>/extend/look")
+    def extend_look(self, event_id: UUID, booking_id: UUID) -> dict[str, str]:
+        """What the minutes that are being typed would mean."""
+        self.need("bookings")
+        booking = self._booking(event_id, booking_id)
+        minutes = typed_number("minutes", _("Minutes"), least=1, most=86_400)
+        look = previews.extend_hold(booking, minutes=minutes)
+        return {"says": " ".join(_said(look, booking, booking.event))}
 
     @expose("/<uuid:booking_id>/cancel", methods=("POST",))
     def cancel(self, event_id: UUID, booking_id: UUID) -> Response:
@@ -369,19 +379,6 @@ def _previews(booking: Booking, may: dict[str, bool]) -> dict[str, Preview]:
 
 def _said(preview: Preview, booking: Booking, event: Event) -> list[str]:
     return consequences.in_words(preview, name=person(booking.user), zone=event.timezone)
-
-
-def _place_in_line(entry: WaitlistEntry) -> int:
-    """The person's place in the queue, counted from 1."""
-    return db.session.scalars(
-        sa.select(sa.func.count())
-        .select_from(WaitlistEntry)
-        .where(
-            WaitlistEntry.event_id == entry.event_id,
-            WaitlistEntry.notified_at.is_(None),
-            WaitlistEntry.priority <= entry.priority,
-        )
-    ).one()
 
 
 def _on_event(event: Event, user_ids: list[UUID]) -> dict[UUID, str]:

@@ -15,6 +15,8 @@ def in_words(preview: Preview, *, name: str, zone: str | None) -> list[str]:
         *_seats(preview),
         *_places(preview),
         *_money(preview, zone),
+        *_in_review(preview),
+        *([_("The event has not begun yet.")] if preview.is_early else []),
         *([_("%(name)s is told.", name=name)] if preview.people_told else []),
     ]
 
@@ -47,12 +49,33 @@ def of_cancelled_event(preview: Preview) -> list[str]:
                 sum=money(preview.refund),
             )
         )
+    said += _in_review(preview)
     return [*said, *_places(preview)] or [_("Nobody has booked, so nobody is told.")]
 
 
 def of_capacity(preview: Preview) -> list[str]:
     """What becomes of one seat more."""
     return [_("New seats go to the waitlist first."), *_line(preview)]
+
+
+def of_new_capacity(preview: Preview) -> list[str]:
+    """What becomes of as many seats more or fewer as staff type. A refusal stands alone."""
+    if preview.refusal is not None:
+        return [sentence(preview.refusal)]
+    if not preview.seats_added:
+        return [_("Nothing changes.")]
+    if preview.seats_added < 0:
+        fewer = -preview.seats_added
+        return [ngettext("%(num)s free seat fewer.", "%(num)s free seats fewer.", fewer)]
+    more = ngettext("%(num)s seat more.", "%(num)s seats more.", preview.seats_added)
+    if preview.offers < 2:
+        return [more, *_line(preview)]
+    offers = ngettext(
+        "%(num)s person in line is offered a seat at once.",
+        "%(num)s people in line are offered a seat each at once.",
+        preview.offers,
+    )
+    return [more, offers, *_line(preview)]
 
 
 def of_publishing(preview: Preview) -> list[str]:
@@ -101,6 +124,18 @@ def _places(preview: Preview) -> list[str]:
     return [
         ngettext(
             "%(num)s place in a crew is freed.", "%(num)s places in crews are freed.", preview.places_lost
+        )
+    ]
+
+
+def _in_review(preview: Preview) -> list[str]:
+    if not preview.in_review:
+        return []
+    return [
+        ngettext(
+            "%(num)s proof stays in the review: if it is approved, its money is to be refunded.",
+            "%(num)s proofs stay in the review: if they are approved, their money is to be refunded.",
+            preview.in_review,
         )
     ]
 

@@ -13,14 +13,15 @@ from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from console import policy
-from console.db import db, transaction
-from console.models import Booking, Crew, CrewAssignment, Event, Organizer, User, WaitlistEntry
+from console.db import db, now, transaction
+from console.models import Booking, Crew, CrewAssignment, Event, Organizer, Payment, User, WaitlistEntry
 from console.services import events, previews
 from console.states import (
     ACTIVE_BOOKING,
     BookingPaymentStatus,
     BookingStatus,
     EventStatus,
+    PaymentStatus,
     State,
     may_move,
 )
@@ -107,6 +108,7 @@ class EventView(DeskView):
             event=event,
             organizer=db.session.get(Organizer, event.organizer_id),
             seats=seats,
+            is_open=event.status is EventStatus.PUBLISHED and event.date_start > now(),
             bookings=bookings,
             more=more,
             show=show,
@@ -150,7 +152,16 @@ class EventView(DeskView):
         reason = typed("reason", _("Reason"))
         with transaction():
             events.cancel_event(event.id, actor=actor, reason=reason)
-        return done(_("The event is cancelled, and everybody is being told."), self._address(event_id))
+        said = [_("The event is cancelled, and everybody is being told.")]
+        if listed := _to_refund(event_id):
+            said.append(
+                ngettext(
+                    "%(num)s payment is listed for its refund.",
+                    "%(num)s payments are listed for their refund.",
+                    listed,
+                )
+            )
+        return done(" ".join(said), self._address(event_id))
 
     @expose("/<uuid:event_id>/capacity", methods=("POST",))
     def capacity(self, event_id: UUID) -> Response:
@@ -161,6 +172,15 @@ class EventView(DeskView):
             events.change_capacity(event.id, capacity=capacity, actor=actor)
         message = ngettext("The event has %(num)s seat now.", "The event has %(num)s seats now.", capacity)
         return done(message, self._address(event_id))
+
+    @expose("/<uuid:event_id>/capacity/look")
+    def capacity_look(self, event_id: UUID) -> dict[str, str]:
+        """What the capacity that is being typed would mean."""
+        self.need("events")
+        event = self.found(Event, event_id)
+        capacity = typed_number("capacity", _("Capacity"))
+        look = previews.change_capacity(event, capacity=capacity)
+        return {"says": " ".join(consequences.of_new_capacity(look))}
 
     def _address(self, event_id: UUID) -> str:
         return url_for(".event", event_id=event_id)
@@ -243,6 +263,17 @@ def _money(event: Event) -> Any:
             sa.func.coalesce(sa.func.sum(Booking.amount), 0).label("expected"),
         ).where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
     ).one()
+
+
+def _to_refund(event_id: UUID) -> int:
+    """How many payments of a cancelled event are to be given back."""
+    paid = sa.select(Payment.id).join(Booking, Booking.id == Payment.booking_id)
+    ended = paid.where(
+        Booking.event_id == event_id,
+        Booking.status == BookingStatus.CANCELLED,
+        Payment.status == PaymentStatus.SUCCEEDED,
+    )
+    return db.session.scalars(sa.select(sa.func.count()).select_from(ended.subquery())).one()
 
 
 def _waitlist_head(event: Event) -> Any:

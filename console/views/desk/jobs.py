@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 #: A scheduler that has not been heard for this long is shown as silent, to every ADMIN on every page.
 SILENT_AFTER = timedelta(seconds=60)
+#: The job whose runs show that work is done at all: each tick, on the queue that most others wait in.
+PULSE = "expire-bookings"
+#: As long as its backlog may take; then nobody takes what the scheduler puts on the queue.
+IDLE_AFTER = timedelta(minutes=2)
 #: A process that was silent for this long has ended without a word.
 GONE_AFTER = timedelta(minutes=5)
 
@@ -108,6 +112,8 @@ class Run:
     state: JobState | None
     what: Any
     tick_seconds: float
+    #: By the database's clock.
+    at: datetime
 
     @property
     def is_paused(self) -> bool:
@@ -143,6 +149,11 @@ class Run:
         if self.is_paused or self.state is None or self.state.last_started_at is None:
             return None
         return self.state.last_started_at + timedelta(seconds=self.every_seconds)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should have run by now."""
+        return self.next_at is not None and self.next_at < self.at - SILENT_AFTER
 
 
 @dataclass(frozen=True)
@@ -212,7 +223,7 @@ class JobsView(DeskView):
         processes = [Process(beat, at) for beat in beats]
         return self.render(
             "desk/jobs.html",
-            runs=[Run(job, states.get(job.name), WHAT[job.name], tick) for job in SCHEDULE],
+            runs=[Run(job, states.get(job.name), WHAT[job.name], tick, at) for job in SCHEDULE],
             backlog=[(label, waiting[name], promise) for name, (label, promise) in BACKLOG.items()],
             processes=processes,
             unserved=unserved(processes),
@@ -224,6 +235,9 @@ class JobsView(DeskView):
     @expose("/<job_name>/run", methods=("POST",))
     def run(self, job_name: str) -> Response:
         job = self._job(job_name)
+        if _rests(job):
+            flash(_("%(name)s rests: a worker would not run it. Resume it first.", name=job.name), "error")
+            return redirect(self.get_url(".index"), 303)
         try:
             doorbell.ring_workers([job.name])
         except RedisError as error:
@@ -251,7 +265,12 @@ class JobsView(DeskView):
         user = self.user
         result, steps = dry_runs.dry_run(job.name, lambda: steps_of_transaction(user, STEPS_SHOWN))
         return self.render(
-            "desk/dry_run.html", job=job, what=WHAT[job.name], counts=counted(result), steps=steps
+            "desk/dry_run.html",
+            job=job,
+            what=WHAT[job.name],
+            counts=counted(result),
+            steps=steps,
+            rests=_rests(job),
         )
 
     @expose("/<job_name>/pause", methods=("POST",))
@@ -274,6 +293,12 @@ class JobsView(DeskView):
         return BY_NAME[name]
 
 
+def _rests(job: ScheduledJob) -> bool:
+    """Whether staff paused it, so that no worker runs it."""
+    state = db.session.get(JobState, job.name)
+    return state is not None and state.paused
+
+
 def _failures() -> list[doorbell.Failure]:
     """The latest runs that failed; none when Redis, which keeps them, is away."""
     try:
@@ -282,14 +307,33 @@ def _failures() -> list[doorbell.Failure]:
         return []
 
 
-def scheduler_silence() -> datetime | None:
-    """When a scheduler was last heard, if that is too long ago; year 1 if there never was one."""
+@dataclass(frozen=True)
+class Standstill:
+    """Why nothing happens by itself: no scheduler is heard, or one is and nobody runs what it wants run.
+
+    `since` the last sign of life; None if there never was one.
+    """
+
+    is_scheduler: bool
+    since: datetime | None
+
+
+def standstill() -> Standstill | None:
+    """What keeps the jobs from running, if anything does; that staff paused one is nothing."""
     last = sa.func.max(Heartbeat.seen_at)
-    # By the clock that wrote it: ours may be wrong.
-    silent = sa.func.clock_timestamp() - last > SILENT_AFTER
-    seen, is_silent = db.session.execute(
-        sa.select(last, silent).where(Heartbeat.kind == heartbeats.SCHEDULER)
+    at = sa.func.clock_timestamp()
+    ran = (
+        sa.select(JobState.last_started_at)
+        .where(JobState.name == PULSE, JobState.paused.is_(False))
+        .scalar_subquery()
+    )
+    idle_after = max(IDLE_AFTER, timedelta(seconds=4 * config.current().tick_seconds))
+    # By the clock that wrote them: ours may be wrong.
+    seen, is_silent, ran_at, is_idle = db.session.execute(
+        sa.select(last, at - last > SILENT_AFTER, ran, at - ran > idle_after).where(
+            Heartbeat.kind == heartbeats.SCHEDULER
+        )
     ).one()
-    if is_silent is False:
-        return None
-    return seen or datetime.min.replace(tzinfo=UTC)
+    if is_silent is not False:
+        return Standstill(is_scheduler=True, since=seen)
+    return Standstill(is_scheduler=False, since=ran_at) if is_idle else None

@@ -85,3 +85,16 @@ def page(query: sa.Select[Any], limit: int) -> tuple[Sequence[Any], bool]:
     """The first `limit` rows, and whether there are more."""
     rows = db.session.scalars(query.limit(limit + 1)).unique().all()
     return rows[:limit], len(rows) > limit
+
+
+def place_in_line(entry: WaitlistEntry) -> int:
+    """The place of somebody who waits in the queue of their event, counted from 1."""
+    return db.session.scalars(
+        sa.select(sa.func.count())
+        .select_from(WaitlistEntry)
+        .where(
+            WaitlistEntry.event_id == entry.event_id,
+            WaitlistEntry.notified_at.is_(None),
+            WaitlistEntry.priority <= entry.priority,
+        )
+    ).one()

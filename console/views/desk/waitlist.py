@@ -1,6 +1,6 @@
 """The waitlist of an event: who is next, whose offer runs, and what staff can do about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,14 +11,15 @@ from flask_admin import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from console import config, policy
-from console.db import db, transaction
+from console.db import db, now, transaction
 from console.models import AuditLog, Booking, Event, JobState, TeamPreference, User, WaitlistEntry
 from console.models.user import OFFER_ENDED
 from console.services import bookings, offers, outbox, waitlist
-from console.services.waitlist_forecast import Prospect, forecast
+from console.services.waitlist_forecast import Forecast, Prospect, forecast
 from console.states import ACTIVE_BOOKING, EventStatus
 from console.views.desk.activity import in_words
 from console.views.desk.base import DeskView, done, typed, typed_id, typed_number
@@ -27,13 +28,16 @@ from console.views.desk.queries import page, seats_of, with_person
 from console.views.error_pages import wants_json
 from console.views.formats import person
 
-#: Beyond this the end of the queue is a matter of the list `/event/waitlist/`.
+#: Of those who wait, and of those with an offer: the rest is a matter of the list `/event/waitlist/`.
 ENTRIES_SHOWN = 300
 
 #: What an offer is usually given more, in minutes.
 EXTEND_MINUTES = 30
 JOB = "process-waitlist"
+#: A run that is overdue by this does not merely wait for its turn.
+LATE_AFTER = timedelta(minutes=1)
 PAST_SHOWN = 12
+NAMES_SHOWN = 3
 
 #: What the next run does with a person: tone, word, and why if it is not plain.
 PROSPECTS: dict[Prospect, tuple[str, Any, Any]] = {
@@ -60,6 +64,9 @@ PROSPECTS: dict[Prospect, tuple[str, Any, Any]] = {
     Prospect.JOB_PAUSED: ("grey", _l("waits: the job is paused"), ""),
 }
 
+#: An offer by hand reaches them no more than one by the job.
+UNTOLD = (Prospect.NO_CHANNEL, Prospect.OPTED_OUT)
+
 #: Why the next run offers nothing here at all.
 STOPPED = {
     Prospect.NOT_PUBLISHED: _l("Nothing happens by itself: the event is not published."),
@@ -77,6 +84,21 @@ class Past(NamedTuple):
     whom: str
 
 
+class Wishes(NamedTuple):
+    """With whom somebody wants to be on the event, and with whom not, in words."""
+
+    wants: str
+    avoids: str
+
+
+class Runs(NamedTuple):
+    """When the job ran last, and when it does next; `is_late` when it should have by now."""
+
+    last_at: datetime | None = None
+    next_at: datetime | None = None
+    is_late: bool = False
+
+
 class WaitlistView(DeskView):
     """`/desk/events/<id>/waitlist`"""
 
@@ -86,16 +108,24 @@ class WaitlistView(DeskView):
     @expose("")
     def index(self, event_id: UUID) -> str:
         event = self.found(Event, event_id)
-        entries, more = page(
+        on_event = (
             sa.select(WaitlistEntry)
             .where(WaitlistEntry.event_id == event.id)
             .options(with_person(WaitlistEntry.user))
-            .order_by(WaitlistEntry.priority),
+        )
+        running, more_offers = page(
+            on_event.where(WaitlistEntry.notified_at.is_not(None)).order_by(
+                WaitlistEntry.notification_expires_at, WaitlistEntry.id
+            ),
             ENTRIES_SHOWN,
         )
-        running = [entry for entry in entries if entry.notified_at is not None]
-        waiting = [entry for entry in entries if entry.notified_at is None]
+        line = on_event.where(WaitlistEntry.notified_at.is_(None)).order_by(WaitlistEntry.priority)
+        # One more than is shown: before them goes who is put below the last that is.
+        waiting, __ = page(line, ENTRIES_SHOWN + 1)
+        waiting, beyond = waiting[:ENTRIES_SHOWN], waiting[ENTRIES_SHOWN:]
+        entries = [*running, *waiting]
         foretold = forecast(event.id)
+        untold, booked = _of(foretold, UNTOLD), _of(foretold, (Prospect.HAS_BOOKED,))
         return self.render(
             "desk/waitlist.html",
             live=True,
@@ -103,20 +133,25 @@ class WaitlistView(DeskView):
             seats=seats_of([event])[event.id],
             tabs=event_tabs(event, self.user, "waitlist"),
             entries=entries,
-            more=more,
-            offers=sorted(running, key=lambda entry: entry.notification_expires_at),
+            offers=running,
+            more_offers=more_offers,
             waiting=waiting,
+            beyond=beyond[0].id if beyond else "",
             forecast=foretold,
             stopped=STOPPED.get(foretold.stopped) if foretold.stopped else None,
             prospects={entry_id: PROSPECTS[why] for entry_id, why in foretold.prospects.items()},
+            untold=untold,
+            booked=booked,
+            first=next((entry for entry in waiting if entry.id not in untold | booked), None),
             bookings_elsewhere=_bookings_elsewhere(self.user, event, entries),
-            wishes=_wishes(event, entries),
+            wishes=_wishes(self.user, event, entries),
             past=_past_offers(event),
-            job=db.session.get(JobState, JOB),
-            tick=timedelta(seconds=config.current().tick_seconds),
+            runs=_runs(),
             extend_minutes=EXTEND_MINUTES,
+            hold_minutes=config.current().booking_hold_minutes,
             channels=any(outbox.channels().values()),
-            is_open=event.status is EventStatus.PUBLISHED,
+            has_begun=event.date_start <= now(),
+            is_published=event.status is EventStatus.PUBLISHED,
             offer_minutes=config.current().waitlist_offer_minutes,
         )
 
@@ -124,8 +159,9 @@ class WaitlistView(DeskView):
     def offer_next(self, event_id: UUID) -> Response:
         event = self.found(Event, event_id)
         count = typed_number("count", _("How many"), least=1, most=1000)
+        first = typed_id("first")
         with transaction():
-            offered = waitlist.offer_next(event.id, count=count, actor=self.user)
+            offered = waitlist.offer_next(event.id, count=count, actor=self.user, first_id=first)
         if not offered:
             flash(_("Nobody in the line can be told, so no seat was offered."), "warning")
             return redirect(self._address(event_id), 303)
@@ -136,8 +172,12 @@ class WaitlistView(DeskView):
     def offer(self, event_id: UUID, entry_id: UUID) -> Response:
         entry = self._entry(event_id, entry_id)
         reason = typed("reason", _("Reason"))
+        untold = entry.id in _of(forecast(event_id), UNTOLD)
         with transaction():
             waitlist.offer(entry.id, actor=self.user, reason=reason)
+        if untold:
+            flash(_("A seat is offered, but nothing reaches this person: tell them yourself."), "warning")
+            return redirect(self._address(event_id), 303)
         return done(_("A seat is offered; the person is being told."), self._address(event_id))
 
     @expose("/<uuid:entry_id>/accept", methods=("POST",))
@@ -231,13 +271,45 @@ def _bookings_elsewhere(user: User, event: Event, entries: Sequence[WaitlistEntr
     return {user_id: count for user_id, count in db.session.execute(counted)}
 
 
-def _wishes(event: Event, entries: Sequence[WaitlistEntry]) -> dict[UUID, TeamPreference]:
+def _of(foretold: Forecast, prospects: Sequence[Prospect]) -> set[UUID]:
+    """The entries of which the next run makes one of these."""
+    return {entry_id for entry_id, prospect in foretold.prospects.items() if prospect in prospects}
+
+
+def _runs() -> Runs:
+    """The last and the next run of the job that makes offers; none is next while it rests."""
+    job = db.session.get(JobState, JOB)
+    if job is None or job.last_started_at is None or job.paused:
+        return Runs(job.last_started_at if job is not None else None)
+    next_at = job.last_started_at + timedelta(seconds=config.current().tick_seconds)
+    return Runs(job.last_started_at, next_at, next_at + LATE_AFTER < now())
+
+
+def _wishes(user: User, event: Event, entries: Sequence[WaitlistEntry]) -> dict[UUID, Wishes]:
     """With whom these people want to be on this event, and with whom not."""
     query = sa.select(TeamPreference).where(
         TeamPreference.event_id == event.id,
         TeamPreference.user_id.in_([entry.user_id for entry in entries]),
     )
-    return {wish.user_id: wish for wish in db.session.scalars(query)}
+    found = db.session.scalars(query).all()
+    meant = {each for wish in found for each in (*wish.prefers_with_user_ids, *wish.avoids_user_ids)}
+    people = policy.visible(user, User).where(User.id.in_(meant)).options(joinedload(User.profile))
+    names = {someone.id: person(someone) for someone in db.session.scalars(people)} if meant else {}
+    return {
+        wish.user_id: Wishes(_named(wish.prefers_with_user_ids, names), _named(wish.avoids_user_ids, names))
+        for wish in found
+    }
+
+
+def _named(user_ids: Sequence[UUID], names: Mapping[UUID, str]) -> str:
+    """The first few of these people by name; the others, and those out of reach, as a number."""
+    said = sorted(names[user_id] for user_id in user_ids if user_id in names)[:NAMES_SHOWN]
+    others = len(user_ids) - len(said)
+    if others and said:
+        said.append(ngettext("%(num)s more", "%(num)s more", others))
+    elif others:
+        said.append(ngettext("%(num)s person", "%(num)s people", others))
+    return ", ".join(said)
 
 
 def _past_offers(event: Event) -> list[Past]:
