@@ -38,6 +38,18 @@ HEARTBEAT_SECONDS = 5.0
 KILLED_AFTER_SECONDS = TIMEOUT_SECONDS + 60.0
 #: A failed run is tried again after this, or at its next tick if that is sooner.
 RETRY_FAILED_SECONDS = 300.0
+#: A leader looks every POLL_SECONDS. One that has said nothing for this long is stopped, or hangs: with the
+#: lock in its hand it would keep all the others waiting.
+STUCK_AFTER_SECONDS = 30.0
+
+#: The lock goes with its connection; a leader that wakes up finds that it has lost both.
+UNSEAT = sa.text("""
+SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+    AND l.classid = CAST(CAST(:kind AS bigint) AS oid) AND l.objid = CAST(CAST(:key AS bigint) AS oid)
+    AND a.datname = current_database()
+    AND a.state_change < clock_timestamp() - make_interval(secs => :seconds)
+""")
 
 CONNECT_ARGS = {
     "connect_timeout": 5,
@@ -124,12 +136,21 @@ class Scheduler:
             elif not self.leading and not waiting:
                 waiting = True
                 log.info("another scheduler leads: waiting for it to end")
+            if not self.leading:
+                self._unseat(connection)
             self._beat(connection)
             if self.leading:
                 self.tick(connection)
             self._say("PostgreSQL", None)
             self._stop.wait(self.poll_seconds)
         heartbeats.retire(connection, self.name)
+
+    def _unseat(self, connection: sa.Connection) -> None:
+        """Ends the connection of a leader that hangs, so that the next look finds the lock free."""
+        kind, key = LOCK
+        stuck = {"kind": kind, "key": key, "seconds": STUCK_AFTER_SECONDS}
+        if connection.execute(UNSEAT, stuck).scalar():
+            log.warning("the leading scheduler has said nothing for %g s: taking over", STUCK_AFTER_SECONDS)
 
     def tick(self, connection: sa.Connection) -> list[str]:
         """Enqueues what is due, once. Returns the names; a Redis that is away is logged, once."""

@@ -17,14 +17,14 @@ from rq import Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from console import heartbeats
+from console import heartbeats, scheduling
 from console.db import db
 from console.doorbell import QUEUES, queue
 from console.embedded.processes import started_ticks
 from console.embedded.redis_server import RedisServer
 from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
 from console.models import Heartbeat, JobState
-from console.scheduling import KILLED_AFTER_SECONDS, RETRY_FAILED_SECONDS, LastRun, Scheduler, is_due
+from console.scheduling import KILLED_AFTER_SECONDS, LOCK, RETRY_FAILED_SECONDS, LastRun, Scheduler, is_due
 from tests.conftest import _make_app
 from tests.servers import close, process, until
 
@@ -187,6 +187,22 @@ def test_a_leader_that_lost_its_connection_leads_again(quick_app, real_db):
         until(lambda: "PostgreSQL" in scheduler._trouble or not scheduler.leading)
         until(lambda: scheduler.leading and "PostgreSQL" not in scheduler._trouble)
         assert thread.is_alive()
+
+
+def test_a_leader_that_hangs_is_unseated_and_one_that_works_is_not(quick_app, real_db, monkeypatch):
+    monkeypatch.setattr(scheduling, "STUCK_AFTER_SECONDS", 1.0)
+    with psycopg.connect(real_db, autocommit=True) as stuck:
+        stuck.execute("SELECT pg_advisory_lock(%s, %s)", LOCK)
+        first, second = Scheduler(quick_app), Scheduler(quick_app)
+        second.name += "-second"
+        with running(first):
+            until(lambda: first.leading)
+            until(lambda: waiting(quick_app) == NAMES)
+            with pytest.raises(psycopg.OperationalError):
+                stuck.execute("SELECT 1")
+            with running(second):
+                for _ in over_ticks(quick_app, 8):
+                    assert (first.leading, second.leading) == (True, False)
 
 
 def test_a_graceful_end_takes_the_heartbeat_back(quick_app):
