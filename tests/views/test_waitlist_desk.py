@@ -126,11 +126,13 @@ def test_who_offers_by_hand_is_told_what_will_not_work(client: FlaskClient) -> N
     heard = make.waitlist_entry(event_id=event.id)
     booked = make.waitlist_entry(event_id=event.id)
     make.booking(event_id=event.id, user_id=booked.user_id)
+    booked.paid_booking_id = make.booking(status="EXPIRED", user_id=booked.user_id).id
     page = client.get(desk).text
     assert heard.user.profile is not None
     assert f"Next in line: {heard.user.profile.full_name}." in page
     assert f'name="first" value="{heard.id}"' in page
     assert page.count("Nothing reaches them: tell them yourself.") == 1
+    assert page.count("has paid already") == 1
     assert f"{booked.id}/offer" not in page and f"{silent.id}/offer" in page
     post(client, f"{desk}/{silent.id}/offer", reason="called us")
     assert "nothing reaches this person: tell them yourself" in client.get(desk).text
