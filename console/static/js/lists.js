@@ -9,7 +9,7 @@ export function initLists(enhance) {
   initPanel(enhance);
   if (!table) return;
   const rows = rowsOf(table);
-  document.addEventListener("live", () => rows.splice(0, rows.length, ...rowsOf(table)));
+  document.addEventListener("live", () => rows.splice(0, rows.length, ...rowsOf(document.querySelector("[data-list]") ?? table)));
   initTicks(table, rows);
   initRows(table, rows);
   if (table.dataset.inline) initInline(table);

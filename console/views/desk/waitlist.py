@@ -192,7 +192,7 @@ class WaitlistView(DeskView):
         entry = self._entry(event_id, entry_id)
         with transaction():
             waitlist.decline_offer(entry.id, actor=self.user)
-        return done(_("The offer is declined; the seat goes to the next in line."), self._address(event_id))
+        return done(_("The offer is declined; its seat is free again."), self._address(event_id))
 
     @expose("/<uuid:entry_id>/leave", methods=("POST",))
     def leave(self, event_id: UUID, entry_id: UUID) -> Response:
