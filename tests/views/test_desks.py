@@ -221,10 +221,13 @@ def test_a_silent_scheduler_is_shown_to_administrators_on_every_page(client: Fla
     db.session.flush()
     assert "scheduler" not in client.get("/").text
     job.last_started_at = make.soon(minutes=-5)
+    db.session.flush()
     assert "No worker has run the jobs since" in client.get("/event/events/").text
     job.paused = True
+    db.session.flush()
     assert "scheduler" not in client.get("/").text
     job.paused = False
+    db.session.flush()
     db.session.execute(sa.text("UPDATE ops.heartbeats SET seen_at = now() - interval '2 minutes'"))
     sign_in(client, make.staff(FINANCE))
     page = client.get("/desk/events/").text
@@ -585,5 +588,6 @@ def test_a_job_is_run_paused_and_resumed(client: FlaskClient, redis: Redis) -> N
     job = db.session.get_one(JobState, "expire-bookings")
     assert not job.paused and ">late<" not in client.get("/desk/jobs").text
     job.last_started_at = make.soon(minutes=-3)
+    db.session.flush()
     assert client.get("/desk/jobs").text.count(">late<") == 1
     assert post(client, "/desk/jobs/no-such-job/run").status_code == 404
