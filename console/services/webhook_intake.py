@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from console import config, errors
 from console.db import at_once, ring
 from console.errors import N_
-from console.gateways.providers import Notice, cloudpayments, stripe, tbank, yookassa
+from console.gateways.providers import Notice, cloudpayments, malformed, stripe, tbank, yookassa
 
 PROVIDERS: dict[str, Any] = {
     "yookassa": yookassa,
@@ -23,6 +23,8 @@ PROVIDERS: dict[str, Any] = {
     "tbank": tbank,
 }
 MAX_BODY_BYTES = 256 * 1024
+#: Room is left for what keeps another content of the same key apart.
+MAX_KEY_CHARACTERS = 230
 
 # What stands in `effect` of a repetition that is none; English, translated where it is shown.
 OTHER_CONTENT = N_("The same key came before with another content: nothing was applied")
@@ -70,8 +72,11 @@ def store(provider: str, *, headers: Mapping[str, str], body: bytes, address: st
     gateway.authenticate({name.lower(): value for name, value in headers.items()}, body, address, secret)
     payload = gateway.read(body)
     told: Notice = gateway.notice(payload, kind)
+    key = f"{provider}:{told.key}"
+    if len(key) > MAX_KEY_CHARACTERS:
+        raise malformed()
     row = {
-        "key": f"{provider}:{told.key}",
+        "key": key,
         "provider": provider,
         "payload": json.dumps(payload, ensure_ascii=False, sort_keys=True),
     }

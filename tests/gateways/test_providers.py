@@ -17,7 +17,17 @@ import stripe as stripe_library
 from yookassa.domain.common.security_helper import SecurityHelper
 
 from console.errors import InvalidInput, WebhookRefused
-from console.gateways.providers import MAX_DEPTH, Outcome, cloudpayments, parse, stripe, tbank, yookassa
+from console.gateways.providers import (
+    MAX_DEPTH,
+    Outcome,
+    cloudpayments,
+    minor,
+    money,
+    parse,
+    stripe,
+    tbank,
+    yookassa,
+)
 
 SECRET = "whsec_test"
 
@@ -153,6 +163,7 @@ def test_cloudpayments_form_and_json_say_the_same(as_json: bool) -> None:
         ({"Status": "Completed"}, "check", "check:7", Outcome.OTHER),
         ({"Status": "Authorized"}, "pay", "pay:7", Outcome.OTHER),
         ({"Status": "Authorized"}, "", "authorized:7", Outcome.OTHER),
+        ({"Status": "Declined"}, "pay", "pay:7", Outcome.OTHER),
         ({"Status": "Completed"}, "confirm", "confirm:7", Outcome.SUCCEEDED),
         ({"Status": "Declined", "ReasonCode": "5051"}, "", "fail:7", Outcome.OTHER),
         ({"Status": "Cancelled"}, "", "cancel:7", Outcome.CANCELED),
@@ -401,3 +412,17 @@ def test_what_cannot_be_stored_is_refused(body: bytes) -> None:
 def test_payload_without_its_ids_is_refused(gateway: Any, payload: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         gateway.notice(payload)
+
+
+def test_amount_that_nobody_could_write_out_is_none() -> None:
+    texts = ("1e999999", "1e-999999", "1e99999999999999999999", "NaN", "-Infinity", "9" * 5000)
+    for amount in (*texts, 1e300, 10**4000):
+        assert money(amount) is None
+        assert minor(amount) is None
+
+
+def test_amounts_are_exact_to_the_kopeck() -> None:
+    assert [money(value) for value in ("1500.00", 1500, 0.1, "0")] == [1500, 1500, Decimal("0.1"), 0]
+    kopecks = [minor(value) for value in (150000, 1, 0, "1", True, 1.5)]
+    assert kopecks == [1500, Decimal("0.01"), 0, None, None, None]
+    assert money("9999999999.99") == minor(999999999999)

@@ -84,6 +84,14 @@ def test_what_is_not_authentic_is_refused_and_not_stored(
     assert keys(session) == []
 
 
+def test_key_that_does_not_fit_is_refused(client: FlaskClient, session: Any) -> None:
+    payload: dict[str, Any] = {"PaymentId": "1" * 120, "Status": "S" * 120, "Amount": 1}
+    payload["Token"] = tbank.token(payload, "tbank-secret")
+    answer = client.post("/webhooks/tbank", json=payload)
+    assert (answer.status_code, answer.text) == (422, "Body: this is not what the provider sends.")
+    assert keys(session) == []
+
+
 def test_who_is_not_authentic_learns_nothing(client: FlaskClient, session: Any) -> None:
     said = set()
     for path, body, headers in (

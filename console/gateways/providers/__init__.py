@@ -17,6 +17,8 @@ from console.errors import N_, InvalidInput
 MAX_DEPTH = 32
 #: Longer ids are nobody's: the key of an event must fit its column.
 MAX_ID_CHARACTERS = 128
+#: Of an amount, before the point and behind it: as many as a payment of ours can have, and more.
+MAX_DIGITS = 10
 
 
 class Outcome(StrEnum):
@@ -95,17 +97,23 @@ def money(value: Any) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
-        amount = Decimal(str(value))
+        return _possible(Decimal(str(value)))
     except InvalidOperation:
         return None
-    return amount if amount.is_finite() else None
 
 
 def minor(value: Any, digits: int = 2) -> Decimal | None:
     """An amount given in kopecks or cents."""
     if isinstance(value, bool) or not isinstance(value, int):
         return None
-    return Decimal(value).scaleb(-digits)
+    return _possible(Decimal(value).scaleb(-digits))
+
+
+def _possible(amount: Decimal) -> Decimal | None:
+    """An amount that can be one: 1e999999 is a number, too, and nothing could write it out."""
+    exponent = amount.as_tuple().exponent
+    fits = isinstance(exponent, int) and exponent >= -MAX_DIGITS and amount.adjusted() < MAX_DIGITS
+    return amount if fits else None
 
 
 def child(payload: Any, *names: str) -> Any:

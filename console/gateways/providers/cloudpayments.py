@@ -66,8 +66,8 @@ def notice(payload: dict[str, Any], kind: str = "") -> Notice:
     # A refund is a transaction of its own, about another one.
     about = payload.get("PaymentTransactionId") if kind == "refund" else None
     outcome = OUTCOMES[kind]
-    if outcome is Outcome.SUCCEEDED and payload.get("Status") == "Authorized":
-        # The money is only reserved; `confirm` follows.
+    if outcome is Outcome.SUCCEEDED and payload.get("Status", "Completed") != "Completed":
+        # Reserved only, and `confirm` follows; or refused: the address is not signed, what it says is.
         outcome = Outcome.OTHER
     return Notice(
         key=f"{kind}:{transaction_id}",

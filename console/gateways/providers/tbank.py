@@ -66,7 +66,8 @@ def notice(payload: dict[str, Any], kind: str = "") -> Notice:
         key=f"{payment_id}:{status}:{identifier(payload.get('Amount', '-'))}",
         outcome=OUTCOMES.get(status, Outcome.OTHER),
         provider_payment_id=payment_id,
-        amount=minor(payload.get("Amount")),
+        # Of a part it is not said whether this is the part or the whole: never taken for the whole.
+        amount=None if status == "PARTIAL_REFUNDED" else minor(payload.get("Amount")),
         currency="RUB",
         payment_id=text(payload.get("OrderId")),
     )
