@@ -2,6 +2,7 @@
 race without the lock breaks the rule, so the test would see it.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from console.db import db, transaction
+from console.db import db, lock_all, transaction
 from console.models import (
     Booking,
     BookingLog,
@@ -34,6 +35,7 @@ from console.services import (
     payments,
     receipts,
     waitlist,
+    webhook_leases,
     webhooks,
 )
 from console.services.seating import places
@@ -41,7 +43,7 @@ from console.states import BookingStatus, UserRole
 from tests import make
 from tests.races import CLIENTS, _many_connections, committed, together, unlocked
 from tests.services.look import seats_add_up
-from tests.services.test_webhooks import body_for, card_payment, store
+from tests.services.test_webhooks import body_for, card_payment, store, unfenced
 
 __all__ = ["_many_connections", "committed"]  # fixtures
 
@@ -417,6 +419,54 @@ def test_the_same_webhook_a_hundred_times_at_once_is_one_payment(real_app: Flask
         assert doctor.violations() == []
 
 
+def paid_on(trips: int, bookings_each: int) -> list[UUID]:
+    """Bookings of so many events, and a webhook for each that says it was paid."""
+    made = [make.event(capacity=20).id for _ in range(trips)]
+    waiting = [card_payment(make.booking(event_id=made[n % trips])) for n in range(trips * bookings_each)]
+    for payment in waiting:
+        store(body_for(payment))
+    return [payment.booking_id for payment in waiting]
+
+
+def test_many_workers_that_apply_many_at_once_give_each_event_one_effect(
+    real_app: Flask, committed: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    booked = committed(lambda: paid_on(3, 16))
+    for _ in range(2):
+        apply_everywhere(real_app, 6)
+    # They lock the same trips, in one order: nobody had to give way.
+    assert "one by one" not in caplog.text and "repeated" not in caplog.text
+    with real_app.app_context():
+        assert {times_paid(booking_id) for booking_id in booked} == {1}
+        assert doctor.violations() == []
+
+
+def test_control_without_an_order_workers_wait_for_each_other(
+    real_app: Flask, committed: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    booked = committed(lambda: paid_on(2, 10))
+    both_hold_one = threading.Barrier(2)
+    backwards = iter((False, True))
+
+    def in_no_order(model: Any, ids: list[UUID]) -> dict[UUID, Any]:
+        keys = sorted(set(ids))
+        if model is not Event or len(keys) < 2:
+            return lock_all(model, ids)
+        first, second = sorted(keys, reverse=next(backwards))
+        rows = lock_all(model, [first])
+        both_hold_one.wait(10)
+        return {**rows, **lock_all(model, [second])}
+
+    monkeypatch.setattr(payments, "lock_all", in_no_order)
+    apply_everywhere(real_app, 2)
+    # One of them was sent back, and applied its events one by one.
+    assert "one by one" in caplog.text
+    with real_app.app_context():
+        assert {times_paid(booking_id) for booking_id in booked} == {1}
+
+
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers apply one event at once: no row is locked, no lease held, both have seen it unpaid."""
     looked = threading.Barrier(2)
@@ -427,10 +477,11 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
         looked.wait(10)
         return outcome
 
-    for module in (webhooks, payments, bookings):
-        monkeypatch.setattr(module, "lock", unlocked)
+    monkeypatch.setattr(
+        payments, "lock_all", lambda model, ids: {each: unlocked(model, each) for each in ids}
+    )
     monkeypatch.setattr(webhooks, "judge", wait_then_judge)
-    monkeypatch.setattr(webhooks, "_held", lambda held: unlocked(WebhookEvent, held.key))
+    unfenced(monkeypatch)
 
 
 def both_apply(app: Flask, body: bytes) -> None:
@@ -438,7 +489,7 @@ def both_apply(app: Flask, body: bytes) -> None:
         store(body)
         db.session.rollback()
         with transaction():
-            _, [held] = webhooks.lease(1)
+            _, [held] = webhook_leases.lease(1)
 
     def apply(_: int) -> None:
         with app.app_context():

@@ -4,7 +4,10 @@ Values in the log are JSON: `status`, `payment_status` and `expires_at` always, 
 there are any.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -24,6 +27,17 @@ AS_JSON = (
 def before(booking: Booking) -> dict[str, Any]:
     """The values of a booking that its log keeps; take them before the change."""
     return audit.snapshot(booking, COLUMNS)
+
+
+@contextmanager
+def logged() -> Iterator[list[UUID]]:
+    """Collects the ids of the log rows that are written inside of it, one after the other."""
+    ids: list[UUID] = []
+    db.session.info["logged"] = ids
+    try:
+        yield ids
+    finally:
+        del db.session.info["logged"]
 
 
 def log_booking(
@@ -55,4 +69,5 @@ def log_booking(
     if actor is not None:
         audit.record(actor, f"booking.{action}", booking, before=old, after=new, **known)
     db.session.flush()
+    db.session.info.get("logged", []).append(row.id)
     return row

@@ -3,6 +3,7 @@
 Locks are taken in the order event, booking, payment.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from console import config, errors
-from console.db import db, lock, now
+from console.db import db, lock, lock_all, now
 from console.errors import N_
 from console.models import Booking, Event, Payment, User
 from console.services import bookings, outbox, seats, two_people
@@ -52,6 +53,26 @@ def locked_payment(payment_id: UUID) -> tuple[Event, Booking, Payment]:
         # It went to another event with its booking, whose rows are not the ones that are locked.
         raise errors.Busy()
     return event, booking, payment
+
+
+def locked_payments(payment_ids: Collection[UUID]) -> dict[UUID, tuple[Event, Booking, Payment]]:
+    """Payments with their bookings and events, all locked, by the payment's id: for what changes together.
+
+    Those that are not there are left out. Raises Busy when one of them moves just now.
+    """
+    if not payment_ids:
+        return {}
+    where = db.session.execute(
+        sa.select(Payment.id, Payment.booking_id, Booking.event_id)
+        .join(Booking, Booking.id == Payment.booking_id)
+        .where(Payment.id.in_(payment_ids))
+    ).all()
+    events = lock_all(Event, [row.event_id for row in where])
+    held = lock_all(Booking, [row.booking_id for row in where])
+    payments = lock_all(Payment, [row.id for row in where])
+    if any(payments[row.id].booking_id != row.booking_id for row in where):
+        raise errors.Busy()
+    return {row.id: (events[row.event_id], held[row.booking_id], payments[row.id]) for row in where}
 
 
 def received(booking: Booking) -> Decimal:

@@ -3,6 +3,7 @@
 Everything here only reads. The texts are English, translated where they are shown.
 """
 
+from collections.abc import Mapping
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from console.states import (
 NOTHING_FOLLOWS = N_("Nothing follows from this notification")
 UNKNOWN_PAYMENT = N_("No payment of ours has this number")
 FOREIGN_PAYMENT = N_("The payment is not one of this provider")
+OTHER_NUMBER = N_("Our payment has another number at this provider")
 OTHER_BOOKING = N_("It names another booking than the payment has")
 OTHER_AMOUNT = N_("The amount differs from ours")
 OTHER_CURRENCY = N_("The currency differs from ours")
@@ -46,43 +48,61 @@ class Later(Exception):
 
 
 class Unfit(Exception):
-    """It must not be applied to this payment, if one is known; says why."""
-
-    def __init__(self, effect: str, payment: Payment | None = None) -> None:
-        self.payment_id = payment.id if payment else None
-        super().__init__(effect)
+    """It must not be applied to this payment; the argument says why."""
 
 
-def find(provider: str, told: Notice) -> UUID:
-    """The payment it is about. Raises Later: another service may be about to write it."""
-    found = db.session.scalar(
-        sa.select(Payment.id).where(
-            Payment.provider == provider, Payment.provider_payment_id == told.provider_payment_id
-        )
-    )
-    if found is None and told.payment_id:
-        try:
-            ours = UUID(told.payment_id)
-        except ValueError:
-            raise Later(UNKNOWN_PAYMENT) from None
-        found = db.session.scalar(sa.select(Payment.id).where(Payment.id == ours))
-    if found is None:
-        raise Later(UNKNOWN_PAYMENT)
-    return found
+FIND = sa.text("""
+SELECT told.key, coalesce(theirs.id, ours.id) AS payment_id
+FROM unnest(CAST(:keys AS text[]), CAST(:providers AS text[]), CAST(:numbers AS text[]), CAST(:ids AS uuid[]))
+    AS told (key, provider, number, id)
+LEFT JOIN payment.payments theirs
+    ON theirs.provider = told.provider AND theirs.provider_payment_id = told.number
+LEFT JOIN payment.payments ours ON ours.id = told.id
+WHERE theirs.id IS NOT NULL OR ours.id IS NOT NULL
+""")
+
+
+def find(told: Mapping[str, tuple[str, Notice]]) -> dict[str, UUID]:
+    """The payments that notices of providers are about, by any key: by the provider's number, else by ours.
+
+    What is not there is left out: another service may be about to write it.
+    """
+    if not told:
+        return {}
+    values = {
+        "keys": list(told),
+        "providers": [provider for provider, _ in told.values()],
+        "numbers": [notice.provider_payment_id for _, notice in told.values()],
+        "ids": [_ours(notice) for _, notice in told.values()],
+    }
+    return {row.key: row.payment_id for row in db.session.execute(FIND, values)}
+
+
+def _ours(told: Notice) -> UUID | None:
+    """The id of our payment that it names."""
+    try:
+        return UUID(told.payment_id or "")
+    except ValueError:
+        return None
 
 
 def check(provider: str, told: Notice, payment: Payment) -> None:
     """Compares what is told with our own rows. Raises Unfit."""
     if payment.method is not PaymentMethod.WIDGET or payment.provider not in (None, provider):
-        raise Unfit(FOREIGN_PAYMENT, payment)
+        raise Unfit(FOREIGN_PAYMENT)
     if payment.provider_payment_id not in (None, told.provider_payment_id):
-        raise Unfit(FOREIGN_PAYMENT, payment)
+        raise Unfit(OTHER_NUMBER)
     if told.booking_id and not rebooking.is_of(payment, told.booking_id.lower()):
-        raise Unfit(OTHER_BOOKING, payment)
+        raise Unfit(OTHER_BOOKING)
+    named = _ours(told)
+    if named not in (None, payment.id):
+        booking_id = db.session.scalar(sa.select(Payment.booking_id).where(Payment.id == named))
+        if booking_id not in (None, payment.booking_id):
+            raise Unfit(OTHER_BOOKING)
     # Who gives money back need not say in what; who says that it came must.
     is_silent = told.currency is None and told.outcome is not Outcome.SUCCEEDED
     if told.currency != payment.currency and not is_silent:
-        raise Unfit(OTHER_CURRENCY, payment)
+        raise Unfit(OTHER_CURRENCY)
 
 
 def judge(told: Notice, payment: Payment) -> str:
@@ -90,21 +110,23 @@ def judge(told: Notice, payment: Payment) -> str:
     match told.outcome:
         case Outcome.SUCCEEDED:
             if told.amount != payment.amount:
-                raise Unfit(OTHER_AMOUNT, payment)
+                raise Unfit(OTHER_AMOUNT)
             if payment.status in (PaymentStatus.SUCCEEDED, PaymentStatus.REFUNDED):
                 return ALREADY_SO
             if payment.status is not PaymentStatus.PENDING:
-                raise Unfit(PAID_AFTER_CANCEL, payment)
+                raise Unfit(PAID_AFTER_CANCEL)
             return payments.PAID
         case Outcome.CANCELED:
             if payment.status is PaymentStatus.PENDING:
+                if told.amount not in (None, payment.amount):
+                    raise Unfit(OTHER_AMOUNT)
                 return CANCELED
             return ALREADY_SO if payment.status is PaymentStatus.CANCELED else NOT_OPEN
         case _:
             if payment.status is PaymentStatus.REFUNDED:
                 return ALREADY_SO
             if told.amount != payment.amount:
-                raise Unfit(PARTIAL_REFUND, payment)
+                raise Unfit(PARTIAL_REFUND)
             if payment.status is not PaymentStatus.SUCCEEDED:
                 raise Later(WAITS_FOR_PAYMENT)
             return REFUNDED
@@ -129,8 +151,11 @@ def foretell(event: WebhookEvent) -> tuple[str, bool]:
     told = said(event)
     if told is None or told.outcome is Outcome.OTHER:
         return NOTHING_FOLLOWS, False
+    payment_id = find({"": (event.provider, told)}).get("")
+    if payment_id is None:
+        return UNKNOWN_PAYMENT, False
     try:
-        payment = db.session.get_one(Payment, find(event.provider, told))
+        payment = db.session.get_one(Payment, payment_id)
         check(event.provider, told, payment)
         judged = judge(told, payment)
     except (Later, Unfit) as error:

@@ -2,15 +2,16 @@
 
 Whatever is repeated, reordered or made up changes nothing: an effect is a row that is unique per event and
 per payment and kind, written in one transaction with what it does, and every amount is compared with ours.
-A worker leases a few events at a time; whoever lost the lease meanwhile changes nothing.
+A worker leases a few events at a time and applies them together, which costs much less than one by one; when
+one of them breaks, each is applied by itself.
 """
 
 import logging
 import time
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -19,11 +20,12 @@ from console import config, errors
 from console.db import db, lock, now, retrying, ring, transaction
 from console.errors import N_
 from console.gateways.providers import Notice, Outcome, yookassa
-from console.models import Booking, BookingLog, Event, Payment, User, WebhookEffect, WebhookEvent
-from console.services import audit, payments, refunds
-from console.services.history import before, log_booking
+from console.models import Booking, Event, Payment, User, WebhookEffect, WebhookEvent
+from console.services import audit, payments, refunds, webhook_leases
+from console.services.history import before, log_booking, logged
 from console.services.webhook_intake import FLAGGED, PROVIDERS, kind_of
 from console.services.webhook_intake import store as store  # noqa: PLC0414 - both halves by one name
+from console.services.webhook_leases import LEASE_SECONDS, Lease, LeaseLost, Result, again
 from console.services.webhook_rules import (
     ALREADY_SO,
     API_AWAY,
@@ -32,6 +34,7 @@ from console.services.webhook_rules import (
     NOT_CONFIRMED,
     NOTHING_FOLLOWS,
     REFUNDED,
+    UNKNOWN_PAYMENT,
     Later,
     Unfit,
     check,
@@ -42,228 +45,155 @@ from console.states import PaymentStatus, WebhookStatus, move
 
 log = logging.getLogger(__name__)
 
-#: What waits for something else, an API that is away or a payment that is not there yet, is looked at again
-#: after 10 s, 20 s, 40 s … at most ten minutes, for over an hour in all; then it is FAILED.
-MAX_ATTEMPTS = 13
-RETRY_SECONDS = 10
-RETRY_MAX_SECONDS = 600
-#: An event that breaks, or with which its worker ends, is set aside after this many times.
-MAX_FAILURES = 3
-#: How long the events of a worker that died wait before another one takes them up. Who lives renews in time.
-LEASE_SECONDS = 8.0
-#: Leased at a time.
-LEASE_BATCH = 20
+#: Leased, and applied together, at a time: what a transaction costs by itself is hardly seen, and nobody
+#: waits long for the rows it locks.
+TOGETHER = 10
+#: It signs nothing, so each event is asked about before it is applied.
+ASKED = "yookassa"
 
 # What stands in `effect` beside what the rules say; English, translated where it is shown.
 BROKEN = N_("It could not be applied, see the log")
-WORKER_LOST = N_("Workers ended again and again while applying it")
 
-
-class LeaseLost(Exception):
-    """Somebody else has taken the event over; nothing is written."""
-
-
-@dataclass(frozen=True)
-class Lease:
-    """An event that this worker may apply until the lease runs out."""
-
-    key: str
-    token: UUID
-    provider: str
-    payload: dict[str, Any]
-
-
-#: A worker that ended leaves its token: the event may have been the reason. It is taken over alone, so that
-#: whatever it does, it does not do it to others.
-TAKE_OVER = sa.text("""
-WITH due AS MATERIALIZED (
-    SELECT idempotency_key FROM payment.webhook_events
-    WHERE status = 'PENDING' AND lease_token IS NOT NULL AND next_attempt_at <= now()
-    ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED
-)
-UPDATE payment.webhook_events w SET
-    failures = w.failures + 1,
-    attempts = w.attempts + CASE WHEN w.failures + 1 < :failures THEN 1 ELSE 0 END,
-    next_attempt_at = now() + :lease,
-    status = CASE WHEN w.failures + 1 < :failures THEN w.status ELSE 'FAILED' END,
-    effect = CASE WHEN w.failures + 1 < :failures THEN w.effect ELSE :lost END,
-    processed_at = CASE WHEN w.failures + 1 < :failures THEN w.processed_at ELSE now() END,
-    lease_token = CASE WHEN w.failures + 1 < :failures THEN gen_random_uuid() END
-FROM due WHERE w.idempotency_key = due.idempotency_key
-RETURNING w.idempotency_key AS key, w.lease_token AS token, w.provider, w.raw_payload AS payload
-""")
-
-LEASE = sa.text("""
-WITH due AS MATERIALIZED (
-    SELECT idempotency_key FROM payment.webhook_events
-    WHERE status = 'PENDING' AND lease_token IS NULL AND next_attempt_at <= now()
-    ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
-)
-UPDATE payment.webhook_events w SET
-    attempts = w.attempts + 1, next_attempt_at = now() + :lease, lease_token = gen_random_uuid()
-FROM due WHERE w.idempotency_key = due.idempotency_key
-RETURNING w.idempotency_key AS key, w.lease_token AS token, w.provider, w.raw_payload AS payload
-""")
-
-RENEW = sa.text("""
-UPDATE payment.webhook_events w SET next_attempt_at = now() + :lease
-FROM unnest(CAST(:keys AS text[]), CAST(:tokens AS uuid[])) AS held(key, token)
-WHERE w.idempotency_key = held.key AND w.lease_token = held.token AND w.status = 'PENDING'
-""")
+T = TypeVar("T")
 
 
 def apply_due(limit: int) -> int:
-    """Applies at most `limit` stored events, each in its own transaction; returns how many it took up.
+    """Applies at most `limit` stored events, and at most TOGETHER; returns how many it took up.
 
     An event that cannot be applied does not hold up the others. Call it outside of a transaction.
     """
-
-    def take() -> tuple[int, list[Lease]]:
-        with transaction():
-            return lease(min(limit, LEASE_BATCH))
-
-    taken, leases = retrying(take)
+    taken, leases = _committed(lambda: webhook_leases.lease(min(limit, TOGETHER)))
     renewed = time.monotonic()
-    for done, each in enumerate(leases):
+    left = _apply_together(leases)
+    for done, each in enumerate(left):
         if time.monotonic() - renewed > LEASE_SECONDS / 4:
             renewed = time.monotonic()
-            renew(leases[done:])
+            _renew(left[done:])
         _apply_one(each)
     return taken
 
 
-def lease(limit: int) -> tuple[int, list[Lease]]:
-    """Leases at most `limit` due events: how many rows it took up, and those to be applied.
+def _committed(work: Callable[[], T]) -> T:
+    """What `work` returns, in a transaction of its own, which is repeated as `retrying` does."""
 
-    One that a worker left half-way comes alone; after MAX_FAILURES ends it is set aside instead.
-    """
-    values: dict[str, Any] = {"lease": timedelta(seconds=LEASE_SECONDS)}
-    lost = db.session.execute(
-        TAKE_OVER, {**values, "failures": MAX_FAILURES, "lost": WORKER_LOST}
-    ).one_or_none()
-    if lost is not None:
-        if lost.token is None:
-            log.error("webhook %s is set aside: its workers ended", lost.key)
-            return 1, []
-        return 1, [Lease(**lost._mapping)]
-    rows = db.session.execute(LEASE, {**values, "limit": limit}).all()
-    return len(rows), [Lease(**row._mapping) for row in rows]
+    def body() -> T:
+        with transaction():
+            return work()
+
+    return retrying(body)
+
+
+def _renew(leases: Sequence[Lease]) -> int:
+    return _committed(lambda: webhook_leases.renew(leases))
+
+
+def _apply_together(leases: Sequence[Lease]) -> Sequence[Lease]:
+    """Applies in one transaction what need not be asked about. Returns what is left: all, if one breaks."""
+    signed = [each for each in leases if each.provider != ASKED]
+    if len(signed) < 2:
+        return leases
+    try:
+        with transaction():
+            _apply(signed)
+    except Exception as error:  # noqa: BLE001 - each by itself says what is wrong with it
+        log.info("webhooks are applied one by one: %s", type(error).__name__)
+        return leases
+    return [each for each in leases if each.provider == ASKED]
 
 
 def _apply_one(held: Lease) -> None:
     """Applies one leased event, or notes why not."""
-    status, effect, payment_id, is_failure = WebhookStatus.PENDING, BROKEN, None, False
     try:
-        payload = _confirmed(held)
-
-        def apply() -> None:
-            with transaction():
-                _apply(held, payload)
-
-        retrying(apply)
+        confirmed = _confirmed(held)
+        _committed(lambda: _apply([confirmed]))
         return
     except LeaseLost:
         log.warning("webhook %s: the lease was lost", held.key)
         return
     except Later as error:
-        effect = str(error)
+        result = again(held, str(error))
     except Unfit as error:
-        status, effect, payment_id = WebhookStatus.FAILED, str(error), error.payment_id
+        result = Result(held, WebhookStatus.FAILED, str(error))
     except Exception:
-        is_failure = True
         log.exception("webhook %s", held.key)
-
-    def note() -> None:
-        with transaction():
-            _note(held, status, effect, payment_id, is_failure)
-
-    retrying(note)
+        result = again(held, BROKEN, is_failure=True)
+    with suppress(LeaseLost):
+        _committed(lambda: webhook_leases.settle([result]))
 
 
-def _confirmed(held: Lease) -> dict[str, Any]:
-    """The payload, as the provider's API confirms it where there is no signature.
+def _confirmed(held: Lease) -> Lease:
+    """The event as the provider's API confirms it, where there is no signature.
 
     Raises Later, Unfit, LeaseLost.
     """
-    if held.provider != "yookassa":
-        return held.payload
+    if held.provider != ASKED:
+        return held
     # Its answer may take most of a lease.
-    if not renew([held]):
+    if not _renew([held]):
         raise LeaseLost
     try:
-        return yookassa.confirmed(held.payload, config.current().webhook_secrets.get("yookassa", ""))
+        secret = config.current().webhook_secrets.get(ASKED, "")
+        return replace(held, payload=yookassa.confirmed(held.payload, secret))
     except yookassa.NotConfirmed as error:
         raise Unfit(NOT_CONFIRMED) from error
     except yookassa.Unavailable as error:
         raise Later(API_AWAY) from error
 
 
-def renew(leases: list[Lease]) -> int:
-    """Holds these events for another LEASE_SECONDS; returns how many of them are still held."""
+def _apply(leases: Sequence[Lease]) -> None:
+    """Gives events their effects, unless they have had them, and writes what became of each.
 
-    def extend() -> int:
-        with transaction():
-            values = {
-                "keys": [each.key for each in leases],
-                "tokens": [each.token for each in leases],
-                "lease": timedelta(seconds=LEASE_SECONDS),
-            }
-            return db.session.execute(RENEW, values).rowcount  # type: ignore[attr-defined]
-
-    return retrying(extend)
-
-
-def _held(held: Lease) -> WebhookEvent:
-    """The event, locked. Raises LeaseLost."""
-    event = lock(WebhookEvent, held.key)
-    if event.status is not WebhookStatus.PENDING or event.lease_token != held.token:
+    What the rules do not foresee is raised, and then nothing of it may stay. Raises LeaseLost when none of
+    the events is held any more.
+    """
+    held = webhook_leases.hold(leases)
+    if not held:
         raise LeaseLost
-    return event
+    told = {each.key: PROVIDERS[each.provider].notice(each.payload, kind_of(each.key)) for each in held}
+    found = find(
+        {
+            each.key: (each.provider, told[each.key])
+            for each in held
+            if told[each.key].outcome is not Outcome.OTHER
+        }
+    )
+    locked = payments.locked_payments(set(found.values()))
+    rows = {key: locked[payment_id] for key, payment_id in found.items()}
+    results = [_result(each, told[each.key], rows.get(each.key)) for each in held]
+    webhook_leases.settle(results)
+    _name_logs(results)
 
 
-def _note(held: Lease, status: WebhookStatus, effect: str, payment_id: UUID | None, is_failure: bool) -> None:
-    """Writes why an event was not applied, and when it is tried again."""
+def _result(held: Lease, told: Notice, rows: tuple[Event, Booking, Payment] | None) -> Result:
+    """Does what an event asks for, to rows that are locked, and says what came of it."""
+    if told.outcome is Outcome.OTHER:
+        return Result(held, WebhookStatus.IGNORED, NOTHING_FOLLOWS)
+    if rows is None:
+        return again(held, UNKNOWN_PAYMENT)
+    trip, booking, payment = rows
     try:
-        event = _held(held)
-    except LeaseLost:
-        return
-    event.effect, event.payment_id, event.lease_token = effect, payment_id, None
-    event.failures = event.failures + 1 if is_failure else 0
-    again = status is WebhookStatus.PENDING and event.attempts < MAX_ATTEMPTS
-    if again and event.failures < MAX_FAILURES:
-        wait = min(RETRY_MAX_SECONDS, RETRY_SECONDS * 2 ** (event.attempts - 1))
-        event.next_attempt_at = now() + timedelta(seconds=wait)
-        return
-    move(event, WebhookStatus.FAILED)
-    event.processed_at = now()
+        check(held.provider, told, payment)
+        effect = judge(told, payment)
+    except Later as error:
+        return again(held, str(error), payment.id)
+    except Unfit as error:
+        return Result(held, WebhookStatus.FAILED, str(error), payment.id)
+    if effect not in IGNORED and not _is_first(held.key, told, booking, payment):
+        effect = ALREADY_SO
+    payment.provider, payment.provider_payment_id = held.provider, told.provider_payment_id
+    if effect in IGNORED:
+        return Result(held, WebhookStatus.IGNORED, effect, payment.id)
+    with logged() as log_ids:
+        effect = EFFECTS[told.outcome](trip, booking, payment)
+    return Result(held, WebhookStatus.PROCESSED, effect, payment.id, log_ids)
 
 
-def _apply(held: Lease, payload: dict[str, Any]) -> None:
-    """Gives an event its effect, unless it has had it. Raises Later, Unfit, LeaseLost."""
-    event = _held(held)
-    told: Notice = PROVIDERS[event.provider].notice(payload, kind_of(event.idempotency_key))
-    effect = NOTHING_FOLLOWS
-    if told.outcome is not Outcome.OTHER:
-        payment_id = find(event.provider, told)
-        trip, booking, payment = payments.locked_payment(payment_id)
-        event.payment_id = payment_id
-        check(event.provider, told, payment)
-        payment.provider, payment.provider_payment_id = event.provider, told.provider_payment_id
-        judged = judge(told, payment)
-        effect = judged if judged in IGNORED else _once(event, told, trip, booking, payment)
-    move(event, WebhookStatus.IGNORED if effect in IGNORED else WebhookStatus.PROCESSED)
-    event.effect, event.lease_token, event.failures = effect, None, 0
-    event.processed_at = now()
-    db.session.flush()
-
-
-def _once(event: WebhookEvent, told: Notice, trip: Event, booking: Booking, payment: Payment) -> str:
-    """Does to the payment what is told, unless it was done: the database knows, whatever is locked."""
-    begun = db.session.scalars(sa.select(sa.func.clock_timestamp())).one()
+def _is_first(key: str, told: Notice, booking: Booking, payment: Payment) -> bool:
+    """Whether this was never done to the payment: the database knows, whatever is locked. Now it was."""
     first = db.session.scalar(
         insert(WebhookEffect)
         .values(
-            idempotency_key=event.idempotency_key,
+            idempotency_key=key,
             kind=told.outcome.value.upper(),
             payment_id=payment.id,
             booking_id=booking.id,
@@ -273,19 +203,24 @@ def _once(event: WebhookEvent, told: Notice, trip: Event, booking: Booking, paym
         .on_conflict_do_nothing()
         .returning(WebhookEffect.idempotency_key)
     )
-    if first is None:
-        return ALREADY_SO
-    effect = EFFECTS[told.outcome](trip, booking, payment)
-    # The booking is locked: what was logged since is of this effect.
-    logged = sa.select(sa.func.coalesce(sa.func.array_agg(BookingLog.id), sa.text("'{}'::uuid[]"))).where(
-        BookingLog.booking_id == booking.id, BookingLog.created_at >= begun
-    )
-    db.session.execute(
-        sa.update(WebhookEffect)
-        .where(WebhookEffect.idempotency_key == first)
-        .values(log_ids=logged.scalar_subquery())
-    )
-    return effect
+    return first is not None
+
+
+NAME_LOGS = sa.text("""
+UPDATE ops.webhook_effects e SET log_ids = l.ids FROM (
+    SELECT key, array_agg(id ORDER BY place) AS ids
+    FROM unnest(CAST(:keys AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY AS l (key, id, place)
+    GROUP BY key
+) l WHERE e.idempotency_key = l.key
+""")
+
+
+def _name_logs(results: Sequence[Result]) -> None:
+    """Writes into effects which rows of the booking's log are theirs."""
+    named = [(one.lease.key, log_id) for one in results for log_id in one.log_ids]
+    if named:
+        keys, ids = zip(*named, strict=True)
+        db.session.execute(NAME_LOGS, {"keys": list(keys), "ids": list(ids)})
 
 
 def _succeed(event: Event, booking: Booking, payment: Payment) -> str:

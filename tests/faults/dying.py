@@ -42,17 +42,17 @@ def end_before(step: int) -> None:
 
 def end_at(poison: str) -> None:
     """Ends this process when it comes to the notice, the webhook or the proof with this id."""
-    plan, apply_one = delivery._planned, webhooks._apply_one
+    plan, apply = delivery._planned, webhooks._apply
 
     def deadly_plan(taken: list[Any]) -> Any:
         if any(str(lease.id) == poison for lease in taken):
             end()
         return plan(taken)
 
-    def deadly_apply(held: Any) -> None:
-        if held.key == poison:
+    def deadly_apply(leases: list[Any]) -> None:
+        if any(each.key == poison for each in leases):
             end()
-        apply_one(held)
+        apply(leases)
 
     work = proof_pages._work
 
@@ -61,7 +61,7 @@ def end_at(poison: str) -> None:
             end()
         return work(lease)
 
-    delivery._planned, webhooks._apply_one, proof_pages._work = deadly_plan, deadly_apply, deadly_work
+    delivery._planned, webhooks._apply, proof_pages._work = deadly_plan, deadly_apply, deadly_work
 
 
 def ask_own_clock() -> None:

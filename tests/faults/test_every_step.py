@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from console.jobs import BY_NAME
-from console.services import files, leases, outbox, proof_pages, receipts, webhooks
+from console.services import files, leases, outbox, proof_pages, receipts, webhook_leases
 from console.services.content import Content
 from console.states import FileOwner
 from tests import make
@@ -184,13 +184,13 @@ def test_row_that_kills_its_process_is_set_aside_after_three_and_its_neighbours_
         stage.leases_end()
     assert dying(job, poison=rows[1]) == "done"
     assert stage.value(done) == len(rows) - 1
-    assert stage.value(aside) in (outbox.WORKER_LOST, webhooks.WORKER_LOST, proof_pages.WORKER_LOST)
+    assert stage.value(aside) in (outbox.WORKER_LOST, webhook_leases.WORKER_LOST, proof_pages.WORKER_LOST)
     assert stage.violations() == []
 
 
 @pytest.mark.parametrize("job", ["drain-outbox", "process-webhooks"])
 def test_what_a_dead_worker_had_taken_up_is_taken_over_within_15_seconds(job: str) -> None:
-    lease = {"drain-outbox": leases.LEASE_SECONDS, "process-webhooks": webhooks.LEASE_SECONDS}[job]
+    lease = {"drain-outbox": leases.LEASE_SECONDS, "process-webhooks": webhook_leases.LEASE_SECONDS}[job]
     tick = BY_NAME[job].every_seconds
     assert tick is not None
     # A second for the scheduler's look, one for the worker's.

@@ -16,7 +16,7 @@ from console import errors
 from console.db import db, now
 from console.gateways.providers import cloudpayments, tbank, yookassa
 from console.models import Booking, Event, Payment, WebhookEffect, WebhookEvent
-from console.services import bookings, webhook_intake, webhook_rules, webhooks
+from console.services import bookings, webhook_intake, webhook_leases, webhook_rules, webhooks
 from console.states import BookingPaymentStatus, BookingStatus, PaymentStatus, WebhookStatus
 from tests import make
 from tests.gateways.test_providers import stripe_header, yookassa_event
@@ -176,13 +176,13 @@ def test_payment_of_another_provider_is_not_touched() -> None:
 def test_unknown_payment_is_waited_for_then_failed() -> None:
     payment = card_payment()
     event = store(body_for(payment, id="pi_unknown", metadata={}))
-    for attempt in range(1, webhooks.MAX_ATTEMPTS + 1):
+    for attempt in range(1, webhook_leases.MAX_ATTEMPTS + 1):
         event.next_attempt_at = now()
         db.session.flush()
         assert apply() == 1
         assert event.effect == webhook_rules.UNKNOWN_PAYMENT
         assert event.status is (
-            WebhookStatus.PENDING if attempt < webhooks.MAX_ATTEMPTS else WebhookStatus.FAILED
+            WebhookStatus.PENDING if attempt < webhook_leases.MAX_ATTEMPTS else WebhookStatus.FAILED
         )
         assert apply() == 0
 
@@ -441,7 +441,7 @@ def test_event_that_ends_its_workers_is_set_aside_and_its_neighbours_are_applied
     for row in events:
         row.created_at = now()
     # A worker leases all of them and ends without a word.
-    taken, leases = webhooks.lease(5)
+    taken, leases = webhook_leases.lease(5)
     assert (taken, len(leases)) == (5, 5)
     deadly = leases[2].key
     for _ in range(40):
@@ -450,7 +450,7 @@ def test_event_that_ends_its_workers_is_set_aside_and_its_neighbours_are_applied
             .where(WebhookEvent.lease_token.is_not(None))
             .values(next_attempt_at=sa.func.now())
         )
-        _, leases = webhooks.lease(5)
+        _, leases = webhook_leases.lease(5)
         assert len(leases) <= 1
         for each in leases:
             if each.key != deadly:
@@ -461,24 +461,24 @@ def test_event_that_ends_its_workers_is_set_aside_and_its_neighbours_are_applied
     by_status = {row.idempotency_key: row.status for row in events}
     assert by_status.pop(deadly) is WebhookStatus.FAILED
     assert set(by_status.values()) == {WebhookStatus.PROCESSED}
-    assert db.session.get_one(WebhookEvent, deadly).effect == webhooks.WORKER_LOST
+    assert db.session.get_one(WebhookEvent, deadly).effect == webhook_leases.WORKER_LOST
 
 
 def test_who_lost_the_lease_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     payment = card_payment()
     event = store(body_for(payment))
-    _, [held] = webhooks.lease(5)
+    _, [held] = webhook_leases.lease(5)
     db.session.expire_all()
     event.next_attempt_at = now()
     db.session.flush()
-    _, [heir] = webhooks.lease(5)
+    _, [heir] = webhook_leases.lease(5)
     # What was refused below is rolled back to here.
     db.session.commit()
     assert heir.key == held.key and heir.token != held.token
     webhooks._apply_one(held)
     db.session.expire_all()
     assert (event.status, payment.status) == (WebhookStatus.PENDING, PaymentStatus.PENDING)
-    assert webhooks.renew([held]) == 0 and webhooks.renew([heir]) == 1
+    assert webhook_leases.renew([held]) == 0 and webhook_leases.renew([heir]) == 1
     monkeypatch.setattr(webhooks, "_confirmed", lambda _held: (_ for _ in ()).throw(webhooks.Later("x")))
     webhooks._apply_one(held)
     db.session.expire_all()
@@ -489,15 +489,24 @@ def test_who_lost_the_lease_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert (event.status, payment.status) == (WebhookStatus.PROCESSED, PaymentStatus.SUCCEEDED)
 
 
+def unfenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever applies an event writes what became of it, with the lease or without."""
+    fenced = webhook_leases.SETTLE.text
+    fence = " AND w.lease_token = r.token AND w.status = 'PENDING'"
+    assert fence in fenced
+    monkeypatch.setattr(webhook_leases, "SETTLE", sa.text(fenced.replace(fence, "")))
+    monkeypatch.setattr(webhook_leases, "hold", list)
+
+
 def test_control_without_the_token_the_loser_of_the_lease_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     payment = card_payment()
     event = store(body_for(payment))
-    _, [held] = webhooks.lease(5)
+    _, [held] = webhook_leases.lease(5)
     db.session.expire_all()
     event.next_attempt_at = now()
     db.session.flush()
-    webhooks.lease(5)
-    monkeypatch.setattr(webhooks, "_held", lambda held: db.session.get_one(WebhookEvent, held.key))
+    webhook_leases.lease(5)
+    unfenced(monkeypatch)
     webhooks._apply_one(held)
     db.session.expire_all()
     assert payment.status is PaymentStatus.SUCCEEDED

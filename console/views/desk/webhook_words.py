@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 
-from console.services import webhook_intake, webhook_rules, webhooks
+from console.services import webhook_intake, webhook_leases, webhook_rules, webhooks
 
 WHY: dict[str, Any] = {
     webhook_rules.NOTHING_FOLLOWS: _l(
@@ -25,11 +25,15 @@ WHY: dict[str, Any] = {
         "The payment it names is a transfer, cash, or one of another acquirer. Nothing was changed: somebody"
         " should ask the acquirer what this is."
     ),
+    webhook_rules.OTHER_NUMBER: _l(
+        "The payer went through the acquirer again for the same payment of ours, which stands there under"
+        " another number already. Nothing was changed: if money came twice, give one back there."
+    ),
     webhook_rules.OTHER_BOOKING: _l(
         "The payment is ours, but of another booking than the one that is named. Nothing was changed."
     ),
     webhook_rules.OTHER_AMOUNT: _l(
-        "Another amount was taken than we asked for. Nothing was changed: compare both with the acquirer,"
+        "It names another amount than we asked for. Nothing was changed: compare both with the acquirer,"
         " then settle the booking by hand."
     ),
     webhook_rules.OTHER_CURRENCY: _l(
@@ -51,7 +55,8 @@ WHY: dict[str, Any] = {
         " over an hour."
     ),
     webhook_rules.WAITS_FOR_PAYMENT: _l(
-        "The refund came before the payment itself. It is applied as soon as that has been."
+        "The refund came before the payment itself. It is tried again for over an hour; if the payment comes"
+        " later still, replay it."
     ),
     webhook_intake.OTHER_CONTENT: _l(
         "An event has one key. This key came before with other facts, and the first one counts; this one is"
@@ -64,7 +69,7 @@ WHY: dict[str, Any] = {
     webhooks.BROKEN: _l(
         "It failed three times for a reason of ours; the log has it. Replay it when that is repaired."
     ),
-    webhooks.WORKER_LOST: _l(
+    webhook_leases.WORKER_LOST: _l(
         "The process that applied it ended three times. It was set aside so that others are not held up:"
         " have it looked at, then replay it."
     ),

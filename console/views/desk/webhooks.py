@@ -16,7 +16,7 @@ from console import config, policy
 from console.db import db, transaction
 from console.errors import BadAddress
 from console.models import Booking, BookingLog, Payment, User, WebhookEffect, WebhookEvent
-from console.services import webhook_intake, webhook_rules, webhooks
+from console.services import webhook_intake, webhook_leases, webhook_rules, webhooks
 from console.states import WebhookStatus, may_move
 from console.views import payloads
 from console.views.cells import console_zone
@@ -119,7 +119,7 @@ class WebhooksView(DeskView):
             "steps": self._steps(event),
             "may_replay": may_replay,
             "foretold": webhook_rules.foretell(event) if may_replay else ("", False),
-            "attempts_max": webhooks.MAX_ATTEMPTS,
+            "attempts_max": webhook_leases.MAX_ATTEMPTS,
         }
 
     def _steps(self, event: WebhookEvent) -> list[dict[str, Any]]:
