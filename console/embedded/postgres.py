@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -29,16 +30,17 @@ ENVIRONMENT = {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "PATH": os.environ.get("P
 class Postgres:
     """One server on one data directory. `home` becomes private to the user the server runs as.
 
-    With `durable` off nothing is synced to the disk: for tests.
+    With `durable` off nothing is synced to the disk: for tests. `options` are settings of the server.
     """
 
-    def __init__(self, home: Path, *, durable: bool = True) -> None:
+    def __init__(self, home: Path, *, durable: bool = True, options: Sequence[str] = ()) -> None:
         self.user = server_user()
         self.home = home
         self.data = home / "data"
         self.sockets = home
         self.log = home / "postgres.log"
         self.durable = durable
+        self.options = options
         self.binaries = _binaries(self.user)
         self.process: subprocess.Popen[bytes] | None = None
         self._initdb: subprocess.Popen[bytes] | None = None
@@ -83,6 +85,7 @@ class Postgres:
             "unix_socket_permissions=0700",
             "max_connections=120",
             "logging_collector=off",
+            *self.options,
         ]
         if not self.durable:
             options += ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"]

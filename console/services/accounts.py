@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -74,17 +75,25 @@ def session_user(jti: UUID) -> Visit | None:
 
     One query, with the profile; every limit is measured by the database's clock.
     """
-    seen_at = sa.func.coalesce(RefreshSession.last_seen_at, RefreshSession.issued_at)
     idle = timedelta(minutes=config.current().session_idle_minutes)
     # Once a minute is enough to measure an hour; a shorter limit is measured finer.
-    note_every = min(timedelta(minutes=1), idle / 10)
-    row = db.session.execute(
+    values = {"jti": jti, "idle": idle, "note_every": min(timedelta(minutes=1), idle / 10)}
+    row = db.session.execute(_visit(), values).one_or_none()
+    return None if row is None else Visit(*row)
+
+
+@cache
+def _visit() -> sa.Executable:
+    """Every request asks this: it is put together once."""
+    seen_at = sa.func.coalesce(RefreshSession.last_seen_at, RefreshSession.issued_at)
+    idle, note_every = (sa.bindparam(name, type_=sa.Interval()) for name in ("idle", "note_every"))
+    return (
         sa.select(User, RefreshSession, seen_at < sa.func.now() - note_every)
         .join(RefreshSession, RefreshSession.user_id == User.id)
         .outerjoin(User.profile)
         .options(contains_eager(User.profile))
         .where(
-            RefreshSession.jti == jti,
+            RefreshSession.jti == sa.bindparam("jti"),
             RefreshSession.revoked_at.is_(None),
             RefreshSession.expires_at > sa.func.now(),
             seen_at > sa.func.now() - idle,
@@ -92,8 +101,7 @@ def session_user(jti: UUID) -> Visit | None:
             User.role.in_(STAFF_ROLES),
         )
         .execution_options(populate_existing=True)
-    ).one_or_none()
-    return None if row is None else Visit(*row)
+    )
 
 
 def mark_seen(session_id: UUID) -> None:

@@ -109,16 +109,27 @@ def has_label(model: type[Base]) -> bool:
 
 def labelled(user: User, model: type[Base]) -> sa.Select[Any]:
     """A select of the labels of all rows of `model`, with whether each is within the reach of `user`."""
-    query = _select(model)
-    if not policy.allowed(user, "user.profiles", policy.Action.READ) and model in (User, Profile):
+    has_contact = policy.allowed(user, "user.profiles", policy.Action.READ) or model not in (User, Profile)
+    if not policy.allowed(user, table_of(model), policy.Action.READ):
+        return _select(model, has_contact, False)
+    criterion = policy.scope(user, model)
+    if criterion is None:
+        return _select(model, has_contact, True)
+    return _select(model, has_contact).add_columns(criterion.label("open"))
+
+
+@cache
+def _select(model: type[Base], has_contact: bool, is_open: bool | None = None) -> sa.Select[Any]:
+    """Put together once, not for each page. `is_open` says it of all rows; None leaves it to be asked."""
+    query = _builders()[model]()
+    if not has_contact:
         # A way to reach a person is theirs to see who may read profiles.
         query = query.with_only_columns(
             *(sa.null().cast(sa.Text).label("sub") if c.name == "sub" else c for c in query.selected_columns)
         )
-    if policy.allowed(user, table_of(model), policy.Action.READ):
-        criterion = policy.scope(user, model)
-        return query.add_columns((sa.true() if criterion is None else criterion).label("open"))
-    return query.add_columns(sa.false().label("open"))
+    if is_open is not None:
+        query = query.add_columns((sa.true() if is_open else sa.false()).label("open"))
+    return query
 
 
 def _naming(model: type[Base], text: Any, sub: Any = None, **facts: Any) -> sa.Select[Any]:
@@ -137,11 +148,6 @@ def _naming(model: type[Base], text: Any, sub: Any = None, **facts: Any) -> sa.S
         column("amount", facts.get("amount"), sa.Numeric(12, 2)),
         column("currency", facts.get("currency"), sa.Text),
     ).select_from(model)
-
-
-@cache
-def _select(model: type[Base]) -> sa.Select[Any]:
-    return _builders()[model]()
 
 
 @cache

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -270,13 +271,24 @@ def _people(user: User, term: str) -> sa.Select[Any]:
 
     Phone and Telegram only for those who may read profiles.
     """
-    account, profile = aliased(User), aliased(Profile)
+    account, profile = _accounts(), _profiles()
     found = [sa.select(account.id).where(_username(account.username, term))]
     # Each by its own index alone: of rows found by one of several, all that was asked is asked again.
     found += [sa.select(profile.user_id).where(criterion) for criterion in _known(user, profile, term)]
     # Each ends by itself: a frequent term is found soon in whatever order.
     either = sa.union_all(*(each.limit(KEYS_MAX + 1) for each in found)).subquery()
     return sa.select(either.c[0])
+
+
+# An alias takes longer to make than most of what is asked of it.
+@cache
+def _accounts() -> Any:
+    return aliased(User)
+
+
+@cache
+def _profiles() -> Any:
+    return aliased(Profile)
 
 
 def _known(user: User, profile: Any, term: str, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
