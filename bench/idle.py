@@ -1,4 +1,7 @@
-"""What a tick costs the database when nothing is due: every job, at the large size."""
+"""What a tick costs the database when nothing is due: every job, at the large size.
+
+5 ms are promised where a bare page of a list takes 1.3 ms; here the page is measured in the same run.
+"""
 
 import sys
 from pathlib import Path
@@ -10,11 +13,12 @@ import time
 
 import sqlalchemy as sa
 
+from bench.lists import KEYSET
 from bench.measure import LARGE, Line, Servers, alone, best
 from console import jobs
 from console.db import db
 
-LIMIT_MS = 5.0
+LIMIT_PAGES = 5 / 1.3
 ROUNDS = 10
 
 
@@ -70,18 +74,19 @@ def measure_all(servers: Servers) -> list[Line]:
             connection.execute(sa.text("SET statement_timeout = 0"))
             connection.execute(sa.text("VACUUM ANALYZE"))
             connection.invalidate()
+
+        def page() -> float:
+            spent[0] = 0.0
+            db.session.execute(sa.text(KEYSET)).all()
+            db.session.rollback()
+            return spent[0] * 1000
+
+        (limit,) = best(page, rounds=ROUNDS)
         for job in jobs.SCHEDULE:
             (taken,) = best(lambda job=job: run(job), rounds=ROUNDS)
-            lines.append(
-                Line(
-                    f"idle {job.name}, {LARGE:,} bookings",
-                    f"{taken:.1f} ms",
-                    f"{LIMIT_MS:g} ms",
-                    taken / LIMIT_MS,
-                    1,
-                    at_most=True,
-                )
-            )
+            what = f"idle {job.name}, {LARGE:,} bookings, against a bare page"
+            ratio, ours = taken / limit, f"{taken:.1f} ms"
+            lines.append(Line(what, ours, f"{limit:.1f} ms", ratio, LIMIT_PAGES, at_most=True))
     return lines
 
 

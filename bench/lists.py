@@ -35,7 +35,9 @@ from console.views.login import current_staff
 HUGE = LARGE if QUICK else 5_000_000
 PEOPLE_COPIES = 12 if QUICK else 120
 TIMES = 15 if QUICK else 25
-LOOKUP_MS, STATEMENTS_MAX, DETAILS_MAX, MEMORY_MB = 10, 4, 7, 80
+STATEMENTS_MAX, DETAILS_MAX, MEMORY_MB = 4, 7, 80
+#: A look-up may take 10 ms where the floor takes 2.6 ms.
+LOOKUP_FLOORS = 10 / 2.6
 #: A fragment that few names have, one that one in a hundred has, and one that half of them have.
 TERMS = ("lindq", "марина", "ова")
 
@@ -56,6 +58,12 @@ SELECT p.user_id, p.created_at FROM "user".users u JOIN "user".profiles p ON p.u
 WHERE ops.triples(u.username) @> ops.triples(:term)
     AND translate(lower(u.username), 'ё', 'е') LIKE '%' || :term || '%'
 ORDER BY created_at DESC, user_id DESC LIMIT 51
+"""
+#: People with so many bookings: some have as many at every size, so that their page is as long.
+BOOKINGS = 8
+PEOPLE = """
+SELECT username FROM "user".users WHERE id IN (
+    SELECT user_id FROM event.bookings GROUP BY user_id HAVING count(*) = :bookings LIMIT 99)
 """
 PAGES = {
     "first": "",
@@ -82,16 +90,14 @@ class Site:
             )
             deep = sa.text("SELECT created_at FROM event.bookings ORDER BY created_at OFFSET 5000 LIMIT 1")
             self.deep = db.session.scalars(deep).one()
-            person = sa.text(
-                'SELECT u.username FROM event.bookings b JOIN "user".users u ON u.id = b.user_id'
-                " WHERE length(u.username) > 14 ORDER BY b.id LIMIT 1"
-            )
-            self.term = db.session.scalars(person).one()
+            people = db.session.scalars(sa.text(PEOPLE), {"bookings": BOOKINGS}).all()
             self.booking = db.session.scalars(
                 sa.text("SELECT min(id::text) FROM event.bookings LIMIT 1")
             ).one()
-        for _ in range(3):
-            self.get("/event/bookings/")
+        # Of a username that is part of another one there would be more.
+        self.term = next(
+            name for name in people if self.get(f"/event/bookings/?search={name}").count("<tr ") == BOOKINGS
+        )
         with psycopg.connect(servers.postgres.url("postgres")) as connection:
             query = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
             self.pids = [row[0] for row in connection.execute(query, (name,))]
@@ -256,6 +262,7 @@ def _searches(site: Site) -> list[Line]:
 
     works["page"] = lambda: listed({}, "event.bookings")
     works["keyset"] = lambda: bare(KEYSET)
+    works["floor"] = _cost(site, "/bench/floor")
     for term in TERMS:
         works["ours", term] = lambda term=term: listed({"search": term}, "user.profiles")
         works["best", term] = lambda term=term: bare(BEST_FRAGMENT, term=term)
@@ -267,9 +274,8 @@ def _searches(site: Site) -> list[Line]:
     for term in TERMS:
         name = f"people named “{term}”, against the best SQL"
         lines.append(_ratio(name, found["ours", term], found["best", term], 5))
-        ours = found["look-up", term]
-        name = f"look-up of “{term}” among people"
-        lines.append(Line(name, f"{ours:.1f} ms", f"{LOOKUP_MS} ms", ours / LOOKUP_MS, 1, at_most=True))
+        name = f"look-up of “{term}” among people, against the floor"
+        lines.append(_ratio(name, found["look-up", term], found["floor"], LOOKUP_FLOORS))
     return lines
 
 

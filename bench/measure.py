@@ -36,8 +36,8 @@ SMALL = 10_000
 LARGE = int(os.environ.get("BENCH_BOOKINGS", "100000" if QUICK else "1000000"))
 DUE = int(os.environ.get("BENCH_DUE", "20000" if QUICK else "100000"))
 EVENTS = int(os.environ.get("BENCH_EVENTS", "400" if QUICK else "2000"))
-#: Where a million rows are worked on, their indexes are in memory; with the 128 MB that PostgreSQL takes unless
-#: told otherwise, a large table would be slower for being read again and again.
+#: Where a million rows are worked on, their indexes are in memory; with the 128 MB that PostgreSQL takes
+#: unless told otherwise, a large table would be slower for being read again and again.
 BUFFERS = "256MB" if QUICK else "3GB"
 #: Each measurement is made this often, in turn with what it is compared to; the best of each counts.
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2" if QUICK else "3"))

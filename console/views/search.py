@@ -234,7 +234,7 @@ def named(user: User, model: type[Base], term: str) -> sa.Select[Any]:
     """The keys of the rows of `model`, which has names, whose name `term` finds; of people, of the first."""
     if model is User:
         return _people(user, term)
-    row: Any = aliased(model)
+    row = _row_of(model)
     return sa.select(row.id).where(_finds(model, NAMED_BY[model])(getattr(row, NAMED_BY[model]), term))
 
 
@@ -271,7 +271,7 @@ def _people(user: User, term: str) -> sa.Select[Any]:
 
     Phone and Telegram only for those who may read profiles.
     """
-    account, profile = _accounts(), _profiles()
+    account, profile = _row_of(User), _row_of(Profile)
     found = [sa.select(account.id).where(_username(account.username, term))]
     # Each by its own index alone: of rows found by one of several, all that was asked is asked again.
     found += [sa.select(profile.user_id).where(criterion) for criterion in _known(user, profile, term)]
@@ -280,15 +280,10 @@ def _people(user: User, term: str) -> sa.Select[Any]:
     return sa.select(either.c[0])
 
 
-# An alias takes longer to make than most of what is asked of it.
 @cache
-def _accounts() -> Any:
-    return aliased(User)
-
-
-@cache
-def _profiles() -> Any:
-    return aliased(Profile)
+def _row_of(model: type[Base]) -> Any:
+    """An alias takes longer to make than most of what is asked of it."""
+    return aliased(model)
 
 
 def _known(user: User, profile: Any, term: str, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
