@@ -93,7 +93,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         ],
         "placeholder": gettext(
             "Search: %(what)s",
-            what=", ".join(str(view.columns[name].label) for name in view.search_by),
+            what=", ".join(_within(str(view.columns[name].label)) for name in view.search_by),
         ),
         "clear_url": listing.address(drop=[item.parameter for item in listing.filters]),
         "summary": _summary(page),
@@ -105,6 +105,11 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "actions": actions,
         "may_create": view.can(Action.CREATE),
     }
+
+
+def _within(label: str) -> str:
+    """A column's name amid a sentence; the name of a service stays a name."""
+    return label if label == "Telegram" else label[:1].lower() + label[1:]
 
 
 def _styles(columns: Sequence[Column]) -> list[str]:

@@ -96,6 +96,9 @@ def test_every_menu_entry_opens(
         sideways = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if sideways > 0:
             wrong.append(f"{path}: {sideways} px wider than the window")
+        desk = page.locator(".desk").bounding_box() if page.locator(".desk").count() else None
+        if desk and window["width"] > 992 and desk["y"] + desk["height"] > 900:
+            wrong.append(f"{path}: the desk ends below the window")
         wrong += [
             f"{path}: not translated: {text}" for text in _foreign(page.locator(OURS).all_inner_texts())
         ]
@@ -118,12 +121,16 @@ def test_the_desks_of_an_event_open_from_the_dashboard(
 ) -> None:
     organizer = visit(console.url, **window).sign_in(*LOGINS["ORGANIZER"])
     page = organizer.page
+    page.locator(".bars .hit").last.hover()
+    assert re.fullmatch(r"\d+ \w+\.? · Подтверждено: \d+ · Остальное: \d+", page.locator(".tip").inner_text())
     page.locator(".home-events .title a").first.click()
     page.locator(".event-head").wait_for()
+    heading = page.locator("h1").inner_text()
     for tab in range(page.locator(".tabs a").count()):
         page.locator(".tabs a").nth(tab).click()
         page.locator("html[data-ready]").wait_for()
         assert page.locator(".tabs a").nth(tab).get_attribute("aria-current") == "page"
+        assert page.locator("h1").inner_text() == heading
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
         assert obstacles(organizer) == []
     page.locator(".tabs a").first.click()

@@ -80,7 +80,7 @@ export function initPalette() {
     const some = query.length > 1 && query.startsWith(found.toLowerCase()) ? records : [];
     shown = all.map((page) => ({ page, at: rank(page, query) })).filter(({ at }) => at !== null).sort((a, b) => a.at - b.at).map(({ page }) => page).concat(some);
     list.replaceChildren(...shown.map((page, index) => {
-      const row = element("li", { role: "option", id: `palette-${index}`, "aria-selected": "false" }, icon(page.mark), page.text);
+      const row = element("li", { role: "option", id: `palette-${index}`, "aria-selected": "false" }, icon(page.mark), element("span", {}, page.text));
       if (page.hint) row.append(element("small", {}, page.hint));
       row.addEventListener("click", () => { dialog.close(); page.open(); });
       row.addEventListener("pointermove", () => current !== index && mark(index));

@@ -18,11 +18,6 @@ export function ago(then, now = Date.now()) {
   return (date.getFullYear() === new Date(now).getFullYear() ? dayMonth : dayMonthYear).format(date);
 }
 
-// A calendar day ("2026-05-09") in the reader's words.
-export function day(iso) {
-  return dayMonth.format(new Date(`${iso}T12:00`));
-}
-
 export function left(milliseconds) {
   const seconds = Math.ceil(milliseconds / 1000);
   if (seconds >= 86400) return `${say("days", { n: Math.floor(seconds / 86400) })} ${say("hours", { n: Math.floor((seconds % 86400) / 3600) })}`;
@@ -46,6 +41,8 @@ function weigh(note, now) {
   const waited = (now - Date.parse(note.querySelector("time")?.dateTime)) / 60_000;
   note.classList.toggle("late", waited > minutes);
   note.classList.toggle("soon", waited > minutes * 0.75 && waited <= minutes);
+  const bar = note.parentElement.querySelector("progress");
+  if (bar) bar.value = Math.min(waited, minutes);
 }
 
 let running = false;
@@ -55,7 +52,6 @@ export function initTimes(root) {
   root.querySelectorAll("time[data-ago]").forEach((node) => { node.textContent = ago(Date.parse(node.dateTime), now); });
   root.querySelectorAll("[data-countdown]").forEach((clock) => tick(clock, now));
   root.querySelectorAll("[data-promise]").forEach((note) => weigh(note, now));
-  root.querySelectorAll("time[data-day]").forEach((node) => { node.textContent = day(node.getAttribute("datetime")); });
   if (running) return;
   running = true;
   setInterval(() => document.querySelectorAll("[data-countdown]").forEach((clock) => tick(clock, Date.now())), 1000);

@@ -1,6 +1,5 @@
 // One small tip for every [data-tip], on hover and on keyboard focus.
 import { element } from "./text.js";
-import { day } from "./times.js";
 
 export function initTips() {
   let tip = null;
@@ -10,7 +9,7 @@ export function initTips() {
     if (target === owner) return;
     hide();
     owner = target;
-    tip = element("div", { class: "tip", role: "tooltip" }, target.dataset.tipDay ? `${day(target.dataset.tipDay)} · ${target.dataset.tip}` : target.dataset.tip);
+    tip = element("div", { class: "tip", role: "tooltip" }, target.dataset.tip);
     (target.closest("dialog[open]") ?? document.body).append(tip);
     const at = target.getBoundingClientRect();
     const box = tip.getBoundingClientRect();

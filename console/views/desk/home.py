@@ -78,6 +78,7 @@ class HomeView(DeskView):
                     "shown": number(figures[queue.name]),
                     "oldest_at": figures[f"{queue.name}_oldest"],
                     "promise_minutes": queue.promise_minutes,
+                    "waited_minutes": _minutes_since(figures[f"{queue.name}_oldest"]),
                 }
                 for queue in queues
             ],
@@ -230,13 +231,7 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
             {
                 "label": _("Notices in trouble"),
                 "value": number(count),
-                "hint": _(
-                    "%(failed)s not delivered, %(late)s overdue",
-                    failed=number(figures["failed_notices"]),
-                    late=number(figures["late_notices"]),
-                )
-                if count
-                else _("all on their way"),
+                "hint": _notices_hint(figures["failed_notices"], figures["late_notices"]),
                 "tone": "red" if count else "green",
                 "url": "/desk/notices",
                 "icon": "send",
@@ -265,6 +260,20 @@ def _queue_card(queue: Queue, figures: Mapping[str, Any], icon: str) -> dict[str
     promise = timedelta(minutes=queue.promise_minutes)
     tone = "red" if waited > promise else "amber" if waited > promise * 0.75 else None
     return {**card, "hint": _("the oldest waits %(time)s", time=_span(waited)), "tone": tone}
+
+
+def _notices_hint(failed: int, late: int) -> str:
+    """What is wrong with notices; what is not wrong is not mentioned."""
+    if failed and late:
+        return _("%(failed)s not delivered, %(late)s overdue", failed=number(failed), late=number(late))
+    if failed:
+        return _("not delivered")
+    return _("overdue") if late else _("all on their way")
+
+
+def _minutes_since(moment: datetime | None) -> int:
+    """Whole minutes; nothing since nothing."""
+    return int((datetime.now(UTC) - moment).total_seconds() // 60) if moment else 0
 
 
 def _span(waited: timedelta) -> str:
