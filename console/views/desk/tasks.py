@@ -90,7 +90,8 @@ class TasksView(DeskView):
     def index(self) -> str:
         mine = (
             sa.select(Task)
-            .where(Task.actor_user_id == self.user.id)
+            # What was prepared and not confirmed is no work yet.
+            .where(Task.actor_user_id == self.user.id, Task.status != TaskState.DRAFT)
             .order_by(Task.created_at.desc())
             .limit(SHOWN)
         )
