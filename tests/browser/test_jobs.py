@@ -69,13 +69,10 @@ def test_jobs_are_run_tried_and_paused_by_keyboard(
     assert console.value(status) is BookingStatus.PENDING
     page.go_back()
     at_the_job("p")
-    # A dialog says what it means.
-    page.locator("dialog[open] .btn-danger").focus()
-    page.keyboard.press("Enter")
     admin.said("rests until somebody resumes it")
     row = page.locator(f"#job-{name}")
     expect(row.locator(".state")).to_have_text("Paused")
-    at_the_job("p")
+    page.locator("[data-flash]").get_by_role("button", name="Undo").click()
     admin.said("runs again when it is due")
     at_the_job("r")
     admin.said("a worker runs it now")

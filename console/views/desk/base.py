@@ -64,9 +64,13 @@ class DeskView(StaffView):
         return self.user
 
 
-def done(message: str, url: str) -> Response:
-    """The answer to work that was done: a toast that says what came of it, on the page it leads to."""
-    flash(message, "success")
+def done(message: str, url: str, *, undo_url: str | None = None) -> Response:
+    """The answer to work that was done: a toast that says what came of it, on the page it leads to.
+
+    `undo_url` is posted to, without more, by the toast's "Undo".
+    """
+    told = {"text": message, "undo_url": undo_url} if undo_url else message
+    flash(told, "success")  # type: ignore[arg-type]
     return redirect(url, 303)
 
 

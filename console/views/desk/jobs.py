@@ -278,7 +278,11 @@ class JobsView(DeskView):
         job = self._job(job_name)
         with transaction():
             schedule.set_paused(job.name, paused=True, actor=self.user)
-        return done(_("%(name)s rests until somebody resumes it.", name=job.name), self.get_url(".index"))
+        return done(
+            _("%(name)s rests until somebody resumes it.", name=job.name),
+            self.get_url(".index"),
+            undo_url=self.get_url(".resume", job_name=job.name),
+        )
 
     @expose("/<job_name>/resume", methods=("POST",))
     def resume(self, job_name: str) -> Response:
