@@ -211,7 +211,7 @@ def test_the_whole_board_works_by_keyboard_and_says_what_it_does(board: Board) -
     board.until({DMITRI: "Tern 1", ELENA: "Orca 2"})
     # To the crew that suits best, by name.
     row(page, FELIX).focus()
-    page.keyboard.press("m")
+    page.keyboard.press("s")
     page.keyboard.type("ter")
     page.keyboard.press("Enter")
     board.until({DMITRI: "Tern 1", ELENA: "Orca 2", FELIX: "Tern 2"})

@@ -166,7 +166,7 @@ document.addEventListener("keydown", (event) => {
   else if (key === "i" && who) choose(who);
   else if (key === "l" && bookings.length) toggleLocks(bookings);
   else if ((key === "Delete" || key === "Backspace" || key === "d") && bookings.length) out(bookings);
-  else if (key === "m" && bookings.length) acts["move-to"]?.(bookings);
+  else if ((key === "s" || key === "m") && bookings.length) acts["move-to"]?.(bookings);
   else if (key === "w" && bookings.length) acts.wishes?.(bookings);
   else return;
   event.preventDefault();
