@@ -21,6 +21,12 @@ DEADLINE_SECONDS = 20.0
 CONNECTIONS = 10
 #: A server that does not answer is left alone for so long.
 AWAY_SECONDS = 10.0
+#: Around the rich body: a narrow column in the reader's own sans-serif, light or dark as their program is.
+SHEET = (
+    '<!doctype html><html><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"></head>'
+    '<body style="margin:0;padding:24px 16px"><div style="max-width:560px;margin:0 auto;overflow-wrap:anywhere;'
+    "font:15px/1.55 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif\">{}</div></body></html>"
+)
 
 
 class EmailError(Exception):
@@ -141,7 +147,7 @@ def _message(to: str, *, subject: str, text: str, html: str, message_id: str) ->
     # Nobody's out-of-office reply should answer a machine.
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
-    message.add_alternative("<p>" + html.replace("\n", "<br>") + "</p>", subtype="html")
+    message.add_alternative(SHEET.replace("{}", html.replace("\n", "<br>")), subtype="html")
     return message
 
 

@@ -318,6 +318,8 @@ def test_mail_has_both_bodies_and_a_name_of_its_own(bot_api: BotApi, mailbox: Ma
     assert sent["Auto-Submitted"] == "auto-generated"
     assert sent.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in sent.iter_parts()] == ["text/plain", "text/html"]
+    rich = list(sent.iter_parts())[1].get_content()
+    assert rich.startswith("<!doctype html>") and "max-width:560px" in rich and "<br>" in rich
 
 
 @pytest.mark.parametrize(
