@@ -25,7 +25,8 @@ AWAY_SECONDS = 10.0
 SHEET = (
     '<!doctype html><html><head><meta charset="utf-8"><meta name="color-scheme" content="light dark"></head>'
     '<body style="margin:0;padding:24px 16px"><div style="max-width:560px;margin:0 auto;'
-    'overflow-wrap:anywhere;font:15px/1.55 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">{}</div></body></html>'
+    'overflow-wrap:anywhere;font:15px/1.55 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">'
+    "{}</div></body></html>"
 )
 
 
