@@ -82,7 +82,7 @@ function initRemembered() {
       group.addEventListener("toggle", () => localStorage.setItem(name, group.open ? "1" : "0"));
     } catch { return; }
   }
-  document.querySelector(".side-nav [aria-current]")?.scrollIntoView({ block: "nearest" });
+  for (const here of document.querySelectorAll(".side-nav [aria-current], :is(.tabs, .filters) [aria-current]")) here.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function initCopy() {
