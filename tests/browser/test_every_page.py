@@ -121,7 +121,7 @@ def test_the_desks_of_an_event_open_from_the_dashboard(
 ) -> None:
     organizer = visit(console.url, **window).sign_in(*LOGINS["ORGANIZER"])
     page = organizer.page
-    page.locator(".bars .hit").last.hover()
+    page.locator(".bars g").last.hover()
     assert re.fullmatch(r"\d+ \w+\.? · Подтверждено: \d+ · Остальное: \d+", page.locator(".tip").inner_text())
     page.locator(".home-events .title a").first.click()
     page.locator(".event-head").wait_for()
