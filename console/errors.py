@@ -261,6 +261,10 @@ class ImportRefused(ConsoleError):
     """Some lines are refused: put them right in the file first. Nothing was imported."""
 
 
+class ImportMovedOn(ConsoleError):
+    """Since the import these lines have been changed, or something depends on them: {lines}. Nothing was taken back."""
+
+
 class BadAddress(ConsoleError):
     """This address cannot be read: {part} is not understood. Open the list again."""
 

@@ -1,4 +1,6 @@
-"""Two imports of the same new people at once: the second finds those of the first."""
+"""Two imports of the same new people at once: the second finds those of the first. One that is taken back takes
+nothing along that has come to belong to it meanwhile.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -9,14 +11,15 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from flask import Flask
+from sqlalchemy.exc import IntegrityError
 
 from console import tasks as long_work
 from console.db import db, transaction
 from console.models import Profile, Task, User
-from console.services import import_rows, tasks
+from console.services import import_rows, record_sets, tasks
 from console.states import UserRole
 from console.views.bulk import views
-from console.views.imports import work
+from console.views.imports import spec, undo, work
 from tests import make
 
 
@@ -84,3 +87,46 @@ def _import(app: Flask, task_id: UUID, outcomes: list[str]) -> None:
         claim = long_work.claimed(task_id)
         assert claim is not None
         outcomes.append(long_work.run_task(claim))
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_what_comes_to_belong_to_an_import_meanwhile_does_not_go_with_it(
+    real_app: Flask, monkeypatch: pytest.MonkeyPatch, is_locked: bool
+) -> None:
+    if not is_locked:
+        monkeypatch.setattr(record_sets, "HOLD", record_sets.HOLD.replace("UPDATE", "KEY SHARE"))
+    outcomes: list[str] = []
+    with real_app.app_context():
+        with transaction():
+            actor_id, event_id = make.staff(UserRole.ADMIN).id, make.event().id
+        import_id = prepared(actor_id)
+        _import(real_app, import_id, outcomes)
+        db.session.rollback()
+        anna = db.session.scalars(sa.select(Profile.user_id).where(Profile.full_name == "Anna")).one()
+        with transaction():
+            undo_id = undo.start(db.session.get_one(Task, import_id), db.session.get_one(User, actor_id)).id
+        liking = threading.Thread(target=_like, args=(real_app, anna, event_id, outcomes))
+        remove = spec.Import.remove
+
+        def remove_meanwhile(self: Any, ids: Any) -> None:
+            liking.start()
+            liking.join(0.5)
+            remove(self, ids)
+
+        monkeypatch.setattr(spec.Import, "remove", remove_meanwhile)
+        _import(real_app, undo_id, outcomes)
+        liking.join()
+        db.session.rollback()
+        assert db.session.get(User, anna) is None
+    # Control: without the lock it was there already, and went without a word.
+    assert outcomes == (["done", "done", "refused"] if is_locked else ["done", "liked", "done"])
+
+
+def _like(app: Flask, user_id: UUID, event_id: UUID, outcomes: list[str]) -> None:
+    with app.app_context():
+        try:
+            with transaction():
+                make.favorite(user_id=user_id, event_id=event_id)
+            outcomes.append("liked")
+        except IntegrityError:
+            outcomes.append("refused")

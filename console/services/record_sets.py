@@ -1,11 +1,11 @@
-"""Many plain records at once: created and changed by set statements, an audit row for each.
+"""Many plain records at once: created, changed and removed by set statements, an audit row for each.
 
 The rows go to the database as one JSON value, a batch at a time: a row costs neither a statement nor an
 object.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 
-from console.db import Base, db
-from console.models import User
-from console.services import audit, integrity
+from console.db import Base, db, read_by_index
+from console.models import File, User
+from console.services import audit, integrity, records
 
 T = TypeVar("T")
 
@@ -50,6 +50,21 @@ old AS MATERIALIZED (
     FROM changed JOIN old USING ({key})
 )
 SELECT count(*) FROM changed
+"""
+
+
+#: Whoever would refer to a record that is about to go waits, and finds it gone.
+HOLD = "SELECT {key} FROM {table} WHERE {key} = ANY(:keys) ORDER BY {key} FOR UPDATE"
+
+REMOVE = """
+WITH gone AS (DELETE FROM {table} WHERE {key} = ANY(:keys) RETURNING *),
+kept AS (
+    INSERT INTO "user".audit_log (actor_user_id, action, target_type, target_id, payload)
+    SELECT CAST(:actor_id AS uuid), :action, :target_type, {key},
+        jsonb_build_object('before', to_jsonb(gone) - CAST(:secrets AS text[]))
+    FROM gone
+)
+SELECT count(*) FROM gone
 """
 
 
@@ -102,6 +117,38 @@ def change_records(
         for batch in batches(sorted(rows, key=lambda row: str(row[key]))):
             changed += _execute(statement, batch, _facts(table, actor, action))
     return changed
+
+
+def untouched(model: type[Base], keys: Sequence[UUID], *, but: Collection[str] = ()) -> set[UUID]:
+    """Of these records, locked against new ones that would belong to them, those that nobody has changed
+    since they were made and that nothing belongs to, rows of the tables `but` ("schema.table") aside."""
+    table, key = _table(model)
+    hold = HOLD.format(table=_name(table), key=_quoted(key))
+    db.session.execute(sa.text(hold), {"keys": list(keys)})
+    own = table.c[key]
+    wanted = sa.cast(sa.literal(list(keys), postgresql.ARRAY(sa.UUID)), postgresql.ARRAY(sa.UUID))
+    query = sa.select(own).where(own == sa.any_(wanted))
+    query = query.where(table.c.updated_at == table.c.created_at, ~sa.exists().where(File.owner_id == own))
+    for constraint in records.keys_to(model):
+        if constraint.table.fullname not in but:
+            query = query.where(~sa.exists().where(next(iter(constraint.elements)).parent == own))
+    read_by_index()
+    return set(db.session.scalars(query))
+
+
+def remove_records(model: type[Base], keys: Sequence[UUID], *, actor: User) -> None:
+    """Removes records and, by the database's own rules, what belongs to them.
+
+    Raises the ConsoleError that a violated constraint means.
+    """
+    table, key = _table(model)
+    statement = REMOVE.format(table=_name(table), key=_quoted(key))
+    facts = {**_facts(table, actor, "delete"), "secrets": sorted(audit.SECRETS)}
+    for batch in batches(sorted(keys, key=str)):
+        try:
+            db.session.execute(sa.text(statement), {**facts, "keys": list(batch)})
+        except IntegrityError as error:
+            raise integrity.translate(error) from error
 
 
 def recordset(model: type[Base], names: Iterable[str]) -> str:

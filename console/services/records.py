@@ -4,15 +4,16 @@ What has rules of its own (a booking, an event's capacity, a payment) has a serv
 the rest.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from console.db import Base, db
-from console.errors import StillUsed
+from console.errors import NotFound, StillUsed
 from console.models import User
 from console.services import audit, integrity
 
@@ -77,6 +78,30 @@ def delete_record(row: Base, *, actor: User | None) -> None:
     _flush()
 
 
+def stands_alone(row: Base, found: Sequence[Dependents] | None = None) -> bool:
+    """Whether nothing would go with the row or lose it, so that its removal can be undone.
+
+    `found` are its dependents, where they are known.
+    """
+    if any(getattr(row, name, None) for name in audit.SECRETS):
+        return False
+    return not (dependents(row) if found is None else found)
+
+
+def bring_back(model: type[Row], before: Mapping[str, Any], *, actor: User | None) -> Row:
+    """Makes a removed row anew, with its key and the values that the audit log has kept of it.
+
+    Raises NotFound where it has not kept all of them, and what `create_record` does.
+    """
+    if audit.MASK in before.values():
+        raise NotFound()
+    table = cast(sa.Table, model.__table__)
+    source = f'jsonb_populate_record(NULL::"{table.schema}".{table.name}, CAST(:before AS jsonb))'
+    typed = sa.text(f"SELECT * FROM {source}")  # noqa: S608 - constants only
+    values = db.session.execute(typed, {"before": json.dumps(before)}).mappings().one()
+    return create_record(model, dict(values), actor=actor)
+
+
 def dependents(row: Base) -> list[Dependents]:
     """What points at the row, by table, in one statement."""
     asked = asked_dependents(row)
@@ -92,14 +117,9 @@ Asked = tuple[str, str, Any]
 
 def asked_dependents(row: Base) -> list[Asked]:
     """What `dependents` asks the database, for whoever asks more at once."""
-    keys = [
-        (constraint, next(iter(constraint.elements)))
-        for table in Base.metadata.tables.values()
-        for constraint in table.foreign_key_constraints
-        if constraint.referred_table is type(row).__table__
-    ]
     asked: list[Asked] = []
-    for constraint, element in keys:
+    for constraint in keys_to(type(row)):
+        element = next(iter(constraint.elements))
         some = (
             sa.select(sa.literal(1))
             .select_from(constraint.table)
@@ -111,6 +131,16 @@ def asked_dependents(row: Base) -> list[Asked]:
         count = sa.select(sa.func.count()).select_from(some).scalar_subquery()
         asked.append((constraint.table.name, effect, count))
     return asked
+
+
+def keys_to(model: type[Base]) -> list[sa.ForeignKeyConstraint]:
+    """The foreign keys of all tables that point at this one."""
+    return [
+        constraint
+        for table in Base.metadata.tables.values()
+        for constraint in table.foreign_key_constraints
+        if constraint.referred_table is model.__table__
+    ]
 
 
 def told_dependents(asked: Sequence[Asked], counts: Sequence[int]) -> list[Dependents]:

@@ -5,6 +5,7 @@ Nothing of a file is trusted: its size, what it unpacks to, its rows and columns
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
@@ -25,6 +26,13 @@ EMPTY_ROWS_MAX = 100_000
 #: Longer than any text that a form takes.
 CELL_MAX = 30_000
 
+#: How an XLS file of old begins, and a workbook under a password.
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+#: A formula whose result nobody has written down: to us the cell would be empty.
+UNSOLVED = re.compile(rb"<c(?: [rs]=\"[^\"]*\")*><f[^>]*(?:/>|>[^<]*</f>)(?:<v ?/>|<v></v>)?</c>")
+#: As long as a formula can be, and its cell around it.
+FORMULA_BYTES = 40_000
+
 #: A row's number, as a spreadsheet counts, and its texts without surrounding space.
 Line = tuple[int, list[str]]
 
@@ -36,6 +44,8 @@ def read(content: bytes, *, rows_max: int) -> list[Line]:
     """
     if len(content) > BYTES_MAX:
         raise refused(N_("give a file of at most 5 MB."))
+    if content.startswith(COMPOUND):
+        raise refused(N_("this is an old XLS file, or it has a password: save it as plain XLSX."))
     is_workbook = content.startswith(b"PK\x03\x04")
     lines = _filled(_workbook(content, rows_max) if is_workbook else csv_lines(decode(content)), rows_max)
     if not lines:
@@ -126,19 +136,35 @@ def _workbook(content: bytes, rows_max: int) -> Iterator[Line]:
 
 
 def _check_archive(content: bytes) -> None:
-    """Refuses what unpacks to more than a table does, or declares entities. Raises InvalidInput.
+    """Refuses what unpacks to more than a table does, declares entities, or leaves its formulas unsolved.
 
-    A part is never read further than the size it declares, so the declared sizes are a bound.
+    Raises InvalidInput. A part is never read further than the size it declares: those sizes are a bound.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = archive.infolist()
         if len(parts) > PARTS_MAX or sum(part.file_size for part in parts) > UNPACKED_MAX:
             raise refused(N_("it unpacks to more than a table needs."))
+        if not any(part.filename.startswith("xl/") for part in parts):
+            raise refused(N_("this is no XLSX workbook: save it as XLSX or as CSV."))
         for part in parts:
             if part.filename.endswith((".xml", ".rels")):
                 with archive.open(part) as opened:
                     if b"<!DOCTYPE" in opened.read(2000).upper():
                         raise refused(N_("it holds what no spreadsheet writes."))
+            if part.filename.startswith("xl/worksheets/") and _is_unsolved(archive, part):
+                raise refused(N_("it has a formula without a result: save it in a spreadsheet program."))
+
+
+def _is_unsolved(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
+    """Whether a sheet has a formula without a result, as programs write it that cannot count."""
+    before = b""
+    with archive.open(part) as opened:
+        while block := opened.read(1_000_000):
+            block = before + block
+            if UNSOLVED.search(block):
+                return True
+            before = block[-FORMULA_BYTES:]
+    return False
 
 
 def _text(value: Any) -> str:
@@ -148,7 +174,8 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        # As many digits as a spreadsheet shows: 3.3, not 3.3000000000000003.
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds")
     if isinstance(value, date | time):

@@ -100,6 +100,22 @@ def join_many(rows: Sequence[Mapping[str, Any]], *, actor: User) -> None:
             ring("process-waitlist")
 
 
+LEAVE = sa.text(f"""
+WITH gone AS (
+    DELETE FROM event.waitlist WHERE id = ANY(:ids) AND notified_at IS NULL
+    RETURNING id, event_id, user_id, priority
+), kept AS (
+{AUDIT.format(action="waitlist.leave", facts="")} FROM gone
+)
+SELECT count(*) FROM gone
+""")  # noqa: S608 - constants only
+
+
+def leave_many(entry_ids: Sequence[UUID], *, actor: User) -> None:
+    """Takes people off their queues whom no seat is offered to."""
+    db.session.execute(LEAVE, {"ids": list(entry_ids), "actor_id": actor.id})
+
+
 def place_many(places: Mapping[UUID, int], *, actor: User) -> None:
     """Gives people these numbers in their queues, each number once per event.
 

@@ -34,8 +34,7 @@ class Kind(StrEnum):
     LANGUAGE = "language"
 
 
-#: Kinds whose value is all there is to a column; and those whose field fits into a cell of a list.
-PLAIN = frozenset(Kind) - {Kind.ID, Kind.STATE, Kind.INT, Kind.SIZE, Kind.MONEY, Kind.REF}
+#: Kinds whose field fits into a cell of a list.
 INLINE = frozenset({Kind.TEXT, Kind.LONG, Kind.BOOL, Kind.COLOR, Kind.LANGUAGE})
 
 

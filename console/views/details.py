@@ -58,7 +58,7 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
         "desk_label": view.desk_label,
         "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
         "actions": [a for a in bulk.actions_for(view, user) if a.name != "delete"],
-        "delete": _deletion(view, dependents) if may_delete else None,
+        "delete": _deletion(view, row, dependents) if may_delete else None,
     }
 
 
@@ -78,14 +78,15 @@ def _facts(cells: Cells, columns: Iterable[Column], row: Any) -> list[tuple[Any,
     return [(column.label, cells.detail(column, row)) for column in columns]
 
 
-def _deletion(view: "TableView", found: Sequence[Dependents]) -> dict[str, Any]:
+def _deletion(view: "TableView", row: Any, found: Sequence[Dependents]) -> dict[str, Any]:
     """What deleting the row would do: what stands in the way, or what goes with it."""
 
     def say(effect: str) -> str:
         return ", ".join(f"{gettext(d.word)}: {_many(d.count)}" for d in found if d.effect == effect)
 
     with_it, without_link = say("CASCADE"), say("SET NULL")
-    parts = [gettext("This cannot be undone.")]
+    may_undo = view.may_come_back and records.stands_alone(row, found)
+    parts = [gettext("It can be undone right after.") if may_undo else gettext("This cannot be undone.")]
     if with_it:
         parts.append(gettext("Removed with it: %(what)s.", what=with_it))
     if without_link:

@@ -29,6 +29,8 @@ JSON_MAX_BYTES = 100_000
 JSON_MAX_DEPTH = 20
 PEOPLE_MAX = 50
 LONG_MAX = 20_000
+#: "1,500" is fifteen hundred to some and one and a half to others.
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}\.\d{3}", re.ASCII)
 #: Fields that a service of the console cleans: how a value is stored is said in one place.
 CLEANERS = {
     "phone": clean_phone,
@@ -84,6 +86,8 @@ class NumberField(StringField):
         self.data = self._money(text) if self.column.kind == Kind.MONEY else self._integer(text)
 
     def _money(self, text: str) -> Decimal:
+        if THOUSANDS.fullmatch(text):
+            raise ValueError(gettext("Is that thousands, or a fraction? Write 1500 or 1.50."))
         try:
             value = Decimal(text) if len(text) < 30 else Decimal("NaN")
         except InvalidOperation:

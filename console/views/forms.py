@@ -35,10 +35,12 @@ class RecordForm(Form):
     layout: Layout
     #: Errors that belong to no field.
     refusals: list[str]
+    #: Columns that only somebody else changed since the form was read: theirs stays.
+    kept: list[str]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.refusals = []
+        self.refusals, self.kept = [], []
 
     def values(self) -> dict[str, Any]:
         """The values of the columns, by name; nothing but what the form offers."""

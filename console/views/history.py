@@ -1,6 +1,6 @@
 """What the audit log says about a record: who changed which column from what to what, newest first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from console.views.desk.activity import CRUD, in_words
 from console.views.labels import Labels
 from console.views.listing import Order
 from console.views.related import Place
+from console.views.values import says
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -84,13 +85,28 @@ def read(user: User, model: type[Base], key: Sequence[Any], place: Place | None 
     return Timeline(shown, write_cursor(table_of(model), order.columns, shown[-1]) if more else None)
 
 
-def last(model: type[Base], key: Sequence[Any], names: Iterable[str]) -> AuditLog | None:
-    """The newest entry that changed one of these columns, whoever may read it."""
-    changed = set(names)
+def writers(model: type[Base], key: Sequence[Any], values: Mapping[str, Any]) -> dict[str, AuditLog]:
+    """By column the entry that gave it the value it has now, whoever may read it; what other services wrote
+    has none."""
+    columns = columns_of(model)
+    found: dict[str, AuditLog] = {}
+    open_names = set(values)
     for entry in db.session.scalars(about(model, key).limit(ENTRIES_MAX)):
-        if changed & set(entry.payload.get("after") or {}):
-            return entry
-    return None
+        # Services that write no before and after tell what they set as facts.
+        written = {**entry.payload, **(entry.payload.get("after") or {})}
+        for name in open_names & set(written):
+            if says(columns[name], written[name], values[name]):
+                found[name] = entry
+        open_names -= set(written)
+    return found
+
+
+def remover(user: User, model: type[Base], key: Sequence[Any]) -> AuditLog | None:
+    """The entry that says that this record was removed, for those who may read the audit log."""
+    if not policy.allowed(user, "user.audit_log", Action.READ):
+        return None
+    entry = db.session.scalar(about(model, key).limit(1))
+    return entry if entry is not None and entry.action == "delete" else None
 
 
 def actor_name(entry: AuditLog | None) -> str:

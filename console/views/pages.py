@@ -28,12 +28,26 @@ SORTABLE = (Kind.TEXT, Kind.STATE, Kind.BOOL, Kind.INT, Kind.SIZE, Kind.MONEY, K
 
 
 @dataclass(frozen=True)
-class Conflict:
-    """What somebody else changed in the same columns: (name, label, their value), and who, when."""
+class Theirs:
+    """What somebody else wrote into a column, and who, when."""
 
-    columns: list[tuple[str, Any, Markup]]
+    name: str
+    label: Any
+    value: Markup
     who: str
     at: Any
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What two people changed, and what only somebody else did."""
+
+    columns: list[Theirs]
+    kept: list[Theirs]
+
+    @property
+    def who(self) -> str:
+        return ", ".join(dict.fromkeys(theirs.who for theirs in (*self.columns, *self.kept)))
 
 
 def relabelled(column: Column, labels: Any) -> Column:
@@ -283,6 +297,14 @@ def form_page(view: "TableView", form: Any, row: Any, conflict: Conflict | None)
     }
 
 
+def saved_message(view: "TableView", form: forms.RecordForm) -> str:
+    """What is said after a form was saved: also which columns somebody else had changed since it was read."""
+    if not form.kept:
+        return gettext("Saved.")
+    what = ", ".join(str(view.columns[name].label) for name in form.kept)
+    return gettext("Saved. Meanwhile somebody else changed: %(what)s. That stays.", what=what)
+
+
 def _version(form: Any, row: Any, conflict: Conflict | None) -> str:
     """The version the form stands on: what it was read from, or after a conflict what stands there now."""
     if row is None:
@@ -292,15 +314,19 @@ def _version(form: Any, row: Any, conflict: Conflict | None) -> str:
     return forms.stamp({name: getattr(row, name) for name in form.columns})
 
 
-def conflict(view: "TableView", row: Any, names: list[str]) -> Conflict:
-    """What stands in the row now, in the columns that two people changed."""
+def conflict(view: "TableView", row: Any, merged: forms.Merge) -> Conflict:
+    """What stands in the row now, in the columns that somebody changed meanwhile."""
     labels = Labels(view.user)
     cells = view.cells(labels)
+    names = [*merged.conflicts, *merged.theirs]
     columns = [view.columns[name] for name in names]
     zoned = [view.columns[view.zone_by]] if view.zone_by else []
     labels.load(cells.wanted([*columns, *zoned], [row]))
-    last = history.last(view.model, view.key_of(row), names)
-    who = history.actor_name(last)
-    return Conflict(
-        [(c.name, c.label, cells.detail(c, row)) for c in columns], who, last.created_at if last else None
-    )
+    writers = history.writers(view.model, view.key_of(row), {name: getattr(row, name) for name in names})
+
+    def theirs(name: str) -> Theirs:
+        column, entry = view.columns[name], writers.get(name)
+        at = entry.created_at if entry else None
+        return Theirs(name, column.label, cells.detail(column, row), history.actor_name(entry), at)
+
+    return Conflict([theirs(name) for name in merged.conflicts], [theirs(name) for name in merged.theirs])

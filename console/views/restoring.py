@@ -18,6 +18,7 @@ from console.services import audit
 from console.views import forms, history, saving, words
 from console.views.columns import Column, Kind
 from console.views.labels import Labels, details_url
+from console.views.values import says
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -31,9 +32,9 @@ def offer(
     if change.name not in view.plain_columns or not view.can(Action.UPDATE) or not change.has_before:
         return None
     current = getattr(row, change.name)
-    if audit.plain(current) == entry.payload["before"].get(change.name):
-        return None
     column = view.columns[change.name]
+    if says(column, entry.payload["before"].get(change.name), current):
+        return None
     now = words.in_words(column, audit.plain(current), labels)
     return {
         "entry": entry.id,

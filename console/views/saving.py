@@ -34,14 +34,17 @@ def save(
 ) -> pages.Conflict | None:
     """Writes the form into the locked row, unless somebody else changed the same columns since `version`.
 
-    Of the columns `taken` theirs is kept. Whether a value was refused, the form says.
+    Of the columns `taken` theirs is kept. Whether a value was refused, the form says; and what only others
+    changed.
     """
+    taken = set(taken)
     merged = forms.merge(row, form.values(), version, taken)
     if merged.conflicts:
         # What I had not touched must not come back over what they wrote when I save again.
         for name in merged.theirs:
             form.adopt(name, merged.values[name])
-        return pages.conflict(view, row, merged.conflicts)
+        return pages.conflict(view, row, merged)
+    form.kept = [name for name in merged.theirs if name not in taken]
     changed = {name: value for name, value in merged.values.items() if value != getattr(row, name)}
     strangers = form.refuse_strangers(view.user, view.model, forms.added(row, changed))
     if not strangers and (changed or form.extras()):

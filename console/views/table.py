@@ -25,6 +25,7 @@ from console.views import (
     export,
     export_task,
     forms,
+    gone,
     inline,
     lookup,
     pages,
@@ -34,7 +35,7 @@ from console.views import (
 )
 from console.views.base import Answer, StaffView
 from console.views.cells import Cells, console_zone
-from console.views.columns import INLINE, PLAIN, TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
+from console.views.columns import INLINE, TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
 from console.views.labels import Labels, details_url
 from console.views.listing import Listing
 from console.views.values import read_key, write_key
@@ -125,10 +126,14 @@ class TableView(StaffView):
         if not self.can(action):
             abort(404)
 
+    def found(self, text: str) -> Any:
+        """The row whose key stands in an address; None when there is none within reach."""
+        key = read_key(self.model, text)
+        return None if key is None else policy.find(self.user, self.model, *key)
+
     def find(self, text: str) -> Any:
         """The row whose key stands in an address; 404 when there is none within reach."""
-        key = read_key(self.model, text)
-        row = None if key is None else policy.find(self.user, self.model, *key)
+        row = self.found(text)
         if row is None:
             abort(404)
         return row
@@ -245,12 +250,15 @@ class TableView(StaffView):
 
     # Writing
 
+    @property
+    def may_come_back(self) -> bool:
+        """Whether a row of this table that was removed can be made anew: its removal is nothing but that."""
+        return type(self).delete is TableView.delete
+
     @cached_property
     def plain_columns(self) -> frozenset[str]:
         """What staff may edit and nothing else follows from: it can be restored from the history."""
-        names = [name for name in forms.names_in(self.layout_to_edit) if name not in self.extra_fields]
-        plain = [n for n in names if n not in self.managed and self.columns[n].kind in PLAIN]
-        return frozenset(plain)
+        return frozenset(forms.names_in(self.layout_to_edit)) - {*self.extra_fields, *self.managed}
 
     @cached_property
     def inline_columns(self) -> frozenset[str]:
@@ -319,16 +327,20 @@ class TableView(StaffView):
     def edit_view(self) -> Answer:
         """A change to a row, never over somebody else's."""
         self.need(Action.UPDATE)
-        row = self.find(request.args.get("id", ""))
+        row = self.found(request.args.get("id", ""))
+        if row is None:
+            return gone.keep_typed(self)
         key = self.key_of(row)
         form = self.form(self.layout_to_edit, row)
         conflict = None
         if request.method == "POST" and form.validate():
             conflict, key = saving.submit(self, key, form)
             if conflict is None and not form.is_refused:
-                flash(gettext("Saved."), "success")
+                flash(pages.saved_message(self, form), "success")
                 return redirect(details_url(self.model, key), 303)
-            row = self.find(write_key(key))
+            row = self.found(write_key(key))
+            if row is None:
+                return gone.keep_typed(self)
         return self._form_page(form, row, conflict)
 
     def _form_page(self, form: Any, row: Any, conflict: pages.Conflict | None = None) -> Answer:
@@ -351,10 +363,17 @@ class TableView(StaffView):
         """Removes one row."""
         self.need(Action.DELETE)
         row = self.find(request.form.get("id", "") or request.args.get("id", ""))
+        undo_url = gone.undo_url(self, row)
         with transaction():
             self.delete(row, self.user)
-        flash(gettext("Done."), "success")
+        said = gettext("Deleted.") if self.may_come_back else gettext("Done.")
+        flash({"text": said, "undo_url": undo_url} if undo_url else said, "success")  # type: ignore[arg-type]
         return redirect(url_for(f"{self.endpoint}.index_view"), 303)
+
+    @expose("/bring-back/", methods=("POST",))
+    def bring_back_view(self) -> Answer:
+        """Undoes the removal of a row."""
+        return gone.bring_back(self)
 
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Answer:

@@ -10,6 +10,7 @@ from uuid import UUID
 from flask_admin.tools import iterdecode, iterencode
 
 from console.db import Base
+from console.services import audit
 from console.states import State
 from console.views.columns import Column, Kind, key_columns
 
@@ -48,6 +49,17 @@ def write(value: Any) -> str:
     if isinstance(value, State):
         return value.value
     return str(value)
+
+
+def says(column: Column, written: Any, value: Any) -> bool:
+    """Whether `written`, JSON of a log or of an import, is this value of `column`: SQL and Python write the
+    same amount as 1.5 and "1.50", the same moment by another clock."""
+    if column.kind not in (Kind.MONEY, Kind.TIME) or written is None or value is None:
+        return bool(written == audit.plain(value))
+    try:
+        return bool(parse(column, str(written)) == value)
+    except ValueError:
+        return False
 
 
 def parse_bool(text: str) -> bool:

@@ -90,6 +90,33 @@ def test_what_is_too_large_or_no_table_is_refused() -> None:
     assert "damaged" in problem(b"PK\x03\x04 and nothing else")
 
 
+def rewritten(content: bytes, old: bytes, new: bytes) -> bytes:
+    """A workbook whose first sheet holds something else."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(out, "w") as target:
+        for part in source.infolist():
+            sheet = part.filename.endswith("sheet1.xml")
+            target.writestr(part, source.read(part).replace(old, new) if sheet else source.read(part))
+    return out.getvalue()
+
+
+def test_a_formula_without_its_result_is_refused_instead_of_read_as_nothing() -> None:
+    unsolved = workbook(["Price"], ["=1.1*3"])
+    assert "formula without a result" in problem(unsolved)
+    empty = b"<v></v>" if b"<v></v>" in zipfile.ZipFile(io.BytesIO(unsolved)).read("xl/worksheets/sheet1.xml") else b"<v />"
+    # As a spreadsheet writes it, with all the digits of its arithmetic.
+    assert read(rewritten(unsolved, empty, b"<v>3.3000000000000003</v>")) == [(1, ["Price"]), (2, ["3.3"])]
+
+
+def test_what_is_another_kind_of_file_is_called_so() -> None:
+    assert "XLS" in problem(sheets.COMPOUND + b"and so on")
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("word/document.xml", "<w/>")
+    assert "no XLSX workbook" in problem(out.getvalue())
+    assert "not a text file" in problem(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+
+
 def test_a_workbook_that_unpacks_to_too_much_is_refused_unread() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -99,22 +126,10 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused_unread() -> None:
 
 
 def test_a_workbook_with_entities_is_refused() -> None:
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(workbook(["a"]))) as source, zipfile.ZipFile(out, "w") as target:
-        for part in source.infolist():
-            content = source.read(part)
-            if part.filename.endswith("sheet1.xml"):
-                content = b'<!DOCTYPE bomb [<!ENTITY a "aaaa">]>' + content
-            target.writestr(part, content)
-    assert "no spreadsheet writes" in problem(out.getvalue())
+    bomb = b'<!DOCTYPE bomb [<!ENTITY a "aaaa">]><worksheet'
+    assert "no spreadsheet writes" in problem(rewritten(workbook(["a"]), b"<worksheet", bomb))
 
 
 def test_a_sheet_that_claims_a_million_rows_costs_nothing() -> None:
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(workbook(["a", "b"]))) as source, zipfile.ZipFile(out, "w") as target:
-        for part in source.infolist():
-            content = source.read(part)
-            if part.filename.endswith("sheet1.xml"):
-                content = content.replace(b'ref="A1:B1"', b'ref="A1:XFD1048576"')
-            target.writestr(part, content)
-    assert read(out.getvalue()) == [(1, ["a", "b"])]
+    content = rewritten(workbook(["a", "b"]), b'ref="A1:B1"', b'ref="A1:XFD1048576"')
+    assert read(content) == [(1, ["a", "b"])]

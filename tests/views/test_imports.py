@@ -1,6 +1,5 @@
 """Imports: looked at first, then done as a whole or not at all, by the rules of the forms."""
 
-import io
 import json
 import re
 from datetime import UTC, datetime
@@ -12,7 +11,6 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from console import policy
 from console import tasks as long_work
@@ -22,41 +20,14 @@ from console.services import integrity, tasks
 from console.states import BookingStatus, EventStatus, UserRole
 from console.views.imports import kinds, work
 from tests import make
-from tests.views.browser import csrf_token, post
+from tests.views.browser import post
+from tests.views.import_pages import commit, counts, looked, people, refusals, rows_of, upload
 from tests.views.table_pages import said, signed_in
 
 
 @pytest.fixture
 def admin(app: Flask, session: Any) -> FlaskClient:
     return signed_in(app, UserRole.ADMIN)[0]
-
-
-def upload(client: FlaskClient, table: str, content: str | bytes, name: str = "file.csv") -> TestResponse:
-    data = content.encode() if isinstance(content, str) else content
-    form = {"csrf_token": csrf_token(client), "file": (io.BytesIO(data), name)}
-    return client.post(f"/{table}/import/", data=form, content_type="multipart/form-data")
-
-
-def looked(client: FlaskClient, table: str, content: str | bytes, name: str = "file.csv") -> str:
-    """Uploads a file; the address of what it would do."""
-    answer = upload(client, table, content, name)
-    assert answer.status_code == 303, answer.text
-    return str(answer.location)
-
-
-def refusals(page: str) -> dict[int, str]:
-    """Why lines are refused, by their numbers."""
-    found = re.findall(r'<td class="num">(\d+)</td>.*?<ul class="import-why">(.*?)</ul>', page, re.DOTALL)
-    return {int(line): re.sub(r"<[^>]+>", "", why).strip() for line, why in found}
-
-
-def commit(client: FlaskClient, address: str) -> TestResponse:
-    return post(client, f"{address}commit/")
-
-
-def people() -> dict[str, Profile]:
-    db.session.expire_all()
-    return {profile.full_name or "": profile for profile in db.session.scalars(sa.select(Profile))}
 
 
 def test_people_are_created_and_changed_as_the_look_said(admin: FlaskClient) -> None:
@@ -128,18 +99,6 @@ def test_what_changed_since_the_look_is_named_and_nothing_is_written(admin: Flas
     assert {"Boris", "Anna Smirnova", "Vera"} <= set(people())
 
 
-def rows_of(model: Any, **by: Any) -> list[Any]:
-    db.session.expire_all()
-    return list(db.session.scalars(sa.select(model).filter_by(**by)))
-
-
-def counts(client: FlaskClient, address: str) -> dict[str, int]:
-    """How many lines do what, as the page's tabs say."""
-    page = client.get(address).text
-    found = re.findall(r'\?show=(\w+)"[^>]*>[^<]*<span class="count">(\d+)</span>', page)
-    return {name: int(count) for name, count in found}
-
-
 def test_events_are_read_by_the_clocks_of_where_they_are(admin: FlaskClient) -> None:
     organizer = make.organizer(slug="rivers")
     address = looked(
@@ -208,15 +167,17 @@ def test_the_rules_of_the_form_hold_for_each_line(admin: FlaskClient) -> None:
         f"{head}\n"
         f",A,{rest},2027-06-01 10:00,5,0,\n"
         f",B,{rest},2027-07-02 10:00,many,-1,\n"
-        f",C,{rest},2027-07-02 10:00,5,1.234,Mars/Base\n"
+        f",C,{rest},2027-07-02 10:00,5,1.2345,Mars/Base\n"
         f",D,nobody,trip,2027-07-01 10:00,tomorrow,5,0,\n"
         f"{full.id},,,,,,{full.capacity - full.available - 1},,\n"
         f"{organizer.id},E,{rest},2027-07-02 10:00,5,0,\n"
         f",F,{rest},2027-07-02 10:00,5,0,\n"
-        f",f ,{rest},2027-07-02 10:00,5,0,\n",
+        f",f ,{rest},2027-07-02 10:00,5,0,\n"
+        f",G,{rest},2027-07-02 10:00,5,\"4,500\",\n"
+        f",#N/A,{rest},2027-07-02 10:00,5.0,0,\n",
     )
     why = refusals(admin.get(address).text)
-    assert sorted(why) == [2, 3, 4, 5, 6, 7, 9]
+    assert sorted(why) == [2, 3, 4, 5, 6, 7, 9, 10, 11]
     assert "cannot end before it begins" in why[2]
     assert "whole number" in why[3]
     assert "two digits" in why[4] and "Choose one of the list." in why[4]
@@ -224,6 +185,8 @@ def test_the_rules_of_the_form_hold_for_each_line(admin: FlaskClient) -> None:
     assert "seats are held" in why[6]
     assert "Not found." in why[7]
     assert "line 8" in why[9]
+    assert "thousands, or a fraction" in why[10]
+    assert why[11] == "Title: The spreadsheet has an error here: #N/A"
 
 
 def test_no_column_beyond_the_form_is_taken(admin: FlaskClient) -> None:
@@ -249,6 +212,26 @@ def test_no_column_beyond_the_form_is_taken(admin: FlaskClient) -> None:
     eve = db.session.get_one(User, people()["Eve"].user_id)
     assert (eve.role, eve.password_hash, eve.active) == (UserRole.USER, None, True)
     assert eve.username != "root"
+
+
+def test_who_has_nothing_but_an_email_is_found_again_by_it_and_the_name(admin: FlaskClient) -> None:
+    mother = make.profile(full_name="Anna", email="home@example.com", phone="+79161234567")
+    text = "name,email\nBoris,HOME@example.com\nVera,home@example.com\n"
+    commit(admin, looked(admin, "user/users", text))
+    assert {"Anna", "Boris", "Vera"} <= set(people()) and mother.full_name == "Anna"
+    assert counts(admin, looked(admin, "user/users", text)) == {"same": 2}
+    twice = looked(admin, "user/users", "name,email\nGleb,g@example.com\ngleb,G@example.com\n")
+    assert "line 2" in refusals(admin.get(twice).text)[3]
+
+
+def test_what_is_not_imported_is_said_and_what_is_not_needed_is_not_asked_for(admin: FlaskClient) -> None:
+    event = make.event(capacity=5)
+    address = looked(admin, "event/events", f"id,capacity,<b>,Places\n{event.id},9,x,7\n")
+    page = admin.get(address).text
+    assert "Not imported: &lt;b&gt;, Places" in page
+    assert "No column is taken for" not in page
+    bad = looked(admin, "event/events", "title,capacity\nRafting,9\n")
+    assert "No column is taken for: Organizer" in admin.get(bad).text
 
 
 def test_the_columns_can_be_put_right(admin: FlaskClient) -> None:

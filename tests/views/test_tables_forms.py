@@ -1,6 +1,7 @@
 """Forms: what is typed comes back as it was, what is wrong is said beside it, nobody is overwritten."""
 
 import json
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import uuid4
@@ -13,6 +14,7 @@ from console.models import (
     Event,
     NotificationPref,
 )
+from console.services import records
 from console.states import UserRole
 from tests import make
 from tests.views.browser import post
@@ -22,6 +24,7 @@ from tests.views.table_pages import (
     key_of,
     read_form,
     row_url,
+    said,
     save,
     signed_in,
 )
@@ -202,6 +205,7 @@ MONEY = {
     "1500": "1500",
     "1 500,5": "1500.50",
     "1\u00a0500.05": "1500.05",
+    "1500.000": "1500.00",
     "0": "0",
     "9999999999.99": "9999999999.99",
 }
@@ -215,7 +219,7 @@ def test_money_is_typed_as_people_write_it(admin, session, event, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "1.005", "NaN", "Infinity", "1e3000", "10000000000", "1" * 400, "-1", ""]
+    "text", ["x", "1.005", "1,500", "1.500", "NaN", "Infinity", "1e3000", "10000000000", "1" * 400, "-1", ""]
 )
 def test_money_that_is_none_is_refused(admin, session, event, text):
     response = save(admin, row_url(event, "edit"), price=text)
@@ -338,6 +342,40 @@ def test_what_two_people_changed_differently_is_asked_about(app, session):
     assert post(second, url, **kept).status_code == 303
     session.expire_all()
     assert (member.name, member.role, member.bio) == ("Boris's name", "captain", "new")
+
+
+def test_each_field_says_who_changed_it_and_what_i_did_not_touch_stays(app, session):
+    admin, me = signed_in(app, UserRole.ADMIN)
+    anna, boris = (make.staff(UserRole.ADMIN, username=name) for name in ("anna", "boris"))
+    event = make.event(title="Base", price=10, type="hike")
+    mine = as_form(admin, row_url(event, "edit"))
+    records.update_record(event, {"title": "By me", "type": "camp"}, actor=me)
+    records.update_record(event, {"title": "By Anna"}, actor=anna)
+    records.update_record(event, {"price": 20}, actor=boris)
+    # Another service leaves no trace: nobody is named for what it did.
+    session.execute(sa.update(Event).values(location={"city": "Omsk"}))
+    session.expire_all()
+    sent = {**mine, "title": "Mine", "price": "30", "location": '{"city": "Kazan"}'}
+    page = post(admin, row_url(event, "edit"), **sent).text
+    table = re.search(r'<table class="conflict">.*?</table>', page, re.DOTALL)
+    rows = re.findall(r'<th scope="row">(.*?)</th>.*?class="conflict-by">([^,<]*)', table[0], re.DOTALL)
+    assert dict(rows) == {
+        "Title": "anna",
+        "Price, ₽": "boris",
+        "Place": "Somebody",
+        "Type": me.username,
+    }
+    assert table[0].count('name="_take"') == 3 and "theirs stays" in table[0]
+    kept = read_form(page)
+    assert (kept["title"], kept["type"]) == ("Mine", "camp")
+
+
+def test_what_others_changed_meanwhile_is_said_when_it_does_not_collide(admin, session):
+    member = make.team_member(name="Guide", bio="old")
+    mine = as_form(admin, row_url(member, "edit"))
+    save(admin, row_url(member, "edit"), name="Theirs")
+    post(admin, row_url(member, "edit"), **{**mine, "bio": "Mine"})
+    assert "Meanwhile somebody else changed: Full name. That stays." in said(admin)
 
 
 def test_keep_mine_and_take_theirs(app, session):

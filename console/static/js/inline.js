@@ -2,6 +2,7 @@
 // field is fetched when somebody wants it. Arrows go from cell to cell, Enter or F2 edits, Esc leaves,
 // Tab saves and goes on to the next.
 import { element, icon, isPageKey, say } from "./text.js";
+import { toast } from "./toasts.js";
 
 export function initInline(table) {
   const columns = [...table.tHead.rows[0].cells].map((head) => head.dataset.edit ?? "");
@@ -67,6 +68,9 @@ export function initInline(table) {
     return `${table.dataset.inline}?${new URLSearchParams({ id, column: columns[cell.cellIndex] })}`;
   };
 
+  // What an error page says: that the row was removed, that one is signed out.
+  const reason = (text) => new DOMParser().parseFromString(text, "text/html").querySelector("h1 + p")?.textContent || say("failed");
+
   async function edit(cell) {
     if (!cell || cell.classList.contains("editing")) return;
     table.querySelectorAll("td.editing").forEach((other) => leave(other));
@@ -76,8 +80,9 @@ export function initInline(table) {
     cell.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(address(cell), { headers: { "X-Requested-With": "fetch" }, credentials: "same-origin" });
-      if (!answer.ok) throw new Error(answer.status);
-      show(cell, await answer.text());
+      const text = await answer.text();
+      if (answer.ok) show(cell, text);
+      else { leave(cell); fail(cell, reason(text)); }
     } catch {
       leave(cell);
       fail(cell, say("failed"));
@@ -107,7 +112,7 @@ export function initInline(table) {
     const form = cell.querySelector("form");
     const note = element("p", { class: "error", role: "alert" }, icon("alert-circle"), text);
     if (form) { form.querySelector(".error[role=alert]")?.remove(); form.append(note); return; }
-    spoken.textContent = text;
+    toast(text, { tone: "red" });
   }
 
   async function save(cell, form, submitter) {
@@ -117,7 +122,7 @@ export function initInline(table) {
       const answer = await fetch(address(cell), { method: "POST", body: sent, headers: { "X-Requested-With": "fetch" }, credentials: "same-origin" });
       const text = await answer.text();
       if (answer.status === 409 || answer.status === 422) { show(cell, text); return false; }
-      if (!answer.ok) { fail(cell, new DOMParser().parseFromString(text, "text/html").querySelector("h1")?.textContent || say("failed")); return false; }
+      if (!answer.ok) { fail(cell, reason(text)); return false; }
       cell.kept = [...new DOMParser().parseFromString(text, "text/html").body.childNodes].map((node) => document.importNode(node, true));
       leave(cell);
       spoken.textContent = say("saved");

@@ -22,6 +22,10 @@ SERIAL = re.compile(r"\d{5}(\.\d+)?")
 DATE = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{4})(?:,?\s+(\d{1,2}):(\d{2})(?::\d{2})?)?")
 YES = frozenset({"yes", "y", "true", "1", "+", "да", "д", "истина"})
 NO = frozenset({"no", "n", "false", "0", "-", "−", "нет", "н", "ложь"})
+#: What a spreadsheet shows in place of a value that it cannot work out.
+BROKEN = frozenset(
+    "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NUM! #N/A #ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ИМЯ? #ЧИСЛО! #Н/Д".split()
+)
 
 
 def unquoted(text: str) -> str:
@@ -31,12 +35,17 @@ def unquoted(text: str) -> str:
 
 def typed(column: Column, text: str) -> str:
     """The cell as it would be typed into the column's field. ValueError with a sentence."""
+    if text in BROKEN:
+        raise ValueError(gettext("The spreadsheet has an error here: %(text)s", text=text))
     if column.kind == Kind.STATE:
         return _state(column, text)
     if column.kind == Kind.BOOL:
         return _bool(text)
     if column.kind == Kind.TIME:
         return _moment(text)
+    if column.kind in (Kind.INT, Kind.SIZE):
+        # A column of numbers with a gap in it is written as 12.0 by some programs.
+        return text.removesuffix(".0")
     if column.name == "location" and not text.startswith("{"):
         return _place(text)
     return text

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from console.db import Base, db
 from console.errors import CapacityHeld, InvalidInput, ValueRefused
 from console.models import Crew, CrewAssignment, Event, FaqItem, Profile, TeamMember, User, WaitlistEntry
-from console.services import event_sets, events, integrity, people_sets, waitlist_sets
+from console.services import event_sets, events, integrity, people_sets, record_sets, waitlist_sets
 from console.services.contacts import clean_name
 from console.views.columns import Column, columns_of
 from console.views.imports.references import among, handles, phone, telegram
@@ -22,7 +22,7 @@ from console.views.imports.zones import zone_named
 class People(Import):
     """Participants: an account with a profile. Accounts themselves, and roles, are not for files."""
 
-    natural_words = _l("their phone or their Telegram name")
+    natural_words = _l("their phone or Telegram name, without both by e-mail and name")
     title = "full_name"
     example = {
         "full_name": _l("Anna Smirnova"),
@@ -50,21 +50,26 @@ class People(Import):
     def find_by_name(self, rows: Sequence[Row]) -> None:
         phones = {row.line: phone(row.cells.get("phone", "")) for row in rows}
         telegrams = {row.line: telegram(row.cells.get("telegram", "")) for row in rows}
+        emails = {row.line: _only_email(row.cells) for row in rows}
         named = sa.select(Profile.user_id).where(
             sa.or_(
                 among(Profile.phone, set(filter(None, phones.values()))),
+                among(sa.func.lower(Profile.email), {email for email, _ in filter(None, emails.values())}),
                 among(sa.func.lower(Profile.telegram), handles(set(filter(None, telegrams.values())))),
             )
         )
         by_phone: dict[str, list[Stored]] = {}
         by_telegram: dict[str, list[Stored]] = {}
+        by_email: dict[Any, list[Stored]] = {}
         for stored in self.stored(User.id.in_(named)):
             by_phone.setdefault(stored["phone"] or "", []).append(stored)
             by_telegram.setdefault((stored["telegram"] or "").lstrip("@").lower(), []).append(stored)
+            by_email.setdefault(_email_and_name(stored), []).append(stored)
         for row in rows:
             found = [
                 *by_phone.get(phones[row.line] or " ", ()),
                 *by_telegram.get(telegrams[row.line] or " ", ()),
+                *by_email.get(emails[row.line] or " ", ()),
             ]
             self.settle(row, list({stored["id"]: stored for stored in found}.values()))
 
@@ -72,7 +77,8 @@ class People(Import):
         if row.stored is not None:
             return [row.stored["id"]]
         contacts = (row.values.get("phone"), row.values.get("telegram"))
-        return [contact.lower() for contact in contacts if contact]
+        names: list[Any] = [contact.lower() for contact in contacts if contact]
+        return names or list(filter(None, [_only_email(row.values)]))
 
     def read_cell(self, row: Row | None, name: str, text: str, stored: Stored | None) -> Read:
         value, errors = super().read_cell(row, name, text, stored)
@@ -91,6 +97,24 @@ class People(Import):
     def write(self, new: Sequence[dict[str, Any]], changed: Mapping[UUID, Mapping[str, Any]]) -> None:
         people_sets.create_people(new, actor=self.user)
         people_sets.change_people(changed, actor=self.user)
+
+    def untouched(self, ids: Sequence[UUID]) -> set[UUID]:
+        found = record_sets.untouched(User, ids, but={"user.profiles"})
+        changed = sa.select(Profile.user_id).where(
+            among(Profile.user_id, found, sa.UUID), Profile.updated_at != Profile.created_at
+        )
+        return found - set(db.session.scalars(changed))
+
+
+def _only_email(person: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What names a person whom only an e-mail reaches: families share one, so the name belongs to it."""
+    if person.get("phone") or person.get("telegram") or not person.get("email"):
+        return None
+    return _email_and_name(person)
+
+
+def _email_and_name(person: Mapping[str, Any]) -> tuple[str, str]:
+    return (person["email"] or "").lower(), " ".join((person.get("full_name") or "").lower().split())
 
 
 class Events(Import):
@@ -225,6 +249,8 @@ class Waitlist(Import):
     natural = ("event_id", "user_id")
     natural_words = _l("their event and person")
     title = "user_id"
+    # Whoever was passed has another number since.
+    may_change_back = False
     consequence = _l("Free seats are offered to the waitlist by themselves.")
     example = {
         "event_id": _l("Rafting on the Shuya"),
@@ -260,6 +286,9 @@ class Waitlist(Import):
             {key: values["priority"] for key, values in changed.items()}, actor=self.user
         )
         waitlist_sets.join_many(new, actor=self.user)
+
+    def remove(self, ids: Sequence[UUID]) -> None:
+        waitlist_sets.leave_many(ids, actor=self.user)
 
 
 def _rule(name: str) -> ValueRefused:

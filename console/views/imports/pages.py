@@ -20,7 +20,7 @@ from console.views import export
 from console.views.base import Answer
 from console.views.desk.tasks import Card
 from console.views.formats import number, sentence
-from console.views.imports import headings, shown, work
+from console.views.imports import headings, shown, undo, work
 from console.views.imports.spec import Import
 from console.views.table import TableView
 
@@ -89,11 +89,15 @@ class ImportPages(TableView):
             abort(400)
         rows = import_rows.page_of(task.id, outcome, after=int(after), limit=PAGE + 1)
         address = f"{self._url(task)}?show={outcome.value.lower()}"
+        columns = shown.columns(task, import_rows.cells_of(task.id, first=SAMPLES))
+        # What changes records alone may do without what only new ones need.
+        is_whole = bool(counts) and not counts.get(ImportOutcome.REFUSE)
+        missing = [] if is_whole else headings.missing(imports, task.args["mapping"])
         return self.render(
             "tables/import_look.html",
             view=self,
             task=task,
-            card=_card(task, look),
+            card=_card(task, look, undo.undo_of(task)),
             outcome=outcome,
             tabs=[
                 {
@@ -108,10 +112,13 @@ class ImportPages(TableView):
             counts=counts,
             lines=shown.lines(imports, task.args["mapping"], rows[:PAGE]),
             next_url=f"{address}&after={rows[PAGE - 1].line}" if len(rows) > PAGE else None,
-            columns=shown.columns(task, import_rows.cells_of(task.id, first=SAMPLES)),
+            columns=columns,
+            left_out=[column["heading"] for column in columns if column["heading"] and not column["name"]],
             choices=[("", gettext("Not imported")), *((f.name, f.label) for f in shown.fields(imports))],
-            missing=[imports.label(name) for name in headings.missing(imports, task.args["mapping"])],
+            missing=[imports.label(name) for name in missing],
             may_start=work.may_start(task, counts),
+            may_undo=undo.may_undo(imports, task, counts),
+            is_undone=undo.is_undone(task),
             is_looked_at=bool(counts),
             consequence=imports.consequence,
         )
@@ -144,8 +151,23 @@ class ImportPages(TableView):
                     raise ImportRefused()
                 tasks.start_prepared(task.id, actor=self.user)
             is_short = (task.total or 0) <= work.AT_ONCE_MAX
-        if is_short and (claim := long_work.claimed(task_id)) is not None:
-            long_work.run_task(claim)
+        if is_short:
+            _do_now(task_id)
+        return redirect(f"{self.url}/import/{task_id}/", 303)
+
+    @expose("/import/<uuid:task_id>/undo/", methods=("POST",))
+    def import_undo_view(self, task_id: UUID) -> AnyResponse:
+        """Takes an import back. Pressed twice, it is done once."""
+        imports = self._imports()
+        self._task(task_id)
+        undone = None
+        with transaction():
+            task = lock(Task, task_id)
+            if undo.may_undo(imports, task, import_rows.counts_of(task.id)):
+                undone = undo.start(task, self.user).id
+            is_short = (task.total or 0) <= work.AT_ONCE_MAX
+        if undone is not None and is_short:
+            _do_now(undone)
         return redirect(f"{self.url}/import/{task_id}/", 303)
 
     def _imports(self) -> Import:
@@ -214,9 +236,16 @@ class ImportPages(TableView):
         return next((each for each in ORDER if counts.get(each)), ImportOutcome.CREATE)
 
 
-def _card(task: Task, look: Task | None) -> Card | None:
+def _do_now(task_id: UUID) -> None:
+    """Does queued work here, unless a worker was quicker."""
+    claim = long_work.claimed(task_id)
+    if claim is not None:
+        long_work.run_task(claim)
+
+
+def _card(*tasks: Task | None) -> Card | None:
     """The work that is under way, or that has ended otherwise than by being done."""
-    for each in (task, look):
+    for each in tasks:
         if each is not None and each.status not in (TaskState.DRAFT, TaskState.DONE):
             return Card(each)
     return None

@@ -90,6 +90,8 @@ class Import:
     example: Mapping[str, Any] = {}
     #: Other words for a column, in both languages.
     aliases: Mapping[str, tuple[str, ...]] = {}
+    #: Whether the old values of what it changed can be put back.
+    may_change_back = True
     #: The CHECK of a table by name, and when a record keeps it.
     checks: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {}
 
@@ -338,6 +340,16 @@ class Import:
         """Creates and changes records; each new one comes with its id."""
         record_sets.create_records(self.model, new, actor=self.user)
         record_sets.change_records(self.model, changed, actor=self.user)
+
+    # Taking back
+
+    def untouched(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Of records that an import made those that are as it made them, and that nothing belongs to."""
+        return record_sets.untouched(self.model, ids)
+
+    def remove(self, ids: Sequence[UUID]) -> None:
+        """Removes records that an import made."""
+        record_sets.remove_records(self.model, ids, actor=self.user)
 
     @staticmethod
     def fresh(row: Row) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def run_look(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
     """The look at many rows, by a worker; cut short, it begins anew."""
     task_id = UUID(claim.args["task"])
     with transaction():
-        task, user = _mine(claim, task_id)
+        task, user = mine(claim, task_id)
         with force_locale(task.args["language"]):
             look(task, user, _telling(claim, signs))
         # Meanwhile its person may have chosen other columns, or said goodbye to it.
@@ -100,7 +100,7 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
         return dict(claim.progress["written"])
     try:
         with transaction():
-            task, user = _mine(claim, claim.id)
+            task, user = mine(claim, claim.id)
             with force_locale(task.args["language"]):
                 counts = _write(task, user, _telling(claim, signs))
             if signs.cancelled:
@@ -113,8 +113,7 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
 
 def _write(task: Task, user: User, told: Any) -> dict[str, int]:
     imports = imports_of(views()[task.args["table"]], user)
-    # One import of a table at a time: of two with the same new people the second must find the first's.
-    db.session.execute(sa.text(ALONE), {"table": f"import {task.args['table']}"})
+    alone(task)
     seen = import_rows.plans_of(task.id)
     if any(plan[0] in (None, ImportOutcome.REFUSE) for plan in seen.values()):
         raise ImportRefused()
@@ -123,8 +122,7 @@ def _write(task: Task, user: User, told: Any) -> dict[str, int]:
     imports.look(rows, told)
     changed = [row.line for row in rows if not _is_as_seen(row, seen[row.line])]
     if changed:
-        lines = [str(line) for line in changed[:NAMED]] + (["…"] if len(changed) > NAMED else [])
-        raise ImportChanged(lines=lines)
+        raise ImportChanged(lines=named(changed))
     new = [row for row in rows if row.outcome is ImportOutcome.CREATE]
     records = [imports.fresh(row) for row in new]
     old = [row for row in rows if row.outcome is ImportOutcome.CHANGE]
@@ -133,6 +131,16 @@ def _write(task: Task, user: User, told: Any) -> dict[str, int]:
     import_rows.save(task.id, [{**row.plan(), "target_id": record["id"]} for row, record in made])
     import_rows.forget_cells(task.id)
     return {"created": len(new), "changed": len(old), "same": len(rows) - len(new) - len(old)}
+
+
+def alone(task: Task) -> None:
+    """Waits for the other imports of a table: of two with the same new people the second finds the first's."""
+    db.session.execute(sa.text(ALONE), {"table": f"import {task.args['table']}"})
+
+
+def named(lines: Sequence[int]) -> list[str]:
+    """The numbers of lines as a refusal names them."""
+    return [str(line) for line in lines[:NAMED]] + (["…"] if len(lines) > NAMED else [])
 
 
 def _as_seen(rows: Sequence[Row], seen: dict[int, tuple[Any, ...]]) -> Sequence[Row]:
@@ -149,7 +157,7 @@ def _is_as_seen(row: Row, seen: tuple[Any, ...]) -> bool:
     return (plan["outcome"], plan["target_id"], plan["after"], plan["before"]) == seen
 
 
-def _mine(claim: Claim, task_id: UUID) -> tuple[Task, User]:
+def mine(claim: Claim, task_id: UUID) -> tuple[Task, User]:
     """The import and whoever began it, with the rights they have now. Raises NotAllowed."""
     task = db.session.get_one(Task, task_id, populate_existing=True)
     user = db.session.get(User, claim.actor_user_id, populate_existing=True)

@@ -4,7 +4,7 @@ from flask_admin import Admin
 
 from console.views import bulk, export_task, menu
 from console.views.find import FindView
-from console.views.imports import work as imports
+from console.views.imports import undo, work
 from console.views.tables import crew, event, media, notification, payment, user
 
 VIEWS = (*event.VIEWS, *crew.VIEWS, *payment.VIEWS, *user.VIEWS, *notification.VIEWS, *media.VIEWS)
@@ -19,5 +19,6 @@ def init_app(admin: Admin) -> None:
     admin.add_view(FindView())
     bulk.register()
     export_task.register()
-    imports.register()
+    work.register()
+    undo.register()
     menu.init_app(admin)

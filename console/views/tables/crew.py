@@ -30,6 +30,7 @@ class CrewAssignmentView(TableView):
     search_by = ("user_id", "crew_id")
     create_columns = ("booking_id", "crew_id", "seat_number")
     edit_columns = ("crew_id", "seat_number")
+    managed = ("crew_id", "seat_number")
     optional = ("seat_number",)
     zone_by = "crew_id"
     create_label = _l("Give a place")

@@ -125,6 +125,7 @@ class BookingView(TableView):
     search_by = ("user_id", "event_id")
     create_columns = ("event_id", "user_id")
     edit_columns = ("amount",)
+    managed = ("amount",)
     desk = ("desk_bookings", lambda row: f"/desk/events/{row.event_id}/bookings/{row.id}")
     zone_by = "event_id"
     related_through = (
@@ -196,6 +197,7 @@ class WaitlistView(ImportPages):
     search_by = ("user_id", "event_id")
     create_columns = ("event_id", "user_id")
     edit_columns = ("priority",)
+    managed = ("priority",)
     desk = ("desk_waitlist", lambda row: f"/desk/events/{row.event_id}/waitlist")
     zone_by = "event_id"
     create_label = _l("Add to the waitlist")

@@ -34,7 +34,7 @@ class UserView(ImportPages):
     list_columns = ("id", "role", "username", "active", "created_at")
     search_by = ("id", "username")
     filter_by = ("role", "active", "username", "created_at")
-    managed = ("username", "active")
+    managed = ("username", "role", "active")
     related_through = (
         "payment.payments.booking_id.user_id",
         "payment.payment_receipts.payment_id.booking_id.user_id",

@@ -1,0 +1,129 @@
+"""An import taken back: what it created goes, what it changed is as it was before; everything or nothing.
+
+Only as long as nobody has touched any of it since: what the import wrote must still stand there, and nothing
+may belong to what it created.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask_babel import force_locale, get_locale, gettext
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.exc import IntegrityError
+
+from console import policy
+from console import tasks as long_work
+from console.db import db, lock, transaction
+from console.errors import ImportMovedOn, NothingToUndo
+from console.models import Task, User
+from console.policy import Action
+from console.services import import_rows, integrity, tasks
+from console.services.tasks import Claim, TaskCancelled
+from console.states import ImportOutcome, TaskState
+from console.views.bulk import views
+from console.views.desk.tasks import WORDS, Words
+from console.views.formats import number
+from console.views.imports import work
+from console.views.imports.references import among
+from console.views.imports.spec import Import
+from console.views.values import says
+
+KIND = "import.undo"
+
+
+def is_undone(task: Task) -> bool:
+    return bool((task.result or {}).get("undone"))
+
+
+def may_undo(imports: Import, task: Task, counts: Mapping[ImportOutcome, int]) -> bool:
+    """Whether an import can be taken back as far as one can tell without looking at its records."""
+    made, changed = (counts.get(outcome) for outcome in (ImportOutcome.CREATE, ImportOutcome.CHANGE))
+    if task.status != TaskState.DONE or is_undone(task) or not (made or changed):
+        return False
+    if made and not policy.allowed(imports.user, imports.view.table, Action.DELETE):
+        return False
+    return not changed or imports.may_change_back
+
+
+def start(task: Task, user: User) -> Task:
+    """Queues the work; while it is open already, that one is returned."""
+    args = {"table": task.args["table"], "task": task.id, "language": str(get_locale())}
+    started = tasks.start_task(KIND, actor=user, subject=task.subject, key=f"{KIND} {task.id}", **args)
+    task.args = {**task.args, "undo": str(started.id)}
+    return started
+
+
+def undo_of(task: Task) -> Task | None:
+    """The task that takes an import back, or has tried to; None when nobody has wanted that."""
+    undo_id = task.args.get("undo")
+    return db.session.get(Task, UUID(undo_id)) if undo_id else None
+
+
+def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
+    """Everything in one transaction, or nothing. Raises ImportMovedOn, NothingToUndo, NotAllowed."""
+    if "written" in claim.progress:
+        # Whoever did it died before saying so.
+        return dict(claim.progress["written"])
+    try:
+        with transaction():
+            task, user = work.mine(claim, UUID(claim.args["task"]))
+            with force_locale(claim.args["language"]):
+                counts = _take_back(task, user)
+            if signs.cancelled:
+                raise TaskCancelled()
+            tasks.step(claim, done=task.total, total=task.total, written=counts)
+    except IntegrityError as error:
+        raise integrity.translate(error) from error
+    return counts
+
+
+def _take_back(task: Task, user: User) -> dict[str, int]:
+    imports = work.imports_of(views()[task.args["table"]], user)
+    work.alone(task)
+    lock(Task, task.id)
+    if not may_undo(imports, task, import_rows.counts_of(task.id)):
+        raise NothingToUndo()
+    lines = {plan[1]: (line, *plan) for line, plan in import_rows.plans_of(task.id).items()}
+    made = [key for key, line in lines.items() if line[1] is ImportOutcome.CREATE]
+    changed = [key for key, line in lines.items() if line[1] is ImportOutcome.CHANGE]
+    imports.lock([*made, *changed], ())
+    found = imports.stored(among(imports.key.element, [*made, *changed], sa.UUID))
+    stored = {row["id"]: row for row in found}
+    untouched = {*changed, *imports.untouched(made)}
+
+    def stands(key: Any, after: Mapping[str, Any]) -> bool:
+        return key in stored and all(
+            says(imports.columns[name], value, stored[key][name]) for name, value in after.items()
+        )
+
+    moved = [lines[key][0] for key in (*made, *changed) if key not in untouched or not stands(key, lines[key][3])]
+    if moved:
+        raise ImportMovedOn(lines=work.named(sorted(moved)))
+    imports.write([], {key: lines[key][4] for key in changed})
+    imports.remove(made)
+    task.result = {**(task.result or {}), "undone": True}
+    return {"removed": len(made), "restored": len(changed)}
+
+
+def _outcome(task: Task) -> str:
+    result = task.result or {}
+    if "removed" not in result:
+        return ""
+    return gettext(
+        "Removed: %(removed)s · as before: %(restored)s",
+        removed=number(result["removed"]),
+        restored=number(result["restored"]),
+    )
+
+
+def _link(task: Task) -> tuple[str, str] | None:
+    view = views()[task.args["table"]]
+    return gettext("See each line"), f"{view.url}/import/{task.args['task']}/"
+
+
+def register() -> None:
+    """Makes taking an import back a kind of task."""
+    long_work.KINDS[KIND] = run
+    WORDS[KIND] = Words(_l("An import taken back"), _outcome, _link)

@@ -1,0 +1,161 @@
+"""A record removed while somebody edits it, or by mistake: what was typed is kept, what went alone comes back."""
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from flask.testing import FlaskClient
+
+from console import policy
+from console.models import FaqItem, Organizer, RecoveryCode, TeamMember
+from console.services import records
+from console.states import UserRole
+from console.views import gone
+from console.views.table import TableView
+from tests import make
+from tests.views.browser import post
+from tests.views.table_pages import (
+    BUILDERS,
+    TABLES,
+    as_form,
+    key_of,
+    name_of,
+    read_form,
+    row_url,
+    signed_in,
+    url_of,
+    view_of,
+)
+
+
+@pytest.fixture
+def admin(app: Flask, session: Any) -> FlaskClient:
+    return signed_in(app, UserRole.ADMIN)[0]
+
+
+def delete(client: FlaskClient, row: Any) -> str:
+    """Removes a row; the address that undoes it, empty where there is none."""
+    url = url_of(type(row))
+    assert post(client, f"{url}delete/", id=key_of(row)).status_code == 303
+    page = client.get(url).text.replace("&amp;", "&")
+    found = re.search(r'action="([^"]*/bring-back/[^"]*)"', page)
+    return found[1] if found else ""
+
+
+def test_what_was_typed_about_a_removed_record_is_kept_and_can_be_added(app: Flask, session: Any) -> None:
+    client, _ = signed_in(app, UserRole.ADMIN)
+    bob = make.staff(UserRole.ADMIN, username="bob")
+    member = make.team_member(name="Anna", bio="old")
+    url, mine = row_url(member, "edit"), as_form(client, row_url(member, "edit"))
+    records.delete_record(member, actor=bob)
+    answer = post(client, url, **{**mine, "name": "Anna <b>", "bio": "Twelve years."})
+    assert answer.status_code == 404
+    assert "not there any more" in answer.text and "Removed by: bob." in answer.text
+    kept = read_form(answer.text)
+    assert (kept["name"], kept["bio"]) == ("Anna <b>", "Twelve years.")
+    action = re.search(r'<form class="form" method="post" action="([^"]*)"', answer.text)
+    assert action
+    assert post(client, action[1], **kept).status_code == 303
+    added = session.scalars(sa.select(TeamMember)).one()
+    assert (added.name, added.bio) == ("Anna <b>", "Twelve years.")
+    # Opened, there is nothing to keep.
+    assert "not there any more" not in client.get(url).text
+
+
+def test_who_removed_it_is_told_only_to_who_may_know(app: Flask, session: Any) -> None:
+    organizer = make.organizer()
+    olga, _ = signed_in(app, UserRole.ORGANIZER, organizer)
+    bob = make.staff(UserRole.ADMIN, username="bob")
+    member = make.team_member(organizer_id=organizer.id)
+    url = row_url(member, "edit")
+    mine = as_form(olga, url)
+    records.delete_record(member, actor=bob)
+    answer = post(olga, url, **mine)
+    assert "not there any more" in answer.text and "bob" not in answer.text
+
+
+def test_a_value_edited_in_the_list_of_a_removed_record_is_answered_as_missing(
+    admin: FlaskClient, session: Any
+) -> None:
+    member = make.team_member()
+    url = f"{row_url(member, 'inline')}&column=name"
+    records.delete_record(member, actor=None)
+    for answer in (admin.get(url), post(admin, url, name="Anna")):
+        assert answer.status_code == 404
+        # What the list's script says beside the value.
+        assert re.search(r"</h1>\s*<p>The page or the record does not exist", answer.text)
+
+
+#: Tables whose rows can be removed, by nothing but that.
+PLAIN = [
+    model
+    for model in TABLES
+    if view_of(model).delete is TableView.delete and "d" in policy.TABLES[name_of(model)][UserRole.ADMIN]
+]
+
+
+@pytest.mark.parametrize("model", PLAIN, ids=name_of)
+def test_what_was_removed_alone_comes_back_as_it_was(admin: FlaskClient, session: Any, model: Any) -> None:
+    row = BUILDERS[model]()
+    session.refresh(row)
+    names = [attribute.key for attribute in sa.inspect(model).column_attrs if attribute.key != "version"]
+    before = {name: getattr(row, name) for name in names}
+    may_undo = "It can be undone right after." in admin.get(row_url(row, "details")).text
+    # A secret is not kept, so it cannot be put back.
+    assert may_undo == (model is not RecoveryCode)
+    undo_url = delete(admin, row)
+    assert bool(undo_url) == may_undo
+    if not may_undo:
+        return
+    key = [getattr(row, attribute.key) for attribute in sa.inspect(model).primary_key]
+    session.expire_all()
+    session.expunge(row)
+    answer = post(admin, undo_url)
+    assert (answer.status_code, answer.location) == (303, row_url(row, "details"))
+    back = session.get_one(model, key)
+    assert {name: getattr(back, name) for name in names} == before
+    # Once.
+    assert post(admin, undo_url).status_code == 404
+
+
+def test_what_takes_others_along_says_that_it_cannot_be_undone(admin: FlaskClient) -> None:
+    event = make.event()
+    make.crew(event_id=event.id)
+    assert "This cannot be undone." in admin.get(row_url(event, "details")).text
+    assert delete(admin, event) == ""
+
+
+def test_only_the_own_latest_removal_is_undone(
+    app: Flask, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = make.organizer()
+    olga, _ = signed_in(app, UserRole.ORGANIZER, mine)
+    other, _ = signed_in(app, UserRole.ORGANIZER, mine)
+    finance, _ = signed_in(app, UserRole.FINANCE)
+    item = make.faq_item(organizer_id=mine.id)
+    missing = f"/event/faq_items/bring-back/?id={make.faq_item().id}"
+    undo_url = delete(olga, item)
+    for client, url in ((other, undo_url), (finance, undo_url), (olga, missing), (olga, "/event/faq_items/bring-back/")):
+        assert post(client, url).status_code == 404
+    assert olga.post(undo_url).status_code == 400
+    # Out of reach meanwhile.
+    session.execute(sa.text('DELETE FROM "user".organizer_staff'))
+    assert post(olga, undo_url).status_code == 404
+    assert session.get(FaqItem, item.id) is None
+    admin, _ = signed_in(app, UserRole.ADMIN)
+    late_url = delete(admin, make.faq_item())
+    with monkeypatch.context() as later:
+        later.setattr(gone, "UNDO_MINUTES", 0)
+        assert post(admin, late_url).status_code == 404
+    assert post(admin, late_url).status_code == 303
+
+
+def test_a_record_whose_owner_is_gone_says_why_it_cannot_come_back(admin: FlaskClient, session: Any) -> None:
+    item = make.faq_item()
+    organizer = session.get_one(Organizer, item.organizer_id)
+    undo_url = delete(admin, item)
+    session.execute(sa.delete(Organizer).where(Organizer.id == organizer.id))
+    assert post(admin, undo_url).status_code == 303
+    assert "there is no such record" in admin.get("/event/faq_items/").text
