@@ -100,4 +100,12 @@ def test_a_file_is_looked_at_put_right_and_imported_by_keyboard(
     window.shoot("done")
     names = sa.select(sa.func.string_agg(TeamMember.name + " " + TeamMember.role, ", "))
     assert set(console.value(names).split(", ")) == {"Ivan Petrov Guide", "Anna Cook", "Boris Cook"}
+    # Taken back: a dialog says what that means.
+    page.get_by_role("button", name="Take the import back").press("Enter")
+    dialog = page.locator("[data-confirm-dialog]")
+    expect(dialog).to_contain_text("What it created is removed")
+    dialog.get_by_role("button", name="Take the import back").press("Enter")
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    window.shoot("undone")
+    assert console.value(names) == "Ivan Petrov Cook"
     assert window.complaints == []

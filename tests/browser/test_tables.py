@@ -178,6 +178,39 @@ def test_the_conflict_page_keeps_what_was_typed_and_lets_one_choose(
     assert [text for text in ada.complaints if "409" not in text] == []
 
 
+@pytest.mark.parametrize("ada", [390], indirect=True)
+def test_a_removed_record_leaves_what_was_typed_and_comes_back(ada: Visitor, console: live.Console) -> None:
+    ada.open(members(console, "Ilya", "Yana"))
+    page, address = ada.page, ada.page.url
+    page.get_by_role("link", name="Ilya").click()
+    page.locator(".page-head").get_by_role("link", name="Edit").click()
+    page.get_by_label("About").fill("He knows the river.")
+    with console.app.app_context(), transaction():
+        bob = db.session.scalars(sa.select(accounts.User).filter_by(username="bob")).one()
+        records.delete_record(db.session.scalars(sa.select(TeamMember).filter_by(name="Ilya")).one(), actor=bob)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("form [role=alert]")).to_contain_text("not there any more")
+    expect(page.locator("form [role=alert]")).to_contain_text("Removed by: bob.")
+    expect(page.get_by_label("About")).to_have_value("He knows the river.")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.get_by_role("button", name="Add as a new record").press("Enter")
+    expect(page.locator("h1")).to_have_text("Ilya")
+    assert console.value(sa.select(TeamMember.bio).filter_by(name="Ilya")) == "He knows the river."
+    # Removed by mistake: the toast brings it back.
+    page.locator(".page-head").get_by_role("button", name="More").press("Enter")
+    page.get_by_role("button", name="Delete").press("Enter")
+    dialog = page.locator("[data-confirm-dialog]")
+    expect(dialog).to_contain_text("It can be undone right after.")
+    dialog.get_by_role("button", name="Delete").press("Enter")
+    ada.said("Deleted.")
+    page.locator("[data-flash]").get_by_role("button", name="Undo").press("Enter")
+    ada.said("It is there again.")
+    expect(page.locator("h1")).to_have_text("Ilya")
+    ada.open(address)
+    expect(page.locator("tbody tr")).to_have_count(2)
+    assert [text for text in ada.complaints if "404" not in text] == []
+
+
 def test_the_side_panel_opens_and_gives_the_focus_back(ada: Visitor, console: live.Console) -> None:
     ada.open(members(console, "Dina", "Egor"))
     page = ada.page
