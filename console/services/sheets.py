@@ -113,7 +113,8 @@ def _workbook(content: bytes, rows_max: int) -> Iterator[Line]:
     try:
         _check_archive(content)
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        sheets = book.worksheets
+        # What is hidden is helpers, as a rule: lists to choose from.
+        sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
     except InvalidInput:
         raise
     except Exception as error:

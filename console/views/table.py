@@ -367,7 +367,8 @@ class TableView(StaffView):
         with transaction():
             self.delete(row, self.user)
         said = gettext("Deleted.") if self.may_come_back else gettext("Done.")
-        flash({"text": said, "undo_url": undo_url} if undo_url else said, "success")  # type: ignore[arg-type]
+        message = {"text": said, "undo_url": undo_url, "key": "u"} if undo_url else said
+        flash(message, "success")  # type: ignore[arg-type]
         return redirect(url_for(f"{self.endpoint}.index_view"), 303)
 
     @expose("/bring-back/", methods=("POST",))

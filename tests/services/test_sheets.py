@@ -71,8 +71,11 @@ def test_a_merged_cell_is_its_first() -> None:
     ]
 
 
-def test_the_first_sheet_with_anything_is_read() -> None:
+def test_the_first_sheet_with_anything_is_read_hidden_ones_last() -> None:
     book = Workbook()
+    hidden = book.create_sheet("lists", 0)
+    hidden.append(["rafting"])
+    hidden.sheet_state = "hidden"
     book.create_sheet("second").append(["here"])
     out = io.BytesIO()
     book.save(out)
