@@ -262,7 +262,7 @@ class ImportRefused(ConsoleError):
 
 
 class ImportMovedOn(ConsoleError):
-    """Since the import these lines have been changed, or something depends on them: {lines}. Nothing was taken back."""
+    """Since then these lines were changed, or something depends on them: {lines}. Nothing was taken back."""
 
 
 class BadAddress(ConsoleError):

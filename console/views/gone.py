@@ -1,6 +1,4 @@
-"""A record that is not there any more: what somebody typed about it is kept, and whoever removed it by mistake
-brings it back.
-"""
+"""A record that is not there any more: what was typed about it is kept; who removed it brings it back."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -42,7 +40,9 @@ def keep_typed(view: "TableView") -> Answer:
         "at": entry.created_at if entry else None,
         "may_add": as_new and view.can(Action.CREATE),
     }
-    return view.render("tables/form.html", view=view, gone=gone, **pages.form_page(view, form, None, None)), 404
+    return view.render(
+        "tables/form.html", view=view, gone=gone, **pages.form_page(view, form, None, None)
+    ), 404
 
 
 def undo_url(view: "TableView", row: Any) -> str | None:

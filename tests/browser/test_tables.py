@@ -187,7 +187,9 @@ def test_a_removed_record_leaves_what_was_typed_and_comes_back(ada: Visitor, con
     page.get_by_label("About").fill("He knows the river.")
     with console.app.app_context(), transaction():
         bob = db.session.scalars(sa.select(accounts.User).filter_by(username="bob")).one()
-        records.delete_record(db.session.scalars(sa.select(TeamMember).filter_by(name="Ilya")).one(), actor=bob)
+        records.delete_record(
+            db.session.scalars(sa.select(TeamMember).filter_by(name="Ilya")).one(), actor=bob
+        )
     page.keyboard.press("Control+Enter")
     expect(page.locator("form [role=alert]")).to_contain_text("not there any more")
     expect(page.locator("form [role=alert]")).to_contain_text("Removed by: bob.")

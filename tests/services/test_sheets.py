@@ -106,7 +106,11 @@ def rewritten(content: bytes, old: bytes, new: bytes) -> bytes:
 def test_a_formula_without_its_result_is_refused_instead_of_read_as_nothing() -> None:
     unsolved = workbook(["Price"], ["=1.1*3"])
     assert "formula without a result" in problem(unsolved)
-    empty = b"<v></v>" if b"<v></v>" in zipfile.ZipFile(io.BytesIO(unsolved)).read("xl/worksheets/sheet1.xml") else b"<v />"
+    empty = (
+        b"<v></v>"
+        if b"<v></v>" in zipfile.ZipFile(io.BytesIO(unsolved)).read("xl/worksheets/sheet1.xml")
+        else b"<v />"
+    )
     # As a spreadsheet writes it, with all the digits of its arithmetic.
     assert read(rewritten(unsolved, empty, b"<v>3.3000000000000003</v>")) == [(1, ["Price"]), (2, ["3.3"])]
 

@@ -41,7 +41,9 @@ def lines_in_the_way(page: str) -> list[int]:
 def test_people_go_again_and_get_their_old_values_back(admin: FlaskClient) -> None:
     anna = make.profile(full_name="Anna", phone="+79161234567")
     before = set(people())
-    address = imported(admin, "user/users", "name,phone,telegram\nAnna S,+79161234567,anna_s\nBoris,,boris_v\n")
+    address = imported(
+        admin, "user/users", "name,phone,telegram\nAnna S,+79161234567,anna_s\nBoris,,boris_v\n"
+    )
     boris = people()["Boris"].user_id
     assert "Take the import back" in admin.get(address).text
     page = take_back(admin, address)
@@ -62,7 +64,9 @@ def test_people_go_again_and_get_their_old_values_back(admin: FlaskClient) -> No
 
 def test_events_go_with_their_seats_and_values_as_they_were(admin: FlaskClient) -> None:
     organizer = make.organizer(slug="rivers")
-    known = make.event(organizer_id=organizer.id, title="Hike", capacity=5, price="1500.50", timezone="Asia/Barnaul")
+    known = make.event(
+        organizer_id=organizer.id, title="Hike", capacity=5, price="1500.50", timezone="Asia/Barnaul"
+    )
     start = known.date_start
     address = imported(
         admin,
@@ -88,7 +92,9 @@ def test_what_somebody_has_touched_since_keeps_everything_as_it_is(app: Flask, a
     records.update_record(changed, {"role": "Captain"}, actor=other)
     records.delete_record(new["New 0"], actor=other)
     # Changed, and then as before again: somebody has looked after it all the same.
-    db.session.execute(sa.update(TeamMember).where(TeamMember.id == new["New 1"].id).values(updated_at=make.soon()))
+    db.session.execute(
+        sa.update(TeamMember).where(TeamMember.id == new["New 1"].id).values(updated_at=make.soon())
+    )
     make.file(owner_type=FileOwner.TEAM_MEMBER, owner_id=new["New 2"].id)
     db.session.flush()
     assert lines_in_the_way(take_back(admin, address)) == [2, 3, 4, 5]

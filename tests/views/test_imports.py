@@ -173,7 +173,7 @@ def test_the_rules_of_the_form_hold_for_each_line(admin: FlaskClient) -> None:
         f"{organizer.id},E,{rest},2027-07-02 10:00,5,0,\n"
         f",F,{rest},2027-07-02 10:00,5,0,\n"
         f",f ,{rest},2027-07-02 10:00,5,0,\n"
-        f",G,{rest},2027-07-02 10:00,5,\"4,500\",\n"
+        f',G,{rest},2027-07-02 10:00,5,"4,500",\n'
         f",#N/A,{rest},2027-07-02 10:00,5.0,0,\n",
     )
     why = refusals(admin.get(address).text)

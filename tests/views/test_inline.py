@@ -14,7 +14,6 @@ from console.models import (
     Event,
     NotificationPref,
     Organizer,
-    TeamMember,
     User,
     WaitlistEntry,
 )

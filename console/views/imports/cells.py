@@ -24,7 +24,11 @@ YES = frozenset({"yes", "y", "true", "1", "+", "да", "д", "истина"})
 NO = frozenset({"no", "n", "false", "0", "-", "−", "нет", "н", "ложь"})
 #: What a spreadsheet shows in place of a value that it cannot work out.
 BROKEN = frozenset(
-    "#NULL! #DIV/0! #VALUE! #REF! #NAME? #NUM! #N/A #ПУСТО! #ДЕЛ/0! #ЗНАЧ! #ССЫЛКА! #ИМЯ? #ЧИСЛО! #Н/Д".split()
+    f"#{name}"
+    for name in (
+        *("NULL!", "DIV/0!", "VALUE!", "REF!", "NAME?", "NUM!", "N/A"),
+        *("ПУСТО!", "ДЕЛ/0!", "ЗНАЧ!", "ССЫЛКА!", "ИМЯ?", "ЧИСЛО!", "Н/Д"),
+    )
 )
 
 

@@ -98,7 +98,9 @@ def _take_back(task: Task, user: User) -> dict[str, int]:
             says(imports.columns[name], value, stored[key][name]) for name, value in after.items()
         )
 
-    moved = [lines[key][0] for key in (*made, *changed) if key not in untouched or not stands(key, lines[key][3])]
+    moved = [
+        lines[key][0] for key in (*made, *changed) if key not in untouched or not stands(key, lines[key][3])
+    ]
     if moved:
         raise ImportMovedOn(lines=work.named(sorted(moved)))
     imports.write([], {key: lines[key][4] for key in changed})

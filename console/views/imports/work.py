@@ -134,7 +134,7 @@ def _write(task: Task, user: User, told: Any) -> dict[str, int]:
 
 
 def alone(task: Task) -> None:
-    """Waits for the other imports of a table: of two with the same new people the second finds the first's."""
+    """Waits for other imports of a table: of two with the same new people the second finds the first's."""
     db.session.execute(sa.text(ALONE), {"table": f"import {task.args['table']}"})
 
 
