@@ -1,4 +1,4 @@
-"""Two imports of the same new people at once: the second finds those of the first. And of one that is taken back
+"""Two imports of the same new people at once: the second finds those of the first. Of one that is taken back
 nothing goes along that has come to belong to it meanwhile.
 """
 
