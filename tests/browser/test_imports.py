@@ -101,6 +101,7 @@ def test_a_file_is_looked_at_put_right_and_imported_by_keyboard(
     names = sa.select(sa.func.string_agg(TeamMember.name + " " + TeamMember.role, ", "))
     assert set(console.value(names).split(", ")) == {"Ivan Petrov Guide", "Anna Cook", "Boris Cook"}
     # Taken back: a dialog says what that means.
+    page.locator(".page-head").get_by_role("button", name="More").press("Enter")
     page.get_by_role("button", name="Take the import back").press("Enter")
     dialog = page.locator("[data-confirm-dialog]")
     expect(dialog).to_contain_text("What it created is removed")

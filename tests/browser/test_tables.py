@@ -208,7 +208,7 @@ def test_a_removed_record_leaves_what_was_typed_and_comes_back(ada: Visitor, con
     page.locator("[data-flash]").get_by_role("button", name="Undo").press("Enter")
     ada.said("It is there again.")
     expect(page.locator("h1")).to_have_text("Ilya")
-    ada.open(address)
+    page.goto(address)
     expect(page.locator("tbody tr")).to_have_count(2)
     assert [text for text in ada.complaints if "404" not in text] == []
 
