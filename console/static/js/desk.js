@@ -34,8 +34,8 @@ function initLooks() {
     const asked = field.value;
     const place = field.closest(".fold-body").querySelector("[data-says-here]");
     const answer = await fetch(`${field.dataset.says}?${new URLSearchParams({ [field.name]: asked })}`, { headers: { Accept: "application/json" } });
-    const { says, error } = await answer.json();
-    if (field.value === asked) place.textContent = says ?? error;
+    const { says } = await answer.json();
+    if (field.value === asked) place.textContent = says ?? "";
   };
   const soon = (field, wait) => {
     clearTimeout(timers.get(field));

@@ -1,5 +1,6 @@
 """DeskView: what the desks share on top of StaffView."""
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from uuid import UUID
@@ -10,9 +11,10 @@ from werkzeug.wrappers import Response
 
 from console import policy
 from console.db import Base
-from console.errors import InvalidInput
+from console.errors import ConsoleError, InvalidInput
 from console.models import User
 from console.views.base import StaffView
+from console.views.formats import sentence
 
 Row = TypeVar("Row", bound=Base)
 
@@ -96,6 +98,15 @@ def typed_number(name: str, label: str, *, least: int = 0, most: int = 100_000) 
             field=label, problem=gettext("give a number from %(least)s to %(most)s.", least=least, most=most)
         )
     return int(text)
+
+
+def said(look: Callable[[], list[str]]) -> dict[str, str]:
+    """The answer to a look at what is being typed: what would happen, or why it cannot."""
+    try:
+        lines = look()
+    except ConsoleError as error:
+        lines = [sentence(error)]
+    return {"says": " ".join(lines)}
 
 
 def typed_money(name: str, label: str) -> Decimal:

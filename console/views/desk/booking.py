@@ -39,7 +39,7 @@ from console.views import search
 from console.views.base import Answer
 from console.views.desk import consequences
 from console.views.desk.activity import in_words
-from console.views.desk.base import DeskView, asked_id, done, typed, typed_id, typed_number
+from console.views.desk.base import DeskView, asked_id, done, said, typed, typed_id, typed_number
 from console.views.desk.event import event_tabs
 from console.views.desk.queries import place_in_line, seats_of
 from console.views.desk.receipts.register import register
@@ -226,9 +226,12 @@ class BookingView(DeskView):
         """What the minutes that are being typed would mean."""
         self.need("bookings")
         booking = self._booking(event_id, booking_id)
-        minutes = typed_number("minutes", _("Minutes"), least=1, most=86_400)
-        look = previews.extend_hold(booking, minutes=minutes)
-        return {"says": " ".join(_said(look, booking, booking.event))}
+
+        def look() -> list[str]:
+            minutes = typed_number("minutes", _("Minutes"), least=1, most=86_400)
+            return _said(previews.extend_hold(booking, minutes=minutes), booking, booking.event)
+
+        return said(look)
 
     @expose("/<uuid:booking_id>/cancel", methods=("POST",))
     def cancel(self, event_id: UUID, booking_id: UUID) -> Response:

@@ -28,7 +28,7 @@ from console.states import (
 from console.views import search
 from console.views.desk import consequences
 from console.views.desk.activity import steps_of_event
-from console.views.desk.base import DeskView, done, typed, typed_number
+from console.views.desk.base import DeskView, done, said, typed, typed_number
 from console.views.desk.event_decisions import decisions, proofs_url, waiting_proofs
 from console.views.desk.queries import page, seats_of, with_person
 from console.views.values import parse_time, parse_uuid
@@ -152,16 +152,16 @@ class EventView(DeskView):
         reason = typed("reason", _("Reason"))
         with transaction():
             events.cancel_event(event.id, actor=actor, reason=reason)
-        said = [_("The event is cancelled, and everybody is being told.")]
+        told = [_("The event is cancelled, and everybody is being told.")]
         if listed := _to_refund(event_id):
-            said.append(
+            told.append(
                 ngettext(
                     "%(num)s payment is listed for its refund.",
                     "%(num)s payments are listed for their refund.",
                     listed,
                 )
             )
-        return done(" ".join(said), self._address(event_id))
+        return done(" ".join(told), self._address(event_id))
 
     @expose("/<uuid:event_id>/capacity", methods=("POST",))
     def capacity(self, event_id: UUID) -> Response:
@@ -178,9 +178,12 @@ class EventView(DeskView):
         """What the capacity that is being typed would mean."""
         self.need("events")
         event = self.found(Event, event_id)
-        capacity = typed_number("capacity", _("Capacity"))
-        look = previews.change_capacity(event, capacity=capacity)
-        return {"says": " ".join(consequences.of_new_capacity(look))}
+
+        def look() -> list[str]:
+            capacity = typed_number("capacity", _("Capacity"))
+            return consequences.of_new_capacity(previews.change_capacity(event, capacity=capacity))
+
+        return said(look)
 
     def _address(self, event_id: UUID) -> str:
         return url_for(".event", event_id=event_id)
