@@ -3,6 +3,7 @@
 import logging
 
 from flask import Blueprint, Flask, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from console.db import retrying, transaction
 from console.errors import ConsoleError
@@ -30,15 +31,21 @@ def receive(provider: str) -> Response:
     Who has not proved to be the provider learns nothing: not what was wrong, nor what is set up here.
     """
     request.max_content_length = webhook_intake.MAX_BODY_BYTES
-    body = request.get_data(cache=False)
     try:
+        body = request.get_data(cache=False)
         retrying(lambda: _store(provider, body))
+    except RequestEntityTooLarge:
+        log.warning("webhook of %s refused: it is too large", provider[:32])
+        return _refusal(UNKNOWN, 413)
     except ConsoleError as error:
         log.warning("webhook of %s refused: %s", provider[:32], error)
-        said = UNKNOWN if error.status_code in (401, 404) else str(error)
-        return Response(said, status=error.status_code, content_type="text/plain; charset=utf-8")
+        return _refusal(UNKNOWN if error.status_code in (401, 404) else str(error), error.status_code)
     answer, content_type = webhook_intake.PROVIDERS[provider].ANSWER
     return Response(answer, content_type=content_type)
+
+
+def _refusal(said: str, status: int) -> Response:
+    return Response(said, status=status, content_type="text/plain; charset=utf-8")
 
 
 def _store(provider: str, body: bytes) -> None:

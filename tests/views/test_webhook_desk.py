@@ -131,6 +131,20 @@ def test_what_is_foretold_is_what_happens(
     assert webhook_rules.foretell(event) == (webhook_rules.ALREADY_SO, False)
 
 
+def test_times_are_called_by_what_happened_then(client: FlaskClient, session: Any) -> None:
+    payment = card_payment()
+    failed = told(body_for(payment, currency="usd"))
+    waits = told(body_for(payment, id="pi_unknown", metadata={}))
+    applied = told(body_for(payment))
+    sign_in(client, admin())
+    called = {"Ended": failed, "Next attempt": waits, "Applied": applied}
+    for name, event in called.items():
+        page = client.get(PAGE, query_string={"key": event.idempotency_key}).text
+        assert [other for other in called if f"<dt>{other}</dt>" in page] == [name]
+        # The same number in another currency is another amount.
+        assert ('class="num tone-red"' in page) is (event is failed)
+
+
 def test_flagged_content_is_never_replayed(client: FlaskClient, session: Any) -> None:
     event = make.webhook_event(status="IGNORED", effect=webhook_intake.OTHER_CONTENT)
     sign_in(client, admin())

@@ -80,7 +80,8 @@ def test_yookassa_is_known_by_its_address(client: FlaskClient, session: Any) -> 
 def test_what_is_not_authentic_is_refused_and_not_stored(
     client: FlaskClient, session: Any, path: str, body: bytes, status: int
 ) -> None:
-    assert client.post(path, data=body).status_code == status
+    answer = client.post(path, data=body)
+    assert (answer.status_code, answer.text) == (status, "Not accepted.")
     assert keys(session) == []
 
 
