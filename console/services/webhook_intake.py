@@ -106,6 +106,11 @@ def _keep_beside(row: dict[str, str], told: Notice, gateway: Any) -> str:
     return flagged["key"]
 
 
+def first_of(key: str) -> str:
+    """The key under which the first content came, of one that was kept beside it."""
+    return key.rpartition("#")[0]
+
+
 def _said(statement: sa.TextClause, values: dict[str, str]) -> list[Any]:
     """The rows of a statement, which is committed. A connection that had died is replaced, once."""
     try:

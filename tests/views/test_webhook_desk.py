@@ -146,10 +146,16 @@ def test_times_are_called_by_what_happened_then(client: FlaskClient, session: An
 
 
 def test_flagged_content_is_never_replayed(client: FlaskClient, session: Any) -> None:
-    event = make.webhook_event(status="IGNORED", effect=webhook_intake.OTHER_CONTENT)
+    payment = card_payment()
+    body = body_for(payment)
+    first = told(body)
+    event = told(body.replace(b"150000", b"100"))
+    assert (event.status, event.effect) == (WebhookStatus.IGNORED, webhook_intake.OTHER_CONTENT)
     sign_in(client, admin())
     page = client.get(PAGE, query_string={"key": event.idempotency_key}).text
     assert "no effect ever" in page and 'action="/desk/webhooks/replay"' not in page
+    # What it differs from is one step away.
+    assert f">{first.idempotency_key}</a>" in page
     post(client, f"{PAGE}/replay", key=event.idempotency_key)
     db.session.refresh(event)
     assert event.status is WebhookStatus.IGNORED

@@ -113,6 +113,9 @@ class WebhooksView(DeskView):
         return {
             "tree": payloads.tree(payloads.covered(event.raw_payload, self.user)),
             "why": WHY.get(event.effect or ""),
+            "first": webhook_intake.first_of(event.idempotency_key)
+            if event.effect in webhook_intake.FLAGGED
+            else "",
             "told": webhook_rules.said(event),
             "payment": payment,
             "effect": db.session.get(WebhookEffect, event.idempotency_key),
