@@ -9,18 +9,17 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask_babel import force_locale, get_locale, gettext
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.exc import IntegrityError
 
 from console import policy
 from console import tasks as long_work
-from console.db import db, lock, transaction
+from console.db import db, lock
 from console.errors import ImportMovedOn, NothingToUndo
 from console.models import Task, User
 from console.policy import Action
-from console.services import import_rows, integrity, tasks
-from console.services.tasks import Claim, TaskCancelled
+from console.services import import_rows, tasks
+from console.services.tasks import Claim
 from console.states import ImportOutcome, TaskState
 from console.views.bulk import views
 from console.views.desk.tasks import WORDS, Words
@@ -49,7 +48,7 @@ def may_undo(imports: Import, task: Task, counts: Mapping[ImportOutcome, int]) -
 
 def start(task: Task, user: User) -> Task:
     """Queues the work; while it is open already, that one is returned."""
-    args = {"table": task.args["table"], "task": task.id, "language": str(get_locale())}
+    args = {"table": task.args["table"], "task": task.id}
     started = tasks.start_task(KIND, actor=user, subject=task.subject, key=f"{KIND} {task.id}", **args)
     task.args = {**task.args, "undo": str(started.id)}
     return started
@@ -62,21 +61,8 @@ def undo_of(task: Task) -> Task | None:
 
 
 def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
-    """Everything in one transaction, or nothing. Raises ImportMovedOn, NothingToUndo, NotAllowed."""
-    if "written" in claim.progress:
-        # Whoever did it died before saying so.
-        return dict(claim.progress["written"])
-    try:
-        with transaction():
-            task, user = work.mine(claim, UUID(claim.args["task"]))
-            with force_locale(claim.args["language"]):
-                counts = _take_back(task, user)
-            if signs.cancelled:
-                raise TaskCancelled()
-            tasks.step(claim, done=task.total, total=task.total, written=counts)
-    except IntegrityError as error:
-        raise integrity.translate(error) from error
-    return counts
+    """The import taken back. Raises ImportMovedOn, NothingToUndo, NotAllowed."""
+    return work.as_a_whole(claim, signs, UUID(claim.args["task"]), _take_back)
 
 
 def _take_back(task: Task, user: User) -> dict[str, int]:

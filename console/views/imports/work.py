@@ -4,7 +4,7 @@ The task of an import is prepared when the file comes, with its rows, and starte
 look at many rows is a task of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -79,7 +79,7 @@ def run_look(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
     """The look at many rows, by a worker; cut short, it begins anew."""
     task_id = UUID(claim.args["task"])
     with transaction():
-        task, user = mine(claim, task_id)
+        task, user = _mine(claim, task_id)
         with force_locale(task.args["language"]):
             look(task, user, _telling(claim, signs))
         # Meanwhile its person may have chosen other columns, or said goodbye to it.
@@ -91,18 +91,26 @@ def run_look(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
 
 
 def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
-    """The import: everything in one transaction, or nothing.
+    """The import. Raises ImportChanged when a row would do something else than was looked at, ImportRefused,
+    NotAllowed."""
+    return as_a_whole(claim, signs, claim.id, lambda task, user: _write(task, user, _telling(claim, signs)))
 
-    Raises ImportChanged when a row would do something else than was looked at, ImportRefused, NotAllowed.
+
+def as_a_whole(
+    claim: Claim, signs: long_work.Signs, task_id: UUID, write: Callable[[Task, User], dict[str, int]]
+) -> dict[str, Any]:
+    """Does to the records of an import everything in one transaction, or nothing; what `write` counts.
+
+    Raises NotAllowed, the ConsoleError that a violated constraint means, and what `write` does.
     """
     if "written" in claim.progress:
         # Whoever did it died before saying so.
         return dict(claim.progress["written"])
     try:
         with transaction():
-            task, user = mine(claim, claim.id)
+            task, user = _mine(claim, task_id)
             with force_locale(task.args["language"]):
-                counts = _write(task, user, _telling(claim, signs))
+                counts = write(task, user)
             if signs.cancelled:
                 raise TaskCancelled()
             tasks.step(claim, done=task.total, total=task.total, written=counts)
@@ -157,7 +165,7 @@ def _is_as_seen(row: Row, seen: tuple[Any, ...]) -> bool:
     return (plan["outcome"], plan["target_id"], plan["after"], plan["before"]) == seen
 
 
-def mine(claim: Claim, task_id: UUID) -> tuple[Task, User]:
+def _mine(claim: Claim, task_id: UUID) -> tuple[Task, User]:
     """The import and whoever began it, with the rights they have now. Raises NotAllowed."""
     task = db.session.get_one(Task, task_id, populate_existing=True)
     user = db.session.get(User, claim.actor_user_id, populate_existing=True)
