@@ -97,6 +97,10 @@ class NoOffer(ConsoleError):
     """There is no live offer for this person: it was taken, declined, or it lapsed."""
 
 
+class WaitsNoMore(ConsoleError):
+    """This person is not on the waitlist any more. {what}: {who}."""
+
+
 class CapacityHeld(ConsoleError):
     """Capacity cannot go below {held}: that many seats are held."""
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from console import config, errors
 from console.db import db, now
 from console.gateways.telegram import Button, Keyboard
-from console.models import AuditLog, Booking, Event, User, WaitlistEntry
+from console.models import Booking, Event, User, WaitlistEntry
 from console.services import waitlist
 from console.services.notice_texts import PASS_SEAT_ON, TAKE_SEAT
 from console.services.signed_links import Seal
@@ -126,12 +126,7 @@ def _locked_entry_id(text: str) -> UUID:
 
 def _ended(entry_id: UUID) -> Offer:
     """How an entry that has left the list did so, from the audit log. Raises NotFound."""
-    end = db.session.scalar(
-        sa.select(AuditLog)
-        .where(AuditLog.target_type == "event.waitlist", AuditLog.target_id == entry_id)
-        .order_by(AuditLog.created_at.desc(), AuditLog.id)
-        .limit(1)
-    )
+    end = waitlist.last_step(entry_id)
     payload: dict[str, Any] = end.payload or {} if end is not None else {}
     event = db.session.get(Event, _uuid(payload.get("event_id")))
     person = db.session.get(User, _uuid(payload.get("user_id")))

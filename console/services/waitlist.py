@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from console import config, errors
 from console.db import db, lock, now, read_by_index, ring
 from console.errors import N_
-from console.models import Booking, Event, User, WaitlistEntry
+from console.models import AuditLog, Booking, Event, User, WaitlistEntry
 from console.services import audit, carried_money, outbox, seats
 from console.states import NotificationCategory
 
@@ -200,6 +200,16 @@ def record(actor: User | None, action: str, entry: WaitlistEntry, **facts: Any) 
         **facts,
     )
     db.session.flush()
+
+
+def last_step(entry_id: UUID) -> AuditLog | None:
+    """What happened last to an entry, also when it has left the list; None if there never was one."""
+    return db.session.scalar(
+        sa.select(AuditLog)
+        .where(AuditLog.target_type == "event.waitlist", AuditLog.target_id == entry_id)
+        .order_by(AuditLog.created_at.desc(), AuditLog.id)
+        .limit(1)
+    )
 
 
 LAPSE = sa.text("""

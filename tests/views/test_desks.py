@@ -16,7 +16,7 @@ from redis import Redis
 
 from console.db import db
 from console.models import AuditLog, Booking, Event, JobState, User, WaitlistEntry
-from console.services import proof_pages, receipts
+from console.services import proof_pages, receipts, waitlist
 from console.states import BookingStatus, OutboxStatus, PaymentStatus, UserRole
 from tests import make
 from tests.views.browser import post, sign_in
@@ -408,18 +408,27 @@ def test_what_people_write_does_not_run(client: FlaskClient) -> None:
 
 def test_offers_are_made_taken_and_declined_for_people(client: FlaskClient) -> None:
     event = make.event(capacity=2, auto_offers=False)
-    organizer_of(client, event)
+    me = organizer_of(client, event)
     first, second, third = (make.waitlist_entry(event_id=event.id) for _ in range(3))
     post(client, desk(event, f"/waitlist/{third.id}/offer"), reason="Came from far away")
     post(client, desk(event, "/waitlist/offer-next"), count="5")
     for entry in (first, second, third):
         db.session.refresh(entry)
     assert [bool(entry.notified_at) for entry in (first, second, third)] == [True, False, True]
-    taker, last = first.user_id, second.id
+    taker, last, gone = first.user_id, second.id, first.id
     post(client, desk(event, f"/waitlist/{first.id}/accept"))
     post(client, desk(event, f"/waitlist/{third.id}/decline"))
     assert db.session.scalars(sa.select(Booking.user_id)).all() == [taker]
     assert db.session.scalars(sa.select(WaitlistEntry.id)).all() == [last]
+    # Whoever comes too late is told what happened; what never waited here is not found.
+    late = post(client, desk(event, f"/waitlist/{gone}/accept"))
+    assert late.status_code == 303
+    page = client.get(desk(event, "/waitlist")).text
+    assert f"not on the waitlist any more. Offer taken: {me.username}." in page
+    foreign = make.waitlist_entry()
+    waitlist.leave(foreign.id, actor=None)
+    for other in (foreign.id, uuid4()):
+        assert post(client, desk(event, f"/waitlist/{other}/accept")).status_code == 404
 
 
 def test_people_move_up_and_down_and_leave(client: FlaskClient) -> None:

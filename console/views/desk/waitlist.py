@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from console import config, policy
 from console.db import db, now, transaction
+from console.errors import WaitsNoMore
 from console.models import AuditLog, Booking, Event, JobState, TeamPreference, User, WaitlistEntry
 from console.models.user import OFFER_ENDED
 from console.services import bookings, offers, outbox, waitlist
@@ -252,8 +253,15 @@ class WaitlistView(DeskView):
         return done(_("Automatic offers are paused: seats wait for you."), self._address(event_id))
 
     def _entry(self, event_id: UUID, entry_id: UUID) -> WaitlistEntry:
-        entry = self.found(WaitlistEntry, entry_id)
-        if entry.event_id != event_id:
+        """The entry of this event. Raises WaitsNoMore when it was one until somebody else was faster."""
+        event = self.found(Event, event_id)
+        entry = policy.find(self.user, WaitlistEntry, entry_id)
+        if entry is None:
+            step = waitlist.last_step(entry_id)
+            if step is not None and (step.payload or {}).get("event_id") == str(event.id):
+                who = person(step.actor) if step.actor is not None else _("System")
+                raise WaitsNoMore(what=in_words(step.action), who=who)
+        if entry is None or entry.event_id != event_id:
             abort(404)
         return entry
 
