@@ -55,8 +55,10 @@ def _waiting(*kinds: str) -> int:
 
 
 def _purge() -> Result:
+    kept = retention.keep_proofs(BATCH)
     over = sa.select(File.id).where(File.expires_at <= sa.func.now()).limit(BATCH).subquery()
     return {
+        "kept_longer": kept,
         "files": db.session.scalar(sa.select(sa.func.count()).select_from(over)),
         "sessions": retention.purge_sessions(BATCH),
         "recovery_codes": retention.purge_recovery_codes(BATCH),

@@ -153,14 +153,16 @@ SEATING_PURGES = (
 def purge_expired() -> Result:
     until = budget()
     return {
-        "files": batches(files.purge_due, FILES_BATCH, until),
-        "orphans": batches(files.remove_orphans, FILES_BATCH, until),
+        "kept_longer": batches(retention.keep_proofs, BATCH, until),
         "sessions": batches(retention.purge_sessions, BATCH, until),
         "recovery_codes": batches(retention.purge_recovery_codes, BATCH, until),
         "tasks": batches(tasks.purge_tasks, BATCH, until),
         "seating": sum(batches(purge, BATCH, until) for purge in SEATING_PURGES),
         "bot": sum(batches(purge, BATCH, until) for purge in BOT_PURGES),
         "texts": batches(sent_texts.purge, BATCH, until),
+        # At the end: a storage that is away holds up nothing else.
+        "files": batches(files.purge_due, FILES_BATCH, until),
+        "orphans": batches(files.remove_orphans, FILES_BATCH, until),
     }
 
 

@@ -245,7 +245,11 @@ MOVES: dict[type[State], dict[State, tuple[State, ...]]] = {
 
 #: What an undo puts back, within seconds and before anybody is told. Nothing else moves like this.
 TAKEN_BACK: dict[type[State], dict[State, tuple[State, ...]]] = {
-    BookingStatus: {BookingStatus.CONFIRMED: (BookingStatus.PENDING, BookingStatus.EXPIRED)},
+    BookingStatus: {
+        BookingStatus.CONFIRMED: (BookingStatus.PENDING, BookingStatus.EXPIRED),
+        # Confirmed after its event was over, and completed with the same step.
+        BookingStatus.COMPLETED: (BookingStatus.PENDING,),
+    },
     PaymentStatus: {
         PaymentStatus.SUCCEEDED: (PaymentStatus.SUBMITTED,),
         PaymentStatus.REJECTED: (PaymentStatus.SUBMITTED,),

@@ -179,6 +179,7 @@ def test_purge_deletes_what_is_over_and_nothing_else() -> None:
         make.seating_step(actor_id=staff.id, created_at=make.soon(days=days))
         make.seating_removal(created_at=make.soon(days=days / 30))
     assert run("purge-expired") == {
+        "kept_longer": 0,
         "files": 1,
         "orphans": 0,
         "sessions": 1,

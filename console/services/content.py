@@ -9,6 +9,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 
 import puremagic
 from PIL import Image, ImageOps
@@ -19,6 +20,8 @@ from console.services import pdfs
 MB = 1024 * 1024
 #: A photo of a phone has 50 million pixels at most; decoded, that is 150 MB.
 MAX_PIXELS = 50_000_000
+#: Decoded at once in one process: many uploads together must not take the memory of the machine.
+DECODING = BoundedSemaphore(2)
 #: Larger than any screen; a bank's slip is read at a fraction of it.
 MAX_SIDE_PIXELS = 4000
 #: A thumbnail in the queue, on a sharp screen.
@@ -91,10 +94,11 @@ def _examined_image(content: bytes) -> Content:
                 kind = IMAGES[image.format or ""]
                 if image.width * image.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
-                # Decodes a JPEG at a fraction of its size where that is enough.
-                image.draft("RGB", (MAX_SIDE_PIXELS, MAX_SIDE_PIXELS))
-                image.load()
-                return _rewritten(image, kind)
+                with DECODING:
+                    # Decodes a JPEG at a fraction of its size where that is enough.
+                    image.draft("RGB", (MAX_SIDE_PIXELS, MAX_SIDE_PIXELS))
+                    image.load()
+                    return _rewritten(image, kind)
     except (Image.DecompressionBombError, MemoryError) as error:
         raise FileRefused(problem=N_("it has more than 50 million pixels.")) from error
     except (OSError, ValueError, SyntaxError, KeyError) as error:

@@ -69,7 +69,8 @@ def _storage_lines() -> Iterator[str]:
         elif file.size_bytes != row.size_bytes:
             wrong.append(f"file {row.id}: {row.file_key} has {file.size_bytes} bytes, not {row.size_bytes}")
     yield from _told("file-stored", "each file of the table is in the storage", wrong, len(wrong))
-    old = [each.key for each in stored.values() if each.age_seconds >= STRAY_SECONDS]
+    ours = (each for each in stored.values() if storage.KEY.fullmatch(each.key))
+    old = [each.key for each in ours if each.age_seconds >= STRAY_SECONDS]
     strays = [f"{key} has no row" for key in _strays(old)]
     yield from _told("file-stray", "each file of the storage is in the table", strays, len(strays))
 

@@ -34,6 +34,8 @@ SHOWN = [
 ]
 #: An upload writes the file first and the row a moment later; a file this old without a row is an orphan.
 ORPHAN_AFTER_SECONDS = 24 * 3600.0
+#: A storage that refuses to remove so many files of a batch is away, and each try may take its time.
+MAX_REFUSED = 5
 
 
 @dataclass(frozen=True)
@@ -154,24 +156,36 @@ def remove_file(file_id: UUID, *, actor: User | None) -> None:
 def purge_due(limit: int) -> int:
     """Removes at most `limit` files whose time is over from the storage, then their rows; returns how many.
 
-    The rows stay locked meanwhile. Killed in between, the next run finds the row, and no file is fine.
+    The rows stay locked meanwhile. Killed in between, the next run finds the row, and no file is fine. One
+    that the storage does not give up holds up no other. Raises StorageError when none can be removed.
     """
     due = db.session.execute(
         sa.select(File.id, File.file_key)
         .where(File.expires_at <= sa.func.now())
-        .order_by(File.expires_at)
+        # In no order: what the storage does not give up is not tried first each time.
+        .order_by(sa.func.random())
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
-    if not due:
-        return 0
-    for _, key in due:
-        storage.remove(key)
-    db.session.execute(
-        sa.delete(File).where(File.id.in_([row.id for row in due])),
-        execution_options={"synchronize_session": False},
-    )
-    return len(due)
+    gone: list[UUID] = []
+    refused: list[storage.StorageError] = []
+    for file_id, key in due:
+        try:
+            storage.remove(key)
+        except storage.StorageError as error:
+            log.warning("file %s stays for now: %s", file_id, error)
+            refused.append(error)
+            if len(refused) == MAX_REFUSED:
+                break
+        else:
+            gone.append(file_id)
+    if refused and not gone:
+        raise refused[0]
+    if gone:
+        db.session.execute(
+            sa.delete(File).where(File.id.in_(gone)), execution_options={"synchronize_session": False}
+        )
+    return len(gone)
 
 
 def remove_orphans(limit: int) -> int:

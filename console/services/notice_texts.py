@@ -98,15 +98,17 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
     },
     ("PAYMENT_STATUS", "paid_without_seat"): {
         "ru": Text(
-            "Оплата получена, но мест нет: {title}",
+            "Оплата получена, но места нет: {title}",
             "<b>{title}</b>\n"
-            "Мы получили вашу оплату, но бронь к этому времени уже истекла и свободных мест нет. "
-            "Мы свяжемся с вами, чтобы договориться о возврате или другой дате.\nСумма: {money}",
+            "Мы получили вашу оплату, но брони к этому времени уже не было, и места по ней нет. Мы свяжемся "
+            "с вами, чтобы договориться о месте, другой дате или возврате.\nСумма: {money}\n"
+            "Не хватает: {rest}",
         ),
         "en": Text(
-            "Payment received, but no seat is free: {title}",
-            "<b>{title}</b>\nWe have received your payment, but the booking had ended by then and no seat is "
-            "free. We will contact you about a refund or another date.\nAmount: {money}",
+            "Payment received, but without a seat: {title}",
+            "<b>{title}</b>\nWe have received your payment, but the booking had ended by then, and there is no "
+            "seat for it. We will contact you about a seat, another date or a refund.\nAmount: {money}\n"
+            "Missing: {rest}",
         ),
     },
     ("PAYMENT_STATUS", "waits_with_money"): {

@@ -269,9 +269,10 @@ def settle(
     """Marks a payment as received and gives the booking what it paid for; says in English what happened.
 
     PENDING is confirmed. EXPIRED takes a seat again if one is free; else, and when it was cancelled, it is
-    "paid without a seat", for finance to settle. With `asks_for_rest`, a booking that still has its seat and
-    is paid in part is not confirmed: the rest is due within a new hold. The notice names the receipt it is
-    about, and waits for `delay`. All three must be locked. Raises TransitionRefused.
+    "paid without a seat", for finance to settle. With `asks_for_rest`, a part confirms nothing: where the
+    seat is still held, the rest is due within a new hold; an expired booking is "paid without a seat". The
+    notice names the receipt it is about, and waits for `delay`. All three must be locked. Raises
+    TransitionRefused.
     """
     old = before(booking)
     was = booking.status
@@ -279,14 +280,15 @@ def settle(
     if payment.amount != due:
         payment.due = max(due, Decimal(0))
     move(payment, PaymentStatus.SUCCEEDED)
-    rest = None
+    rest, is_part = None, asks_for_rest and payment.amount < due
     if booking.payment_status is BookingPaymentStatus.SUCCEEDED and due <= 0:
         effect = PAID_TWICE
-    elif asks_for_rest and payment.amount < due and booking.status in ACTIVE_BOOKING:
+    elif is_part and booking.status in ACTIVE_BOOKING:
         effect, rest = PAID_IN_PART, _ask_for_rest(booking, payment, due - payment.amount)
     else:
         mirror(booking, payment)
-        effect = _give_seat(event, booking)
+        keeps = is_part and booking.status is BookingStatus.EXPIRED
+        effect = PAID_WITHOUT_SEAT if keeps else _give_seat(event, booking)
     log_booking(
         booking,
         action,
@@ -306,7 +308,7 @@ def settle(
         amount=payment.amount,
         currency=payment.currency,
         kind=None if confirmed else kinds.get(effect, "paid"),
-        rest=rest.amount if rest else None,
+        rest=due - payment.amount if is_part and effect in kinds else None,
         expires_at=booking.expires_at if rest else None,
         receipt_id=receipt_id,
     )

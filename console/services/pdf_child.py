@@ -10,6 +10,7 @@ followed by the bytes of the page's picture.
 
 import io
 import json
+import re
 import resource
 import sys
 from typing import Any
@@ -27,6 +28,12 @@ MAX_PIXELS = 6_000_000
 #: What is larger as a PNG is a photograph, and smaller as a JPEG.
 PNG_MAX_BYTES = 1024**2
 MAX_TEXT_CHARACTERS = 20_000
+
+#: Names of what runs, or carries another file; and what streams hold, where the same letters mean nothing.
+ACTIVE = re.compile(
+    rb"/(?:JavaScript|JS|Launch|EmbeddedFiles?|FileAttachment|RichMedia|XFA|ImportData|SubmitForm)(?![A-Za-z0-9])"
+)
+STREAM = re.compile(rb">>\s*stream\r?\n.*?\bendstream\b", re.DOTALL)
 
 
 def limit() -> None:
@@ -56,15 +63,24 @@ def main(task: str) -> None:
     if not 0 < pages <= MAX_PAGES:
         _say(out, {"problem": "pages"})
         return
-    # Also those that a look at the bytes does not show, in compressed objects.
-    carried = pypdfium2.raw.FPDFDoc_GetAttachmentCount(document)
-    if carried > 0 or pypdfium2.raw.FPDFDoc_GetJavaScriptActionCount(document) > 0:
+    if _is_active(document):
         _say(out, {"problem": "active"})
         return
     _say(out, {"pages": pages})
     if task == "draw":
         for number in range(pages):
             _draw(out, document[number])
+
+
+def _is_active(document: Any) -> bool:
+    """Whether anything in it runs, or is a file of its own: when it opens, on a page, in a form, anywhere.
+
+    PDFium writes the document anew for that: every object in plain sight, also those that were packed into
+    streams, and every name as it is meant, also one that was written `/J#61vaScript`.
+    """
+    plain = io.BytesIO()
+    document.save(plain)
+    return ACTIVE.search(STREAM.sub(b"", plain.getvalue())) is not None
 
 
 def _say(out: Any, facts: dict[str, Any]) -> None:

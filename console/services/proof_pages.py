@@ -17,7 +17,7 @@ from console import errors
 from console.db import db, retrying, transaction
 from console.errors import N_
 from console.gateways import storage
-from console.models import File
+from console.models import File, PaymentReceipt
 from console.services import content, files, pdfs, proof_checks
 from console.services.content import Content
 from console.states import FileOwner
@@ -68,6 +68,22 @@ class Lease:
     owner_id: UUID
     file_key: str
     content_type: str
+
+
+def file_of(receipt: PaymentReceipt) -> File | None:
+    """The proof of a receipt. Another service may have stored it for the receipt without telling it so."""
+    if receipt.file_id is not None:
+        return db.session.get(File, receipt.file_id)
+    return db.session.scalar(
+        sa.select(File)
+        .where(
+            File.owner_type == FileOwner.PAYMENT_RECEIPT,
+            File.owner_id == receipt.id,
+            File.source_id.is_(None),
+        )
+        .order_by(File.created_at.desc(), File.id)
+        .limit(1)
+    )
 
 
 def pages_of(file: File) -> Pages:

@@ -109,7 +109,7 @@ def approve_receipt(
         delay=NOTICE_DELAY,
         expected=None if amount == expected else expected,
     )
-    receipt.decision_log_id = _last_log(booking, "approve_receipt")
+    receipt.decision_log_id = _last_step(booking)
     db.session.flush()
     return receipt
 
@@ -183,7 +183,7 @@ def undo_decision(receipt_id: UUID, *, actor: User) -> PaymentReceipt:
         raise errors.NotYourDecision(who=receipt.reviewer.username if receipt.reviewer else "")
     _check_time(receipt.reviewed_at)
     log = receipt.decision_log
-    if log is None or log.old_value is None or log.id != _last_log(booking):
+    if log is None or log.old_value is None or log.id != _last_step(booking):
         raise errors.MovedOn()
     if not outbox.withdraw_of_receipt(booking.id, receipt.id):
         raise errors.UndoOver()
@@ -191,7 +191,10 @@ def undo_decision(receipt_id: UUID, *, actor: User) -> PaymentReceipt:
     decision = receipt.decision
     _put_back(event, booking, payment, log)
     receipt.reviewed_at = receipt.reviewed_by = receipt.decision = None
-    receipt.reject_reason = receipt.amount_seen = receipt.decision_log_id = None
+    receipt.reject_reason = receipt.decision_log_id = None
+    if receipt.first_approved_by is None:
+        # Else it is what the first of two people approved, and still stands by.
+        receipt.amount_seen = None
     log_booking(booking, "undo_decision", old, actor=actor, payment_id=payment.id, receipt_id=receipt.id)
     audit.record(actor, "receipt.undo", receipt, before={"decision": decision}, after={"decision": None})
     db.session.flush()
@@ -225,8 +228,11 @@ def _put_back(event: Event, booking: Booking, payment: Payment, log: BookingLog)
     rest_id = told.get("rest_payment_id")
     if rest_id:
         move(lock(Payment, UUID(rest_id)), PaymentStatus.CANCELED)
-    if take_back(booking, status) is BookingStatus.CONFIRMED and status is BookingStatus.EXPIRED:
-        seats.give_back(event)
+    # What was confirmed before may have been completed meanwhile, and stays so.
+    if told.get("status") != was["status"]:
+        take_back(booking, status)
+        if status is BookingStatus.EXPIRED:
+            seats.give_back(event)
     booking.expires_at = datetime.fromisoformat(was["expires_at"]) if was["expires_at"] else None
     take_back(payment, PaymentStatus.SUBMITTED)
     payment.amount = Decimal(told.get("expected", payment.amount))
@@ -236,12 +242,14 @@ def _put_back(event: Event, booking: Booking, payment: Payment, log: BookingLog)
         booking.payment_status = BookingPaymentStatus[was["payment_status"]]
 
 
-def _last_log(booking: Booking, action: str | None = None) -> UUID | None:
-    """The last row of a booking's log, or the last one of this action."""
-    rows = sa.select(BookingLog.id).where(BookingLog.booking_id == booking.id)
-    if action is not None:
-        rows = rows.where(BookingLog.action == action)
-    return db.session.scalar(rows.order_by(BookingLog.created_at.desc(), BookingLog.id.desc()).limit(1))
+def _last_step(booking: Booking) -> UUID | None:
+    """The last row of a booking's log, but for a completion: that follows from the end of the event alone."""
+    return db.session.scalar(
+        sa.select(BookingLog.id)
+        .where(BookingLog.booking_id == booking.id, BookingLog.action != "complete")
+        .order_by(BookingLog.created_at.desc(), BookingLog.id.desc())
+        .limit(1)
+    )
 
 
 def _locked(receipt_id: UUID) -> tuple[Event, Booking, Payment, PaymentReceipt]:

@@ -107,7 +107,10 @@ def test_bucket_that_is_not_there_is_an_error_that_tells_no_secret(
         "../../etc/passwd",
         "event/../../x.jpg",
         "/etc/passwd",
-        "event/ab/name.jpg",
+        "event/./x.jpg",
+        "event//x.jpg",
+        "event/.draft-x",
+        "event\\..\\x.jpg",
         "",
         "event/ab/0123456789abcdef0123456789abcdef.jpg\n",
         "event/ab/0123456789abcdef0123456789abcdef.jpg/../x",
@@ -118,6 +121,19 @@ def test_nothing_outside_of_the_storage_is_reached(app: Flask, name: str) -> Non
         for call in (storage.get, storage.remove, lambda k: storage.put(k, b"")):
             with pytest.raises(storage.StorageError, match="no key"):
                 call(name)
+
+
+def test_what_another_service_stored_is_read_and_removed_and_is_no_orphan_of_ours(media_url: str) -> None:
+    name = "receipts/2026/фото чека.jpg"
+    with pytest.raises(storage.StorageError, match="no key"):
+        storage.put(name, b"slip")
+    storage._backend().put(name, b"slip")
+    assert storage.get(name) == b"slip"
+    assert {each.key for each in storage.stored()} == {name}
+    assert list(storage.stale_keys(-5)) == []
+    storage.remove(name)
+    with pytest.raises(storage.Missing):
+        storage.get(name)
 
 
 SETTINGS = {"DATABASE_URL": "postgresql:///x", "REDIS_URL": "unix:///x", "SECRET_KEY": "k" * 32}

@@ -1,6 +1,9 @@
 """Real files: images by Pillow, a PDF by PDFium and by hand."""
 
 import io
+import itertools
+import struct
+import zlib
 from typing import Any
 
 import pypdfium2
@@ -79,6 +82,24 @@ def streamed(content: bytes, filters: str) -> bytes:
             f"<< /Length {len(content)} {filters} >>\nstream\n".encode() + content + b"\nendstream",
         ]
     )
+
+
+def packed(*objects: str) -> bytes:
+    """A PDF whose objects, from 1 on, are in a compressed stream: its bytes show none of them."""
+    ends = list(itertools.accumulate(len(body) + 1 for body in objects))
+    table = " ".join(f"{number} {start}" for number, start in enumerate([0, *ends[:-1]], 1)) + " "
+    inner = zlib.compress((table + " ".join(objects)).encode())
+    count, out = len(objects), b"%PDF-1.7\n"
+    places = [(0, 0, 65535), *((2, count + 1, at) for at in range(count)), (1, len(out), 0)]
+    out += (
+        b"%d 0 obj\n<< /Type /ObjStm /N %d /First %d /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream"
+        b"\nendobj\n" % (count + 1, count, len(table), len(inner), inner)
+    )
+    places.append((1, len(out), 0))
+    rows = b"".join(struct.pack(">BIH", *place) for place in places)
+    head = f"<< /Type /XRef /Size {len(places)} /W [1 4 2] /Root 1 0 R /Length {len(rows)} >>"
+    end = f"\nendstream\nendobj\nstartxref\n{len(out)}\n%%EOF\n"
+    return out + f"{count + 2} 0 obj\n{head}\nstream\n".encode() + rows + end.encode()
 
 
 def _document(objects: list[bytes]) -> bytes:

@@ -2,8 +2,11 @@
 
 import io
 import struct
+import threading
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from PIL import ExifTags, Image
@@ -87,11 +90,6 @@ def archive() -> bytes:
 
 
 ARCHIVE = archive()
-SCRIPTED = samples.written(
-    "page", extra="/Names << /JavaScript << /Names [(a) << /S /JavaScript /JS (app.alert) >>] >> >>"
-)
-
-
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -108,7 +106,6 @@ SCRIPTED = samples.written(
         (bomb(), "50 million pixels"),
         (b"%PDF-1.7\n" + b"x" * 300, "damaged"),
         (samples.pdf(21), "1 to 20 pages"),
-        (SCRIPTED, "program"),
         (samples.image() + b"<script>alert(1)</script>", "more than one thing"),
         (samples.image("PNG") + ARCHIVE, "more than one thing"),
         (samples.image("PNG") + samples.pdf(), "more than one thing"),
@@ -119,7 +116,7 @@ SCRIPTED = samples.written(
     ],
     ids=[
         "empty", "large", "svg", "xml", "html", "gif", "program", "html before a pdf", "half a jpeg",
-        "half a png", "pixel bomb", "no pdf inside", "book", "pdf with a script",
+        "half a png", "pixel bomb", "no pdf inside", "book",
         "image and page", "image and archive", "image and pdf", "pdf and page", "pdf and archive",
         "pdf and image", "gif and script",
     ],
@@ -127,6 +124,90 @@ SCRIPTED = samples.written(
 def test_everything_else_is_refused_with_the_reason(data: bytes, reason: str) -> None:
     with pytest.raises(FileRefused, match=reason):
         examine(data, max_mb=5)
+
+
+SCRIPT = "<< /S /JavaScript /JS (app.alert) >>"
+PAGES = ("<< /Type /Pages /Count 1 /Kids [3 0 R] >>", "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] >>")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        samples.written("page", extra=f"/Names << /JavaScript << /Names [(a) {SCRIPT}] >> >>"),
+        samples.written("page", extra=f"/OpenAction {SCRIPT}"),
+        samples.written("page", extra="/OpenAction << /S /J#61vaScript /#4a#53 (app.alert) >>"),
+        samples.written("page", extra="/OpenAction << /S /Launch /F (calc.exe) >>"),
+        samples.written("page", extra="/Names << /EmbeddedFiles << /Names [(a) << /EF << >> >>] >> >>"),
+        samples.written("page", extra=f"/X (stream\n) /Y /stream\n/AA << /WC {SCRIPT} >> /Z (\nendstream)"),
+        samples.packed(f"<< /Type /Catalog /Pages 2 0 R /OpenAction {SCRIPT} >>", *PAGES),
+    ],
+    ids=["named", "as it opens", "in other letters", "a program", "a file", "behind a stream", "packed"],
+)
+def test_pdf_that_does_anything_is_refused(data: bytes) -> None:
+    with pytest.raises(FileRefused, match="a program or another file"):
+        examine(data, max_mb=5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        samples.packed("<< /Type /Catalog /Pages 2 0 R /OpenAction [3 0 R /Fit] >>", *PAGES),
+        samples.written("how to write /JavaScript and /JS (x)", extra="/Lang (/JS) /JSX /JavaScripts"),
+    ],
+    ids=["opens at a page", "only speaks of it"],
+)
+def test_pdf_that_does_nothing_is_taken(data: bytes) -> None:
+    assert examine(data, max_mb=5).data == data
+
+
+def frames(kind: str) -> bytes:
+    """Three pictures that follow each other, the first one orange."""
+    others = [Image.new("RGB", (60, 40), color) for color in ("red", "blue")]
+    return samples.image(kind, save_all=True, append_images=others, duration=100)
+
+
+@pytest.mark.parametrize(
+    ("data", "mode"),
+    [
+        (frames("PNG"), "RGB"),
+        (frames("WEBP"), "RGB"),
+        (samples.image(mode="CMYK"), "RGB"),
+        (samples.image(mode="L"), "RGB"),
+        (samples.image("PNG", mode="P"), "RGB"),
+        (samples.image("PNG", mode="LA"), "RGBA"),
+        (samples.image("PNG", mode="1"), "RGB"),
+    ],
+    ids=["moving png", "moving webp", "cmyk", "grey", "palette", "grey and clear", "black and white"],
+)
+def test_what_is_left_of_any_image_is_one_plain_picture(data: bytes, mode: str) -> None:
+    with opened(examine(data, max_mb=5).data) as image:
+        assert (image.mode, image.size, getattr(image, "n_frames", 1)) == (mode, (60, 40), 1)
+
+
+def test_sixteen_bits_of_grey_keep_their_shades() -> None:
+    shades = Image.new("I;16", (2, 1))
+    shades.putdata([0x2000, 0xE000])
+    with opened(examine(samples.saved(shades), max_mb=5).data) as image:
+        assert [value[0] for value in image.getdata()] == [0x20, 0xE0]
+
+
+def test_few_images_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content, "DECODING", threading.BoundedSemaphore(1))
+    inside, most = threading.Semaphore(0), []
+    rewritten = content._rewritten
+
+    def counted(*args: Any) -> Any:
+        inside.release()
+        most.append(inside._value)
+        try:
+            return rewritten(*args)
+        finally:
+            inside.acquire()
+
+    monkeypatch.setattr(content, "_rewritten", counted)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: examine(samples.image(), max_mb=5), range(12)))
+    assert set(most) == {1}
 
 
 def test_pdf_is_refused_where_only_images_are_wanted() -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from console import errors
 from console.db import db, now
 from console.models import Booking, Event, Payment, PaymentReceipt, User
-from console.services import bookings, doctor, integrity, outbox, payments, receipts, waitlist
+from console.services import bookings, doctor, events, integrity, outbox, payments, receipts, waitlist
 from console.states import BookingPaymentStatus, BookingStatus, OutboxStatus, PaymentStatus, UserRole
 from tests import make
 from tests.services import samples
@@ -111,6 +111,33 @@ def test_an_undo_gives_the_retaken_seat_back(finance: User) -> None:
     assert log_moves(booking)[-1] == ("undo_decision", "CONFIRMED", "EXPIRED")
     assert "process-waitlist" in bells()
     assert seats_add_up(event.id)
+
+
+def test_an_undo_after_the_event_puts_back_what_was_completed_at_once(finance: User) -> None:
+    booking, payment, receipt = uploaded()
+    event = db.session.get_one(Event, booking.event_id)
+    event.date_start, event.date_end = make.soon(days=-3), make.soon(days=-1)
+    db.session.flush()
+    assert events.complete_due(10) == 1
+    was = state_of(booking, payment, receipt)
+    receipts.approve_receipt(receipt.id, actor=finance)
+    assert booking.status is BookingStatus.COMPLETED
+    receipts.undo_decision(receipt.id, actor=finance)
+    assert state_of(booking, payment, receipt) == was
+    assert log_moves(booking)[-1] == ("undo_decision", "COMPLETED", "PENDING")
+    assert [line for line in doctor.violations() if line.startswith(("history", "event-over"))] == []
+
+
+def test_an_undo_leaves_a_booking_completed_that_was_confirmed_before(finance: User) -> None:
+    booking, payment, receipt = uploaded(status=BookingStatus.CONFIRMED)
+    receipts.approve_receipt(receipt.id, actor=finance)
+    event = db.session.get_one(Event, booking.event_id)
+    event.date_start, event.date_end = make.soon(days=-3), make.soon(days=-1)
+    db.session.flush()
+    assert events.complete_due(10) == 1
+    receipts.undo_decision(receipt.id, actor=finance)
+    assert state_of(booking, payment, receipt)["payment"][0] is PaymentStatus.SUBMITTED
+    assert booking.status is BookingStatus.COMPLETED
 
 
 def test_an_undo_leaves_another_payment_of_the_booking_alone(finance: User) -> None:
@@ -240,13 +267,22 @@ def test_more_than_expected_confirms_and_stays_visible(finance: User) -> None:
     assert payments.still_due(booking) == -200
 
 
-def test_a_part_for_a_booking_without_a_seat_is_paid_without_a_seat(finance: User) -> None:
-    booking, payment, receipt = uploaded(status=BookingStatus.EXPIRED)
-    event = db.session.get_one(Event, booking.event_id)
-    event.available, event.capacity = 0, 0
+@pytest.mark.parametrize("free", [0, 1])
+def test_a_part_for_an_expired_booking_takes_no_seat_by_itself(finance: User, free: int) -> None:
+    booking, payment, receipt = uploaded(event_id=make.event(capacity=free).id, status=BookingStatus.EXPIRED)
     receipts.approve_receipt(receipt.id, actor=finance, amount_seen=Decimal(1000))
     assert (booking.status, booking.payment_status) == (BookingStatus.EXPIRED, "SUCCEEDED")
     assert payment.amount == 1000
+    told = notices(booking.user_id)[0].payload
+    assert (told["kind"], told["rest"]) == ("paid_without_seat", "500.00")
+    assert seats_add_up(booking.event_id)
+
+
+def test_a_part_for_an_expired_booking_takes_a_seat_when_the_reviewer_accepts_it(finance: User) -> None:
+    booking, _, receipt = uploaded(status=BookingStatus.EXPIRED)
+    receipts.approve_receipt(receipt.id, actor=finance, amount_seen=Decimal(1000), accept_less=True)
+    assert booking.status is BookingStatus.CONFIRMED
+    assert seats_add_up(booking.event_id)
 
 
 @pytest.mark.parametrize("amount", [Decimal(0), Decimal(-5)])
@@ -288,6 +324,19 @@ def test_two_people_who_saw_different_amounts_do_not_agree(finance: User) -> Non
     assert (receipt.decision, receipt.first_approved_by) == (None, second.id)
     receipts.approve_receipt(receipt.id, actor=finance, amount_seen=Decimal(1600))
     assert booking.status is BookingStatus.CONFIRMED
+
+
+@pytest.mark.usefixtures("above_1000")
+def test_an_undo_by_the_second_leaves_what_the_first_has_seen(finance: User) -> None:
+    _, payment, receipt = uploaded()
+    second = make.staff(UserRole.FINANCE)
+    for actor in (finance, second):
+        receipts.approve_receipt(receipt.id, actor=actor, amount_seen=Decimal(1400))
+    receipts.undo_decision(receipt.id, actor=second)
+    assert (receipt.first_approved_by, receipt.amount_seen, payment.amount) == (finance.id, 1400, 1500)
+    # Nobody but them has approved 1500.
+    receipts.approve_receipt(receipt.id, actor=second)
+    assert (receipt.decision, payment.status) == (None, PaymentStatus.SUBMITTED)
 
 
 @pytest.mark.usefixtures("above_1000")

@@ -85,6 +85,32 @@ def test_purge_goes_on_where_a_kill_left_a_row_without_its_file() -> None:
     assert db.session.query(File).count() == 0
 
 
+def test_purge_removes_what_another_service_stored_and_reaches_nothing_outside() -> None:
+    here = directory._path("receipts/2026/slip.jpg")
+    here.parent.mkdir(parents=True, exist_ok=True)
+    here.write_bytes(b"image")
+    outside = directory._root().parent / "outside.jpg"
+    outside.write_bytes(b"image")
+    for key in ("receipts/2026/slip.jpg", "../outside.jpg", "gone/slip.jpg"):
+        make.file(file_key=key, expires_at=make.soon(minutes=-1))
+    assert files.purge_due(10) == 3
+    assert not here.exists()
+    assert outside.exists()
+    outside.unlink()
+
+
+def test_what_the_storage_does_not_give_up_holds_up_nothing_else() -> None:
+    stuck = directory._path("uploads/stuck")
+    stuck.mkdir(parents=True, exist_ok=True)
+    make.file(file_key="uploads/stuck", expires_at=make.soon(days=-1))
+    over = [stored(expires_at=make.soon(minutes=-1)) for _ in range(3)]
+    assert sum(files.purge_due(2) for _ in over) == len(over)
+    assert [row.file_key for row in db.session.query(File)] == ["uploads/stuck"]
+    with pytest.raises(storage.StorageError, match="could not remove"):
+        files.purge_due(2)
+    stuck.rmdir()
+
+
 def test_orphans_of_failed_uploads_are_removed_when_they_are_old() -> None:
     kept, orphan, fresh = stored(), f"event/ab/{uuid4().hex}.jpg", f"event/ab/{uuid4().hex}.jpg"
     draft = directory._path(kept.file_key).parent / ".draft-left"

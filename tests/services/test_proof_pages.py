@@ -160,6 +160,15 @@ def test_what_another_service_stored_and_nobody_can_draw_is_set_aside(
     assert not proof_pages.inspect_next()
 
 
+@pytest.mark.parametrize("key", ["", "../../etc/passwd", "https://site.example.org/slip.jpg"])
+def test_file_that_was_never_in_the_storage_is_not_looked_for_for_ever(key: str) -> None:
+    file = make.file(owner_type="PAYMENT_RECEIPT", owner_id=make.payment_receipt().id, file_key=key)
+    for _ in range(proof_pages.MAX_ATTEMPTS):
+        assert proof_pages.inspect_next()
+        again(file)
+    assert file.problem == proof_pages.NOT_STORED
+
+
 def test_file_that_the_storage_lost_is_set_aside_after_three_looks() -> None:
     file = uploaded(samples.image())
     storage.remove(file.file_key)

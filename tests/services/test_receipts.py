@@ -7,7 +7,7 @@ import pytest
 from console import errors
 from console.db import db, now
 from console.models import Booking, Event, File, Payment, PaymentReceipt, User
-from console.services import bookings, files, receipts
+from console.services import bookings, files, receipts, retention
 from console.states import BookingPaymentStatus, BookingStatus, PaymentStatus, ReceiptDecision, UserRole
 from tests import make
 from tests.services import samples
@@ -48,6 +48,24 @@ def test_proof_is_kept_ninety_days_after_the_event() -> None:
     assert (file.owner_type.value, file.owner_id) == ("PAYMENT_RECEIPT", receipt.id)
     assert receipt.proof_url == file.storage_url
     assert files.read_file(file.id).data
+
+
+def test_proof_is_kept_longer_when_its_event_is_put_off_and_no_longer_when_nobody_said_how_long() -> None:
+    booking, _, receipt = uploaded()
+    file = db.session.get_one(File, receipt.file_id)
+    event = db.session.get_one(Event, booking.event_id)
+    of_another_service = make.file(owner_type="PAYMENT_RECEIPT", owner_id=receipt.id)
+    removed = make.file(owner_type="PAYMENT_RECEIPT", owner_id=receipt.id, expires_at=make.soon(days=1))
+    files.remove_file(removed.id, actor=None)
+    file.expires_at = make.soon(days=20)
+    event.date_end = make.soon(days=60)
+    db.session.flush()
+    assert [retention.keep_proofs(1) for _ in range(3)] == [1, 1, 0]
+    for each in (file, of_another_service, removed):
+        db.session.refresh(each)
+    until = event.date_end + timedelta(days=90)
+    assert (file.expires_at, of_another_service.expires_at) == (until, until)
+    assert removed.expires_at <= now()
 
 
 def test_what_is_no_proof_is_refused_and_nothing_changes() -> None:

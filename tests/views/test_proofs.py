@@ -7,6 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from console.db import db
+from console.gateways import storage
 from console.models import File, PaymentReceipt
 from console.services import proof_checks, proof_pages, receipts
 from console.services.proof_checks import Finding, Kind
@@ -59,6 +60,28 @@ def test_what_another_service_stored_is_only_ever_a_download(client: FlaskClient
         answer = client.get(address)
         assert answer.headers["Content-Disposition"].startswith("attachment")
         assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_proof_that_another_service_stored_for_a_receipt_is_shown_whatever_it_says_of_it(
+    client: FlaskClient,
+) -> None:
+    receipt = make.payment_receipt(proof_url="https://site.example.org/slip.jpg")
+    content = samples.image()
+    name = f"receipts/{receipt.id}/slip.j\"peg"
+    storage._backend().put(name, content)
+    make.file(
+        owner_type="PAYMENT_RECEIPT", owner_id=receipt.id, file_key=name, content_type="image/jpeg\r\nX-Evil: 1"
+    )
+    assert proof_pages.inspect_next()
+    sign_in(client, make.staff(UserRole.FINANCE))
+    assert f"/desk/proofs/{receipt.id}/pages/1" in client.get(f"/desk/receipts?id={receipt.id}").text
+    original, page, thumbnail = (client.get(address) for address in addresses(receipt))
+    assert (original.data, page.data) == (content, content)
+    assert original.content_type == page.content_type == "application/octet-stream"
+    assert original.headers["Content-Disposition"] == f'attachment; filename="proof-{str(receipt.id)[:8]}"'
+    assert "X-Evil" not in original.headers
+    assert thumbnail.content_type == "image/jpeg"
+    storage.remove(name)
 
 
 @pytest.mark.parametrize("role", [UserRole.FINANCE, UserRole.ORGANIZER])

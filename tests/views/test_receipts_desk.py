@@ -14,9 +14,11 @@ from werkzeug.test import TestResponse
 
 from console.db import db
 from console.models import Booking, Payment, PaymentReceipt, User
-from console.services import claims, receipts
+from console.services import claims, proof_pages, receipts
 from console.states import BookingStatus, PaymentStatus, UserRole
+from console.views.desk.receipts.pane import pane_of
 from tests import make
+from tests.services import samples
 from tests.views.browser import post, sign_in
 
 FINANCE = UserRole.FINANCE
@@ -118,7 +120,7 @@ def test_a_stale_decision_says_who_decided_what_and_when(client: FlaskClient, me
     assert "Only faina, who decided" in ask(client, f"/{receipt.id}/undo").get_json()["error"]
 
 
-@pytest.mark.parametrize("amount", ["much", "-1", "0", "1.234", "1e9999"])
+@pytest.mark.parametrize("amount", ["much", "-1", "0", "1.234", "4,500", "1e3", "1e9999"])
 def test_an_amount_that_is_none_is_refused(client: FlaskClient, me: User, amount: str) -> None:
     [receipt] = waiting()
     answer = ask(client, f"/{receipt.id}/approve", amount=amount)
@@ -138,6 +140,32 @@ def test_the_amount_seen_has_its_consequence(client: FlaskClient, me: User) -> N
     ask(client, f"/{other.id}/approve", amount="1000", accept_less="1")
     db.session.refresh(other.payment.booking)
     assert other.payment.booking.status is BookingStatus.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("status", "paid", "exact", "less"),
+    [
+        (BookingStatus.PENDING, False, "The booking is confirmed", "asked for the rest and has 30 minutes"),
+        (BookingStatus.CONFIRMED, False, "The booking is paid, and", "asked for the rest, and keeps the seat"),
+        (BookingStatus.CONFIRMED, True, "paid already: this money stands", "paid already: this money stands"),
+        (BookingStatus.EXPIRED, False, "a free seat is taken again", "lands in “Without a seat”"),
+        (BookingStatus.CANCELLED, False, "lands in “Without a seat”", "lands in “Without a seat”"),
+        (BookingStatus.COMPLETED, False, "The booking is paid, and", "the booking stands in “Underpaid”"),
+    ],
+)
+def test_consequences_are_those_of_the_booking(
+    app: Flask, status: BookingStatus, paid: bool, exact: str, less: str
+) -> None:
+    booking = make.booking(status=status)
+    [receipt] = waiting(payment_id=make.payment(booking_id=booking.id, status="SUBMITTED").id)
+    if paid:
+        make.payment(booking_id=booking.id, status="SUCCEEDED", method="CASH")
+    with app.test_request_context():
+        said = pane_of(receipt.id, make.staff(FINANCE)).consequences
+    assert exact in said["exact"]
+    assert less in said["under"]
+    ended = status in (BookingStatus.CANCELLED, BookingStatus.COMPLETED)
+    assert ("accepted" in said) is not (ended or paid)
 
 
 def test_reasons_are_in_the_language_of_the_payer(client: FlaskClient, me: User) -> None:
@@ -175,6 +203,38 @@ def test_two_people_are_told_their_part(
     assert ask(client, f"/{receipt.id}/approve").get_json()["said"] == "Approved."
 
 
+def test_the_second_begins_with_what_the_first_has_seen_and_its_consequence(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(app.config["SETTINGS"], second_review_above=Decimal(1600))
+    monkeypatch.setitem(app.config, "SETTINGS", settings)
+    [receipt] = waiting()
+    first, second = make.staff(FINANCE), make.staff(FINANCE)
+    with app.test_request_context():
+        assert pane_of(receipt.id, second).second_now == ""
+        receipts.approve_receipt(receipt.id, actor=first, amount_seen=Decimal(1700))
+        pane = pane_of(receipt.id, second)
+        assert (pane.seen, pane.when, pane.second_now) == (1700, "over", "decides")
+        assert "200" in pane.difference
+
+
+def test_a_proof_that_was_not_compared_yet_says_so_and_the_queue_tells_what_stands_out(
+    client: FlaskClient, me: User
+) -> None:
+    one, other = (
+        receipts.upload_proof(make.booking().id, content=samples.image(), actor=None) for _ in range(2)
+    )
+    assert "still being compared" in ask(client, f"/{other.id}/open").get_json()["html"]
+    assert "stands out" not in client.get("/desk/receipts/queue").text
+    while proof_pages.inspect_next():
+        pass
+    assert "still being compared" not in ask(client, f"/{other.id}/open").get_json()["html"]
+    queue = client.get("/desk/receipts/queue").text
+    assert queue.count("1 thing stands out") == 2
+    receipts.reject_receipt(one.id, reason="Used twice", actor=me)
+    assert "stands out" not in client.get("/desk/receipts?show=decided").text.partition("desk-subject")[0]
+
+
 def test_several_are_approved_at_once_each_with_its_result(client: FlaskClient, me: User) -> None:
     good, taken, decided = waiting(3)
     claims.claim(taken.id, actor=make.staff(FINANCE, username="faina"))
@@ -199,150 +259,15 @@ def test_nothing_ticked_approves_nothing(client: FlaskClient, me: User) -> None:
 
 def test_foreign_and_missing_receipts_answer_alike(client: FlaskClient) -> None:
     own, [foreign] = make.event(), waiting()
+    ours = make.payment(booking_id=make.booking(event_id=own.id).id, status="SUBMITTED")
+    here = make.payment_receipt(payment_id=ours.id)
     sign_in(client, make.staff(FINANCE, own.organizer))
     for key in (foreign.id, uuid4()):
         for step in ("open", "approve", "reject", "undo"):
             assert ask(client, f"/{key}/{step}", reason="no").status_code == 404, step
-        assert post(client, "/desk/receipts/bulk", id=str(key)).status_code == 404
-    assert ask(client, "/next").get_json()["id"] is None
+        assert post(client, "/desk/receipts/bulk", id=[str(here.id), str(key)]).status_code == 404
+    assert ask(client, "/next", without=str(here.id)).get_json()["id"] is None
     assert ask(client, "/claims", ids=str(foreign.id)).get_json() == {"mine": []}
-    db.session.refresh(foreign)
-    assert foreign.decision is None
-
-
-# Money to be settled
-
-
-def seatless(**values: Any) -> Booking:
-    event = values.pop("event", None) or make.event(capacity=0, title="Chuya")
-    booking = make.booking(event_id=event.id, user_id=make.person().id, status=BookingStatus.EXPIRED)
-    make.payment(booking_id=booking.id, status="SUCCEEDED", method="CASH", **values)
-    return booking
-
-
-def differing(amount: int) -> Booking:
-    booking = make.booking(user_id=make.person().id, status=BookingStatus.CONFIRMED)
-    make.payment(
-        booking_id=booking.id, status="SUCCEEDED", method="CASH", amount=Decimal(amount), due=Decimal(1500)
-    )
-    return booking
-
-
-def settle(client: FlaskClient, booking: Booking, step: str, **form: Any) -> TestResponse:
-    return post(client, f"/desk/receipts/settle/{booking.id}/{step}", **form)
-
-
-@pytest.mark.parametrize(
-    ("name", "make_row", "words"),
-    [
-        ("without-seat", seatless, "First in the line"),
-        ("overpaid", lambda: differing(1700), "Give the difference back"),
-        ("underpaid", lambda: differing(1400), "Waive the rest"),
-    ],
-)
-def test_each_list_has_its_rows_and_choices(
-    client: FlaskClient, me: User, name: str, make_row: Callable[[], Booking], words: str
-) -> None:
-    path = f"/desk/receipts/settle/{name}"
-    assert "Nothing waits" in client.get(path).text
-    booking = make_row()
-    page = client.get(path).text
-    assert f'id="booking-{booking.id}"' in page and words in page
-    sign_in(client, make.staff(FINANCE, make.organizer()))
-    assert "Nothing waits" in client.get(path).text
-
-
-def test_a_list_that_is_none_does_not_exist(client: FlaskClient, me: User) -> None:
-    assert client.get("/desk/receipts/settle/nonsense").status_code == 404
-
-
-def test_late_money_is_given_back_with_how_and_why(client: FlaskClient, me: User) -> None:
-    booking = seatless()
-    payment = db.session.get_one(Payment, booking.payment_id)
-    settle(client, booking, "refund", method="ACQUIRER")
-    db.session.refresh(payment)
-    assert payment.status is PaymentStatus.SUCCEEDED
-    settle(client, booking, "refund", method="CASH", reason="No seat")
-    db.session.refresh(payment)
-    assert (payment.status, payment.refund_method, payment.refunded_by) == ("REFUNDED", "CASH", me.id)
-    assert "are marked as given back" in client.get("/desk/receipts/settle/without-seat").text
-
-
-def test_late_money_moves_waits_or_pays(client: FlaskClient, me: User) -> None:
-    moved, waits = seatless(), seatless()
-    target = make.event(organizer_id=moved.event.organizer_id, title="Katun")
-    assert "Katun" in client.get("/desk/receipts/settle/without-seat").text
-    settle(client, moved, "move", to=str(target.id))
-    settle(client, waits, "wait")
-    page = client.get("/desk/receipts/settle/without-seat").text
-    assert "first in line, the money waits" in page
-    assert f'id="booking-{moved.id}"' not in page
-    open_event = make.event(capacity=2)
-    again = seatless(event=open_event)
-    settle(client, again, "reinstate")
-    db.session.refresh(again)
-    assert again.status is BookingStatus.CONFIRMED
-    old = seatless(event=open_event)
-    fresh = make.booking(event_id=open_event.id, user_id=old.user_id)
-    settle(client, old, "pay-new")
-    db.session.refresh(fresh)
-    assert fresh.status is BookingStatus.CONFIRMED
-
-
-def test_late_money_passes_those_who_wait_for_a_reason_that_the_page_asks_for(
-    client: FlaskClient, me: User
-) -> None:
-    booking = seatless()
-    target = make.event(organizer_id=booking.event.organizer_id, title="Katun", capacity=1)
-    make.waitlist_entry(event_id=target.id, user_id=make.person().id)
-    page = client.get("/desk/receipts/settle/without-seat").text
-    assert "1 person waits" in page and "Why before those who wait" in page
-    settle(client, booking, "move", to=str(target.id))
-    assert "go to those who wait" in client.get("/desk/receipts/settle/without-seat").text
-    settle(client, booking, "move", to=str(target.id), reason="Our mistake")
-    assert f'id="booking-{booking.id}"' not in client.get("/desk/receipts/settle/without-seat").text
-
-
-def test_a_difference_is_given_back_or_waived(client: FlaskClient, me: User) -> None:
-    over, under = differing(1700), differing(1400)
-    settle(client, over, "surplus", method="TRANSFER", reason="Rounded up")
-    settle(client, under, "waive", reason="Bank fee")
-    assert "Nothing waits" in client.get("/desk/receipts/settle/overpaid").text
-    assert "Nothing waits" in client.get("/desk/receipts/settle/underpaid").text
-    assert "choose how the money went back" in (
-        settle(client, differing(1800), "surplus", reason="x") and client.get("/desk/receipts").text
-    )
-
-
-def test_organizers_and_strangers_settle_nothing(client: FlaskClient) -> None:
-    booking = seatless()
-    sign_in(client, make.staff(UserRole.ORGANIZER, booking.event.organizer))
-    assert client.get("/desk/receipts/settle/without-seat").status_code == 404
-    sign_in(client, make.staff(FINANCE, make.organizer()))
-    for step in ("refund", "surplus", "waive", "move", "wait", "reinstate", "pay-new"):
-        assert settle(client, booking, step, reason="x", method="CASH").status_code == 404, step
-
-
-def test_one_payment_of_a_booking_is_given_back_from_its_page(client: FlaskClient, me: User) -> None:
-    booking = make.booking(status=BookingStatus.CONFIRMED)
-    kept, second = (make.payment(booking_id=booking.id, status="SUCCEEDED", method="CASH") for _ in range(2))
-    page = client.get(f"/desk/events/{booking.event_id}/bookings/{booking.id}").text
-    path = f"/desk/receipts/settle/payments/{second.id}/refund"
-    # Paid twice: one of them can go without the booking.
-    assert path in page and "The booking is cancelled with it" not in page
-    post(client, path, method="CASH", reason="Paid twice")
-    db.session.refresh(booking)
-    assert (booking.status, booking.payment_id) == (BookingStatus.CONFIRMED, kept.id)
-    sign_in(client, make.staff(FINANCE, make.organizer()))
-    assert post(client, path, method="CASH", reason="x").status_code == 404
-
-
-def test_a_transfer_found_on_the_account_is_registered_by_its_number(client: FlaskClient, me: User) -> None:
-    booking = make.booking()
-    path = f"/desk/events/{booking.event_id}/bookings/{booking.id}/cash"
-    post(client, path, amount="1500", reference="2026-118")
-    db.session.refresh(booking)
-    assert booking.status is BookingStatus.CONFIRMED
-    payment = db.session.get_one(Payment, booking.payment_id)
-    assert (payment.provider, payment.provider_payment_id) == ("bank", "2026-118")
-    assert "The transfer of" in client.get(f"/desk/events/{booking.event_id}").text
+    for receipt in (foreign, here):
+        db.session.refresh(receipt)
+        assert receipt.decision is None

@@ -55,11 +55,8 @@ def pieces(key: str) -> Iterator[bytes]:
 
 
 def remove(key: str) -> None:
-    try:
-        with _errors("remove"):
-            obstore.delete(_store(), key)
-    except Missing:
-        return
+    with _errors("remove"):
+        obstore.delete(_store(), key)
 
 
 def stored() -> Iterator[Stored]:

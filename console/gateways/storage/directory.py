@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -78,10 +79,11 @@ def remove(key: str) -> None:
 
 def stored() -> Iterator[Stored]:
     root, now = _root(), time.time()
-    for path in root.glob("*/*/*"):
+    for path in root.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
             about = path.stat()
-            yield Stored(path.relative_to(root).as_posix(), about.st_size, now - about.st_mtime)
+            if stat.S_ISREG(about.st_mode):
+                yield Stored(path.relative_to(root).as_posix(), about.st_size, now - about.st_mtime)
 
 
 def sweep(older_than_seconds: float) -> None:

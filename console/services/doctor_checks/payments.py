@@ -94,8 +94,9 @@ WHERE waiting <> CASE WHEN status = 'SUBMITTED' THEN 1 ELSE 0 END
         """
 SELECT format('receipt %s', r.id) AS told
 FROM payment.payment_receipts r LEFT JOIN media.files f ON f.id = r.file_id
-WHERE r.reviewed_at IS NULL AND (
-    (f.id IS NULL AND (r.proof_url IS NULL OR r.proof_url LIKE 'file:%')) OR f.expires_at <= now())
+WHERE r.reviewed_at IS NULL AND (f.expires_at <= now()
+    OR (f.id IS NULL AND (r.proof_url IS NULL OR r.proof_url LIKE 'file:%') AND NOT EXISTS (
+        SELECT FROM media.files o WHERE o.owner_type = 'PAYMENT_RECEIPT' AND o.owner_id = r.id)))
 """,
     ),
     Check(

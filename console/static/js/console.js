@@ -67,7 +67,10 @@ function initShortcuts() {
     // Enter belongs to what has the focus.
     if (key === "Enter" && event.target.closest("a, button, summary, [tabindex='0']")) return;
     const control = [...document.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((node) => node.checkVisibility());
-    if (control) { event.preventDefault(); control.click(); }
+    if (!control) return;
+    event.preventDefault();
+    // A key that is held walks on, but decides once: what comes next has not been looked at.
+    if (!event.repeat || !control.matches("[type=submit]")) control.click();
   });
 }
 

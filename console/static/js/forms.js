@@ -27,6 +27,15 @@ addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () => { sent = new WeakMap(); });
 
+// A file that is too large is refused at once, and not after it was sent.
+document.addEventListener("change", (event) => {
+  const field = event.target.closest("input[type=file][data-max-mb]");
+  if (!field) return;
+  const isTooLarge = [...field.files].some((file) => file.size > Number(field.dataset.maxMb) * 2 ** 20);
+  field.setCustomValidity(isTooLarge ? field.dataset.tooLarge : "");
+  if (isTooLarge) field.reportValidity();
+});
+
 let loading = null;
 
 function loadTomSelect() {

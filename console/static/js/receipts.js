@@ -53,6 +53,7 @@ function show(fresh) {
   for (const each of panes()) each.hidden = each !== fresh;
   desk.removeAttribute("data-claiming");
   initViewer(fresh);
+  for (const form of fresh.querySelectorAll("form[data-decide=approve]")) weigh(form);
   for (const row of desk.querySelectorAll("[data-row] a")) row.removeAttribute("aria-current");
   const row = desk.querySelector(`[data-row="${id(fresh)}"] a`);
   row?.setAttribute("aria-current", "true");
@@ -255,20 +256,23 @@ function countTicks() {
 
 // Amounts: what follows is said before the key
 
+const AMOUNT = /^\d{1,10}([.,]\d{0,2})?$/; // as the server reads it, without spaces
+
 function weigh(form) {
-  const expected = Number(form.dataset.expected);
-  const text = form.elements.amount.value.trim().replace(/[\s\u00a0]/g, "").replace(",", ".");
-  const amount = text === "" ? expected : Number(text);
-  const when = !Number.isFinite(amount) || amount === expected ? "exact" : amount > expected ? "over" : "under";
-  const accepted = when === "under" && form.elements.accept_less.checked ? "accepted" : when;
-  const money = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency: form.dataset.currency, minimumFractionDigits: 0 });
+  const { expected: due, currency, above, first } = form.dataset;
+  const expected = Number(due);
+  const text = form.elements.amount.value.replace(/\s/g, "");
+  const amount = text === "" ? expected : AMOUNT.test(text) ? Number(text.replace(",", ".")) : 0;
+  const when = !amount ? "unclear" : amount === expected ? "exact" : amount > expected ? "over" : "under";
+  const accepted = when === "under" && form.elements.accept_less?.checked ? "accepted" : when;
+  const money = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency, minimumFractionDigits: 0 });
   for (const part of form.querySelectorAll("[data-when]")) {
     part.hidden = part.dataset.when !== (part.matches("p") ? accepted : when);
-    if (part.matches("p")) {
-      part.dataset.text ??= part.textContent;
-      part.textContent = fill(part.dataset.text, { difference: money.format(Math.abs(amount - expected)) });
-    }
+    if (part.matches("p")) part.textContent = fill(part.dataset.text, { difference: money.format(Math.abs(amount - expected)) });
   }
+  const two = above && Math.max(amount, expected) > Number(above);
+  const who = !two ? "" : !first ? "first" : amount === Number(first) ? "decides" : "differs";
+  for (const part of form.querySelectorAll("[data-second]")) part.hidden = part.dataset.second !== who;
 }
 
 // Keys, clicks, leaving
@@ -286,6 +290,10 @@ function begin() {
     if (form) weigh(form);
     if (event.target.matches?.("[data-row] [name=id]")) countTicks();
   });
+  // The second press of a double click falls on the next receipt, which nobody has looked at yet.
+  document.addEventListener("click", (event) => {
+    if (event.detail > 1 && event.target.closest?.("[data-decide] [type=submit]")) event.preventDefault();
+  }, { capture: true });
   document.addEventListener("click", (event) => {
     if (event.target.matches("[name=amount]") && !event.detail) { event.target.focus(); event.target.select(); }
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -299,7 +307,7 @@ function begin() {
     if (!isPageKey(event)) return;
     const key = letter(event);
     if (key === "s") { event.preventDefault(); skip(); }
-    if (key === "u" && undoable.length) { event.preventDefault(); takeBack(undoable.at(-1)); }
+    if (key === "u" && undoable.length && !event.repeat) { event.preventDefault(); takeBack(undoable.at(-1)); }
     if (key === "x") desk.querySelector(`[data-row="${id(pane())}"] [name=id]`)?.click();
   });
   setInterval(async () => {

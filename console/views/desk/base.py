@@ -1,7 +1,8 @@
 """DeskView: what the desks share on top of StaffView."""
 
+import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -20,6 +21,7 @@ Row = TypeVar("Row", bound=Base)
 
 #: Longer than any reason staff give; what is longer was pasted by mistake.
 REASON_MAX = 500
+AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{0,2})?")
 
 
 class DeskView(StaffView):
@@ -110,13 +112,13 @@ def said(look: Callable[[], list[str]]) -> dict[str, str]:
 
 
 def typed_money(name: str, label: str) -> Decimal:
-    """An amount of the posted form; a comma may stand for the point. Raises InvalidInput."""
-    text = request.form.get(name, "").strip().replace(",", ".").replace(" ", "").replace("\u00a0", "")
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not amount.is_finite() or not 0 < amount < Decimal(10**10) or amount != round(amount, 2):
+    """An amount of the posted form; a comma may stand for the point. Raises InvalidInput.
+
+    Three digits after a comma could be thousands: then nobody knows what was meant.
+    """
+    text = "".join(request.form.get(name, "").split()).replace(",", ".")
+    amount = Decimal(text) if AMOUNT.fullmatch(text) else Decimal(0)
+    if not amount:
         raise InvalidInput(field=label, problem=gettext("give an amount, such as 4500 or 4500.50."))
     return amount
 

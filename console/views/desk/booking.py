@@ -15,16 +15,7 @@ from werkzeug.wrappers import Response
 from console import config, policy, rush
 from console.db import db, now, transaction
 from console.errors import ConsoleError, EventFull, InvalidInput, LineFirst
-from console.models import (
-    Booking,
-    BookingLog,
-    CrewAssignment,
-    Event,
-    Payment,
-    PaymentReceipt,
-    User,
-    WaitlistEntry,
-)
+from console.models import Booking, BookingLog, CrewAssignment, Event, User, WaitlistEntry
 from console.services import accounts, bookings, payments, previews, rebooking, receipts
 from console.services.previews import Preview
 from console.states import (
@@ -41,7 +32,7 @@ from console.views.desk import consequences
 from console.views.desk.activity import in_words
 from console.views.desk.base import DeskView, asked_id, done, said, typed, typed_id, typed_number
 from console.views.desk.event import event_tabs
-from console.views.desk.queries import place_in_line, seats_of
+from console.views.desk.queries import payments_of, place_in_line, seats_of
 from console.views.desk.receipts.register import register
 from console.views.fields import read_upload
 from console.views.formats import person, sentence
@@ -68,7 +59,7 @@ class BookingView(DeskView):
             live=True,
             booking=booking,
             event=booking.event,
-            payments=_payments(booking),
+            payments=payments_of(booking),
             places=_places(booking),
             logs=_logs(booking) if policy.allowed(self.user, "event.booking_logs", "r") else [],
             in_words=in_words,
@@ -80,6 +71,7 @@ class BookingView(DeskView):
             received=payments.received(booking),
             refund_methods=list(RefundMethod),
             second_above=config.current().second_review_above,
+            max_mb=f"{config.current().proof_max_mb:g}",
         )
 
     def _choices(self, booking: Booking) -> dict[str, bool]:
@@ -87,6 +79,8 @@ class BookingView(DeskView):
         organizes = policy.may(self.user, "bookings")
         unpaid = booking.payment_status in (BookingPaymentStatus.PENDING, BookingPaymentStatus.REJECTED)
         active = booking.status in ACTIVE_BOOKING
+        # Money that comes late takes a free seat again, or waits for finance to settle it.
+        payable = active or booking.status is BookingStatus.EXPIRED
         return {
             "confirm": organizes and booking.status is BookingStatus.PENDING,
             "extend": organizes and booking.status is BookingStatus.PENDING,
@@ -94,9 +88,9 @@ class BookingView(DeskView):
             "no_show": organizes and may_move(booking.status, BookingStatus.NO_SHOW),
             "move": organizes and active,
             "reinstate": organizes and booking.status is BookingStatus.EXPIRED,
-            "proof": policy.may(self.user, "proofs") and active and unpaid,
+            "proof": policy.may(self.user, "proofs") and payable and unpaid,
             "cash": policy.may(self.user, "money")
-            and active
+            and payable
             and booking.amount > 0
             and booking.payment_status
             not in (BookingPaymentStatus.SUCCEEDED, BookingPaymentStatus.SUBMITTED),
@@ -331,22 +325,6 @@ class BookingView(DeskView):
         if booking.event_id != event_id:
             abort(404)
         return booking
-
-
-def _payments(booking: Booking) -> Any:
-    return db.session.execute(
-        sa.select(Payment, PaymentReceipt)
-        .outerjoin(PaymentReceipt, PaymentReceipt.payment_id == Payment.id)
-        .where(Payment.booking_id == booking.id)
-        .options(
-            joinedload(PaymentReceipt.reviewer).joinedload(User.profile),
-            *(
-                joinedload(who).joinedload(User.profile)
-                for who in (Payment.refunder, Payment.registrar, Payment.refund_asker)
-            ),
-        )
-        .order_by(Payment.created_at, PaymentReceipt.created_at)
-    ).all()
 
 
 def _places(booking: Booking) -> Any:

@@ -57,6 +57,7 @@ OUTCOMES = {
     "inspected": _l("proofs inspected"),
     "files": _l("files"),
     "orphans": _l("stray files"),
+    "kept_longer": _l("proofs kept longer"),
     "sessions": _l("sessions"),
     "recovery_codes": _l("codes"),
     "texts": _l("texts of notices"),

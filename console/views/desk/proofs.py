@@ -3,6 +3,7 @@
 Everything comes through the console, to who may see the receipt. Nothing in a file ever runs.
 """
 
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -14,7 +15,6 @@ from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from console.db import db
 from console.errors import NotFound
 from console.models import File, PaymentReceipt
 from console.services import files, proof_pages
@@ -27,6 +27,8 @@ SHOWN_IN_PLACE = frozenset({"image/jpeg", "image/png"})
 #: A file never runs, whatever is in it, not even when it is opened on its own.
 PROOF_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 CHUNK_BYTES = 256 * 1024
+TYPE = re.compile(r"[a-z]+/[a-zA-Z0-9.+-]+")
+END = re.compile(r"\.[a-z0-9]{1,8}$")
 
 
 class ProofsView(DeskView):
@@ -39,8 +41,7 @@ class ProofsView(DeskView):
     def index(self, receipt_id: UUID) -> Response:
         """The file itself, to download."""
         file = self._file(receipt_id)
-        name = f"proof-{str(receipt_id)[:8]}.{file.file_key.rpartition('.')[2]}"
-        return served(file, download_name=name)
+        return served(file, download_name=f"proof-{str(receipt_id)[:8]}")
 
     @expose("/<uuid:receipt_id>/pages/<int:number>")
     def page(self, receipt_id: UUID, number: int) -> Response:
@@ -54,21 +55,27 @@ class ProofsView(DeskView):
 
     def _file(self, receipt_id: UUID) -> File:
         receipt = self.found(PaymentReceipt, receipt_id)
-        file = db.session.get(File, receipt.file_id) if receipt.file_id else None
+        file = proof_pages.file_of(receipt)
         if file is None:
             raise NotFound()
         return file
 
 
 def served(file: File, *, download_name: str | None = None) -> Response:
-    """The content of a file: a picture of ours in place, anything else as a download. Raises NotFound."""
+    """The content of a file: a picture of ours in place, anything else as a download. Raises NotFound.
+
+    The name is given without its end. Of what another service says of its files, only a plain type and a
+    plain end of the name come into the answer.
+    """
     data = files.read_file(file.id).data
-    if download_name is None and file.content_type not in SHOWN_IN_PLACE:
-        download_name = f"file.{file.file_key.rpartition('.')[2]}"
+    content_type = file.content_type if TYPE.fullmatch(file.content_type) else "application/octet-stream"
+    disposition = "inline"
+    if download_name is not None or content_type not in SHOWN_IN_PLACE:
+        end = END.search(file.file_key.lower())
+        disposition = f'attachment; filename="{download_name or "file"}{end[0] if end else ""}"'
     chunks = (data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))
-    response = Response(chunks, content_type=file.content_type)
+    response = Response(chunks, content_type=content_type)
     response.content_length = len(data)
-    disposition = f'attachment; filename="{download_name}"' if download_name else "inline"
     response.headers["Content-Disposition"] = disposition
     response.headers["Content-Security-Policy"] = PROOF_POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import joinedload
 
 from console.db import db
-from console.models import Booking, Event, User, WaitlistEntry
+from console.models import Booking, Event, Payment, PaymentReceipt, User, WaitlistEntry
 from console.states import HOLDS_SEAT, BookingPaymentStatus, BookingStatus
 
 #: A number beyond this is shown as "1,000+": counting on would cost more than knowing is worth.
@@ -63,6 +63,24 @@ def seats_of(events: Iterable[Event]) -> dict[UUID, Seats]:
         event_id: Seats(chosen[event_id].capacity, chosen[event_id].available, *numbers)
         for event_id, numbers in totals.items()
     }
+
+
+def payments_of(booking: Booking) -> list[tuple[Payment, list[PaymentReceipt]]]:
+    """The payments of a booking, each once, with the proofs that came for it."""
+    rows = db.session.execute(
+        sa.select(Payment, PaymentReceipt)
+        .outerjoin(PaymentReceipt, PaymentReceipt.payment_id == Payment.id)
+        .where(Payment.booking_id == booking.id)
+        .options(
+            with_person(PaymentReceipt.reviewer),
+            *(with_person(who) for who in (Payment.refunder, Payment.registrar, Payment.refund_asker)),
+        )
+        .order_by(Payment.created_at, Payment.id, PaymentReceipt.created_at)
+    )
+    found: dict[Payment, list[PaymentReceipt]] = {}
+    for payment, receipt in rows:
+        found.setdefault(payment, []).extend([receipt] if receipt else [])
+    return list(found.items())
 
 
 def bounded_count(query: sa.Select[Any]) -> Any:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +17,8 @@ from sqlalchemy.orm import joinedload
 from console import config
 from console.db import db
 from console.models import Booking, File, Payment, PaymentReceipt, User
-from console.services import receipts
-from console.states import BookingStatus
+from console.services import payments, proof_pages, receipts
+from console.states import HOLDS_SEAT, BookingPaymentStatus, BookingStatus
 from console.views.desk.queries import with_person
 from console.views.desk.receipts import proof
 from console.views.formats import localtime, money, person
@@ -78,55 +80,121 @@ class Pane:
         return is_mine and at is not None and at > self.now - timedelta(seconds=receipts.UNDO_SECONDS)
 
     @property
-    def second(self) -> str:
-        """What the rule of two people means here; empty when it does not."""
-        above = config.current().second_review_above
-        if above is None or self.payment.amount <= above:
-            return ""
-        if self.receipt.first_approver is None:
-            return _(
+    def above(self) -> Decimal | None:
+        """The amount above which two people approve; None where one is enough for any."""
+        return config.current().second_review_above
+
+    @property
+    def second(self) -> dict[str, str]:
+        """What the rule of two people means here, by who came before; empty when there is no rule."""
+        if self.above is None:
+            return {}
+        said = {
+            "first": _(
                 "Above %(amount)s two people approve: after you somebody else, and nobody is told before.",
-                amount=money(above),
+                amount=money(self.above),
             )
-        return _(
-            "%(name)s approved %(amount)s at %(time)s: your approval decides.",
-            name=person(self.receipt.first_approver),
-            amount=money(self.receipt.amount_seen or self.payment.amount, self.payment.currency),
-            time=localtime(self.receipt.first_approved_at),
-        )
+        }
+        if self.receipt.first_approver is not None:
+            first = {
+                "name": person(self.receipt.first_approver),
+                "amount": money(self.seen, self.payment.currency),
+                "time": localtime(self.receipt.first_approved_at),
+            }
+            said["decides"] = _("%(name)s approved %(amount)s at %(time)s: your approval decides.", **first)
+            said["differs"] = _(
+                "%(name)s approved %(amount)s at %(time)s. At another amount yours is the first of two again.",
+                **first,
+            )
+        return said
+
+    @property
+    def second_now(self) -> str:
+        """Which of `second` holds for the amount that the form begins with; empty for none."""
+        if self.above is None or max(self.seen, self.payment.amount) <= self.above:
+            return ""
+        return "first" if self.receipt.first_approver is None else "decides"
+
+    @property
+    def seen(self) -> Decimal:
+        """The amount that the form begins with: what the first of two people saw, else what is expected."""
+        return self.receipt.amount_seen or self.payment.amount
+
+    @property
+    def when(self) -> str:
+        """Which of `consequences` holds for that amount."""
+        if self.seen == self.payment.amount:
+            return "exact"
+        return "over" if self.seen > self.payment.amount else "under"
+
+    @property
+    def difference(self) -> str:
+        return money(abs(self.seen - self.payment.amount), self.payment.currency)
+
+    @cached_property
+    def is_paid_already(self) -> bool:
+        """Whether this money comes beside what has paid for the booking."""
+        paid = self.booking.payment_status is BookingPaymentStatus.SUCCEEDED
+        return paid and self.booking.status in HOLDS_SEAT and payments.still_due(self.booking) <= 0
+
+    @property
+    def may_accept_less(self) -> bool:
+        """Whether it makes a difference that the reviewer takes less than was expected."""
+        open_to_it = (BookingStatus.PENDING, BookingStatus.CONFIRMED, BookingStatus.EXPIRED)
+        return self.booking.status in open_to_it and not self.is_paid_already
 
     @property
     def consequences(self) -> dict[str, str]:
         """What an approval does, by the amount that is entered; {difference} is filled in by the page."""
         name = person(self.booking.user)
-        minutes = max(round(config.current().booking_hold_minutes), 1)
-        exact = {
+        exact = self._exact(name)
+        is_surplus = not self.is_paid_already and self.booking.status is not BookingStatus.CANCELLED
+        over = _("{difference} too much: it stands in “Overpaid” until it is given back.")
+        said = {"exact": exact, "over": f"{exact} {over}" if is_surplus else exact, "under": self._less(name)}
+        if self.may_accept_less:
+            said["accepted"] = self._accepted()
+        said["unclear"] = _("This is not an amount: write it as 4500 or 4500.50.")
+        return said
+
+    def _exact(self, name: str) -> str:
+        if self.is_paid_already:
+            return _("The booking is paid already: this money stands in “Overpaid” until it is given back.")
+        return {
             BookingStatus.PENDING: _("The booking is confirmed, and %(name)s is told.", name=name),
-            BookingStatus.CONFIRMED: _("The booking is paid, and %(name)s is told.", name=name),
             BookingStatus.EXPIRED: _(
                 "The hold has run out: a free seat is taken again, or the money lands in “Without a seat”."
             ),
-        }.get(
-            self.booking.status,
-            _("The booking is not pending any more: the money lands in “Without a seat”."),
-        )
-        has_seat = self.booking.status in (BookingStatus.PENDING, BookingStatus.CONFIRMED)
-        over = _("{difference} too much: it stands in “Overpaid” until it is given back.")
-        asks = ngettext(
-            "{difference} is missing. %(name)s is asked for the rest and has %(num)s minute for it.",
-            "{difference} is missing. %(name)s is asked for the rest and has %(num)s minutes for it.",
-            minutes,
-            name=name,
-        )
+            BookingStatus.CANCELLED: _(
+                "The booking is not pending any more: the money lands in “Without a seat”."
+            ),
+        }.get(self.booking.status, _("The booking is paid, and %(name)s is told.", name=name))
+
+    def _less(self, name: str) -> str:
+        if self.is_paid_already:
+            return self._exact(name)
+        minutes = max(round(config.current().booking_hold_minutes), 1)
         keeps = _("{difference} is missing. The money lands in “Without a seat”.")
         return {
-            "exact": exact,
-            "over": f"{exact} {over}",
-            "under": asks if has_seat else keeps,
-            "accepted": _(
-                "The booking is confirmed although {difference} is missing: it stands in “Underpaid”."
+            BookingStatus.PENDING: ngettext(
+                "{difference} is missing. %(name)s is asked for the rest and has %(num)s minute for it.",
+                "{difference} is missing. %(name)s is asked for the rest and has %(num)s minutes for it.",
+                minutes,
+                name=name,
             ),
-        }
+            BookingStatus.CONFIRMED: _(
+                "{difference} is missing. %(name)s is asked for the rest, and keeps the seat.", name=name
+            ),
+            BookingStatus.EXPIRED: keeps,
+            BookingStatus.CANCELLED: keeps,
+        }.get(self.booking.status, _("{difference} is missing: the booking stands in “Underpaid”."))
+
+    def _accepted(self) -> str:
+        if self.booking.status is BookingStatus.EXPIRED:
+            return _(
+                "Although {difference} is missing, a free seat is taken again, or the money lands in “Without"
+                " a seat”."
+            )
+        return _("The booking is confirmed although {difference} is missing: it stands in “Underpaid”.")
 
     @property
     def rejection(self) -> str:
@@ -154,7 +222,7 @@ def pane_of(receipt_id: UUID, viewer: User) -> Pane:
         .options(*around())
         .execution_options(populate_existing=True)
     ).one()
-    file = db.session.get(File, receipt.file_id) if receipt.file_id else None
+    file = proof_pages.file_of(receipt)
     return Pane(
         receipt=receipt,
         viewer=viewer,

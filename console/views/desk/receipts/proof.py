@@ -12,10 +12,14 @@ from console.views.desk import proofs
 
 @dataclass(frozen=True)
 class Look:
-    """The addresses of a proof's pages; without any, `is_waiting` or the `problem` says why."""
+    """The addresses of a proof's pages; without any, `is_waiting` or the `problem` says why.
+
+    What stands out is not known yet while it `is_unread`, and not at all with a `problem`.
+    """
 
     pages: list[str]
     is_waiting: bool = False
+    is_unread: bool = False
     problem: str = ""
 
 
@@ -25,7 +29,10 @@ def look_at(receipt: PaymentReceipt, file: File | None) -> Look | None:
         return None
     pages = proof_pages.pages_of(file)
     return Look(
-        proofs.page_urls(receipt, pages), pages.state is proof_pages.Shown.WAITING, pages.problem or ""
+        proofs.page_urls(receipt, pages),
+        is_waiting=pages.state is proof_pages.Shown.WAITING,
+        is_unread=file.inspected_at is None,
+        problem=file.problem or pages.problem or "",
     )
 
 

@@ -21,7 +21,7 @@ from console import config, policy
 from console.db import db, retrying, transaction
 from console.errors import ConsoleError, InvalidInput
 from console.models import PaymentReceipt, User
-from console.services import claims, receipts
+from console.services import claims, proof_checks, receipts
 from console.states import ReceiptDecision
 from console.views.desk.base import DeskView, asked_id, typed, typed_money
 from console.views.desk.queries import bounded_count, number, page
@@ -52,7 +52,7 @@ class ReceiptsView(DeskView):
         place = next((at for at, each in enumerate(queue) if each.id == shown), None)
         return self.render(
             "desk/receipts.html",
-            **self._queue_facts(queue, more),
+            **self._queue_facts(queue, more, decided=decided),
             decided=decided,
             pane=pane,
             shown=shown,
@@ -71,13 +71,15 @@ class ReceiptsView(DeskView):
             query = claims.waiting(self.user).order_by(PaymentReceipt.created_at, PaymentReceipt.id)
         return query.options(*around())
 
-    def _queue_facts(self, queue: Any, more: bool) -> dict[str, Any]:
+    def _queue_facts(self, queue: Any, more: bool, *, decided: bool = False) -> dict[str, Any]:
+        waiting = [] if decided else [receipt.id for receipt in queue]
         return {
             "queue": queue,
             "more": more,
             "waiting": number(db.session.scalar(sa.select(self.waiting(self.user))) or 0),
             "promise": timedelta(hours=config.current().review_hold_hours),
             "taken_by": {receipt.id: claimer(receipt, self.user) for receipt in queue},
+            "findings": proof_checks.findings_of(waiting, viewer=self.user),
         }
 
     def _chosen(self, queue: Any, *, decided: bool) -> Pane | None:
@@ -211,19 +213,22 @@ class ReceiptsView(DeskView):
         chosen = _ids("id")
         if not chosen:
             raise InvalidInput(field=_("Receipts"), problem=_("tick the ones to approve."))
-        rows = [self._one_of_many(key, self._approve_one) for key in chosen[:QUEUE_SHOWN]]
-        return self.render("desk/receipts_bulk.html", rows=rows, undone=False)
+        return self._each(chosen, self._approve_one, undone=False)
 
     @expose("/bulk/undo", methods=("POST",))
     def undo_bulk(self) -> str:
         """Takes back what was just approved together, as far as that is still possible."""
-        rows = [self._one_of_many(key, self._undo_one) for key in _ids("id")[:QUEUE_SHOWN]]
-        return self.render("desk/receipts_bulk.html", rows=rows, undone=True)
+        return self._each(_ids("id"), self._undo_one, undone=True)
 
-    def _one_of_many(self, receipt_id: UUID, step: Callable[[UUID], str]) -> dict[str, Any]:
-        """What became of one: a result, or why it was refused. What is out of reach does not exist."""
-        receipt = self.found(PaymentReceipt, receipt_id)
-        booking = receipt.payment.booking
+    def _each(self, chosen: list[UUID], step: Callable[[UUID], str], *, undone: bool) -> str:
+        """What became of each; one that is out of reach does not exist, and then nothing is done at all."""
+        found = [self.found(PaymentReceipt, key) for key in chosen]
+        rows = [self._one_of_many(receipt, step) for receipt in found]
+        return self.render("desk/receipts_bulk.html", rows=rows, undone=undone)
+
+    def _one_of_many(self, receipt: PaymentReceipt, step: Callable[[UUID], str]) -> dict[str, Any]:
+        """What became of one: a result, or why it was refused."""
+        receipt_id, booking = receipt.id, receipt.payment.booking
         row = {
             "id": receipt_id,
             "name": person(booking.user),
@@ -259,4 +264,4 @@ def _ids(name: str) -> list[UUID]:
             found.append(UUID(text))
         except ValueError:
             continue
-    return found[:QUEUE_SHOWN]
+    return list(dict.fromkeys(found))[:QUEUE_SHOWN]

@@ -22,6 +22,7 @@ from console.services import late_money, previews, rebooking, refunds
 from console.states import BookingStatus, PaymentStatus, RefundMethod
 from console.views.desk import consequences
 from console.views.desk.base import DeskView, done, typed, typed_id
+from console.views.desk.queries import with_person
 from console.views.formats import money, person
 
 ROWS_SHOWN = 50
@@ -71,6 +72,8 @@ class Row:
     #: The person's newer booking of the same event, which the money could pay for.
     fresh: Booking | None
     waits: bool
+    #: Who says that it was given back, where a second person has not confirmed it yet.
+    asker: User | None
     targets: Sequence[Event]
     #: What a seat again would do, in sentences, and whether it can be had: with `passes` for a reason.
     reinstate: list[str]
@@ -104,7 +107,7 @@ class SettleView(DeskView):
             total=total,
             lines=_lines(targets.values()),
             methods=list(RefundMethod),
-            hold_minutes=max(round(config.current().booking_hold_minutes), 1),
+            above=config.current().second_review_above,
         )
 
     def _rows(self, name: str) -> tuple[list[Row], bool]:
@@ -115,7 +118,7 @@ class SettleView(DeskView):
             )
         ).all()
         bookings = [row[0] for row in found[:ROWS_SHOWN]]
-        fresh, waiting = self._around(bookings)
+        fresh, waiting, askers = self._around(bookings)
         targets = self._targets(bookings) if name == "without-seat" else {}
         rows = []
         for booking, received in found[:ROWS_SHOWN]:
@@ -126,6 +129,7 @@ class SettleView(DeskView):
                     received,
                     fresh.get((booking.user_id, booking.event_id)),
                     booking.id in waiting,
+                    askers.get(booking.id),
                     [
                         each
                         for each in targets.get(booking.event.organizer_id, ())
@@ -158,25 +162,33 @@ class SettleView(DeskView):
         }
         return db.session.scalar(sa.select(sums[name])) or Decimal(0)
 
-    def _around(self, found: list[Booking]) -> tuple[dict[tuple[UUID, UUID], Booking], set[UUID]]:
-        """Newer active bookings by person and event, and the bookings whose money waits in the line."""
-        if not found:
-            return {}, set()
+    def _around(
+        self, found: list[Booking]
+    ) -> tuple[dict[tuple[UUID, UUID], Booking], set[UUID], dict[UUID, User | None]]:
+        """Newer active bookings by person and event, the bookings whose money waits in the line, and who says
+        of which that their money was given back.
+        """
+        ids = [booking.id for booking in found]
         people, events = {b.user_id for b in found}, {b.event_id for b in found}
         fresh = db.session.scalars(
             sa.select(Booking).where(
                 Booking.user_id.in_(people),
                 Booking.event_id.in_(events),
                 Booking.status == BookingStatus.PENDING,
-                Booking.id.not_in([b.id for b in found]),
+                Booking.id.not_in(ids),
             )
         )
         waiting = db.session.scalars(
-            sa.select(WaitlistEntry.paid_booking_id).where(
-                WaitlistEntry.paid_booking_id.in_([b.id for b in found])
-            )
+            sa.select(WaitlistEntry.paid_booking_id).where(WaitlistEntry.paid_booking_id.in_(ids))
         )
-        return {(b.user_id, b.event_id): b for b in fresh}, {key for key in waiting if key}
+        asked = db.session.scalars(
+            refunds.asked().where(Payment.booking_id.in_(ids)).options(with_person(Payment.refund_asker))
+        )
+        return (
+            {(booking.user_id, booking.event_id): booking for booking in fresh},
+            {key for key in waiting if key},
+            {payment.booking_id: payment.refund_asker for payment in asked},
+        )
 
     def _targets(self, found: list[Booking]) -> dict[UUID, list[Event]]:
         """Where people could go instead, by organizer."""
