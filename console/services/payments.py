@@ -214,7 +214,8 @@ def register_transfer(booking_id: UUID, *, amount: Decimal, reference: str, acto
         method=PaymentMethod.QR_MANUAL,
         amount=amount,
         provider=BANK,
-        provider_payment_id=reference.strip(),
+        # Letters of either case are the same to a bank.
+        provider_payment_id=reference.strip().upper(),
     )
     return _register(booking_id, payment, "register_transfer", actor)[1]
 

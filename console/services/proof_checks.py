@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from console.models import (
     ProofMark,
     User,
 )
-from console.services import proof_pictures, proof_prints, proof_text
+from console.services import payments, proof_pictures, proof_prints, proof_text
 from console.services.proof_prints import Prints
 from console.services.proof_text import Said
 from console.states import ReceiptDecision
@@ -51,6 +52,7 @@ class Kind(StrEnum):
     SAME_FILE = "same_file"
     SAME_PICTURE = "same_picture"
     SAME_REFERENCE = "same_reference"
+    REGISTERED = "registered"
     SAME_MOMENT = "same_moment"
     OTHER_AMOUNT = "other_amount"
     OTHER_DATE = "other_date"
@@ -92,7 +94,8 @@ class Other:
 class Finding:
     """One thing to look at. `facts` by kind, amounts as Decimal with their currency:
 
-    SAME_REFERENCE: reference · SAME_MOMENT: moment ("4500.00 RUB 2026-11-22T14:05") · OTHER_AMOUNT: found
+    SAME_REFERENCE: reference · REGISTERED: reference, and for who may see it person, event, event_id,
+    booking_id · SAME_MOMENT: moment ("4500.00 RUB 2026-11-22T14:05") · OTHER_AMOUNT: found
     (list of (Decimal, currency)), expected, currency · OTHER_DATE: found (list of date), booked, sent ·
     REJECTED_BEFORE: count. `other` is set for the SAME_… kinds, and for REJECTED_BEFORE the latest of them.
     """
@@ -225,11 +228,12 @@ def findings(receipt: PaymentReceipt, *, viewer: User) -> list[Finding]:
 
 
 def findings_of(receipt_ids: Collection[UUID], *, viewer: User) -> dict[UUID, list[Finding]]:
-    """The findings of several receipts (those without any are left out), in two statements."""
+    """The findings of several receipts (those without any are left out), in three statements."""
     if not receipt_ids:
         return {}
     found: dict[UUID, list[Finding]] = {}
-    for receipt_id, finding in (*_stored(receipt_ids, viewer), *_rejections(receipt_ids, viewer)):
+    every = (_stored(receipt_ids, viewer), _registered(receipt_ids, viewer), _rejections(receipt_ids, viewer))
+    for receipt_id, finding in chain(*every):
         found.setdefault(receipt_id, []).append(finding)
     order = list(Kind)
     for each in found.values():
@@ -323,6 +327,35 @@ def _facts(stored: dict[str, Any]) -> dict[str, Any]:
         facts["booked"] = datetime.fromisoformat(facts["booked"])
         facts["sent"] = datetime.fromisoformat(facts["sent"])
     return facts
+
+
+def _registered(receipt_ids: Iterable[UUID], viewer: User) -> Iterator[tuple[UUID, Finding]]:
+    """Transfers that staff registered by a number of the bank that stands in these proofs, too."""
+    criterion = policy.scope(viewer, Payment)
+    rows = db.session.execute(
+        sa.select(
+            ProofMark.receipt_id,
+            ProofMark.value.label("reference"),
+            Booking.id.label("booking_id"),
+            Event.id.label("event_id"),
+            Event.title.label("event"),
+            sa.func.coalesce(Profile.full_name, User.username).label("person"),
+            (sa.true() if criterion is None else criterion).label("in_scope"),
+        )
+        .join(Payment, Payment.provider_payment_id == ProofMark.value)
+        .join(Booking, Booking.id == Payment.booking_id)
+        .join(Event, Event.id == Booking.event_id)
+        .join(User, User.id == Booking.user_id)
+        .outerjoin(Profile, Profile.user_id == User.id)
+        .where(
+            ProofMark.receipt_id.in_(list(receipt_ids)),
+            ProofMark.kind == Mark.REFERENCE.value,
+            Payment.provider == payments.BANK,
+        )
+    )
+    for row in rows:
+        names = ("reference", "person", "event", "event_id", "booking_id") if row.in_scope else ("reference",)
+        yield row.receipt_id, Finding(Kind.REGISTERED, {name: getattr(row, name) for name in names})
 
 
 def _rejections(receipt_ids: Iterable[UUID], viewer: User) -> Iterator[tuple[UUID, Finding]]:

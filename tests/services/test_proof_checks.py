@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from console.db import db
 from console.models import Booking, PaymentReceipt, ProofFinding, User
-from console.services import proof_checks, proof_pages, receipts
+from console.services import payments, proof_checks, proof_pages, receipts
 from console.services.proof_checks import Finding, Kind
 from console.states import ReceiptDecision, UserRole
 from tests import make
@@ -196,6 +196,20 @@ def test_same_reference_of_the_bank_is_found_in_another_file() -> None:
     assert finding.other.receipt_id == first.id
 
 
+def test_transfer_that_staff_registered_by_the_same_number_is_found_before_and_after(finance: User) -> None:
+    late, registered = make.booking(), make.booking(user_id=make.person().id)
+    proof = sent(samples.written(slip_text(when="–", reference="ab82109-77120034")), late)
+    assert found(proof) == []
+    payments.register_transfer(
+        registered.id, amount=Decimal(1500), reference="Ab82109-77120034 ", actor=make.staff(UserRole.FINANCE)
+    )
+    (finding,) = found(proof)
+    assert finding.kind is Kind.REGISTERED
+    assert finding.facts["booking_id"] == registered.id
+    (finding,) = found(proof, make.staff(UserRole.FINANCE, late.event.organizer))
+    assert finding.facts == {"reference": "AB82109-77120034"}
+
+
 def test_short_code_is_no_reference_to_go_by() -> None:
     sent(samples.written(slip_text(when="–", reference="123456")))
     assert found(sent(samples.written("Чек\n" * 20 + slip_text(when="–", reference="123456")))) == []
@@ -287,14 +301,14 @@ def test_file_that_was_purged_is_still_recognised() -> None:
     assert kinds(sent(picture(*LINES))) == [Kind.SAME_FILE]
 
 
-def test_findings_of_many_receipts_cost_two_statements(count_queries: list[str]) -> None:
+def test_findings_of_many_receipts_cost_three_statements(count_queries: list[str]) -> None:
     first = sent(picture(*LINES))
     others = [sent(picture(*LINES)) for _ in range(4)]
     admin = make.staff(UserRole.ADMIN)
     ids = [first.id, *(each.id for each in others)]
     count_queries.clear()
     told = proof_checks.findings_of(ids, viewer=admin)
-    assert len(count_queries) == 2
+    assert len(count_queries) == 3
     assert len(told) == 5
 
 

@@ -130,6 +130,7 @@ def test_every_kind_of_finding_has_words(app: Flask, session: Any) -> None:
     other = proof_checks.Other(None, is_of_same_booking=False, is_later=True)
     facts: dict[Kind, dict[str, Any]] = {
         Kind.SAME_REFERENCE: {"reference": "482109-77120034"},
+        Kind.REGISTERED: {"reference": "482109-77120034"},
         Kind.SAME_MOMENT: {"moment": "4500.00 RUB 2026-11-22T14:05"},
         Kind.REJECTED_BEFORE: {"count": 2},
     }

@@ -133,6 +133,13 @@ def in_words(finding: Finding) -> str:
             "%(num)s earlier proofs of this person were rejected.",
             facts["count"],
         )
+    if finding.kind is Kind.REGISTERED:
+        known = [facts["person"], facts["event"]] if "person" in facts else [_("in another event")]
+        return _(
+            "A transfer by the bank's number %(what)s is registered already: %(where)s.",
+            what=facts["reference"],
+            where=", ".join(known),
+        )
     other = finding.other
     assert other is not None
     said = SAME[finding.kind][1 if other.is_later else 0]

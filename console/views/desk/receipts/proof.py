@@ -37,10 +37,15 @@ def look_at(receipt: PaymentReceipt, file: File | None) -> Look | None:
 
 
 def findings(receipt: PaymentReceipt, viewer: User) -> list[dict[str, Any]]:
-    """What to look at before deciding, each a sentence with the address of the other proof."""
-    found = []
-    for finding in proof_checks.findings(receipt, viewer=viewer):
-        other = finding.other.receipt_id if finding.other else None
-        url = url_for("desk_receipts.index", id=other) if other else ""
-        found.append({"text": proofs.in_words(finding), "url": url})
-    return found
+    """What to look at before deciding, each a sentence with the address of the other proof or booking."""
+    found = proof_checks.findings(receipt, viewer=viewer)
+    return [{"text": proofs.in_words(finding), "url": _address(finding)} for finding in found]
+
+
+def _address(finding: proof_checks.Finding) -> str:
+    if finding.other is not None and finding.other.receipt_id is not None:
+        return url_for("desk_receipts.index", id=finding.other.receipt_id)
+    if "booking_id" in finding.facts:
+        keys = {name: finding.facts[name] for name in ("event_id", "booking_id")}
+        return url_for("desk_bookings.index", **keys)
+    return ""
