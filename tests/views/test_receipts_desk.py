@@ -235,6 +235,16 @@ def test_a_proof_that_was_not_compared_yet_says_so_and_the_queue_tells_what_stan
     assert "stands out" not in client.get("/desk/receipts?show=decided").text.partition("desk-subject")[0]
 
 
+def test_the_latest_decision_stands_first_among_those_decided(client: FlaskClient, me: User) -> None:
+    receipts_by_age = waiting(2)
+    for receipt, hours in zip(receipts_by_age, (-1, -2), strict=True):
+        receipt.decision, receipt.reviewed_at, receipt.reviewed_by = "APPROVED", make.soon(hours=hours), me.id
+    db.session.flush()
+    page = client.get("/desk/receipts?show=decided").text
+    first, second = (page.index(f'data-row="{receipt.id}"') for receipt in receipts_by_age)
+    assert first < second
+
+
 def test_several_are_approved_at_once_each_with_its_result(client: FlaskClient, me: User) -> None:
     good, taken, decided = waiting(3)
     claims.claim(taken.id, actor=make.staff(FINANCE, username="faina"))

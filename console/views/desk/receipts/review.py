@@ -65,7 +65,7 @@ class ReceiptsView(DeskView):
             query = (
                 policy.visible(self.user, PaymentReceipt)
                 .where(PaymentReceipt.reviewed_at.is_not(None))
-                .order_by(PaymentReceipt.created_at.desc(), PaymentReceipt.id.desc())
+                .order_by(PaymentReceipt.reviewed_at.desc(), PaymentReceipt.id.desc())
             )
         else:
             query = claims.waiting(self.user).order_by(PaymentReceipt.created_at, PaymentReceipt.id)
