@@ -108,6 +108,9 @@ def _examined_image(content: bytes) -> Content:
 def _rewritten(image: Image.Image, kind: str) -> Content:
     upright = ImageOps.exif_transpose(image)
     upright.thumbnail((MAX_SIDE_PIXELS, MAX_SIDE_PIXELS))
+    if upright.mode.startswith("I"):
+        # Sixteen bits of grey, of which a conversion would take the upper end for white.
+        upright = upright.convert("I").point(lambda shade: shade / 256).convert("L")
     opaque = kind == "JPEG" or ("A" not in upright.getbands() and "transparency" not in upright.info)
     pixels = upright.convert("RGB" if opaque else "RGBA")
     # A new image: only the pixels are taken over.

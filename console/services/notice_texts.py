@@ -106,8 +106,8 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
         ),
         "en": Text(
             "Payment received, but without a seat: {title}",
-            "<b>{title}</b>\nWe have received your payment, but the booking had ended by then, and there is no "
-            "seat for it. We will contact you about a seat, another date or a refund.\nAmount: {money}\n"
+            "<b>{title}</b>\nWe have received your payment, but the booking had ended by then, and there is "
+            "no seat for it. We will contact you about a seat, another date or a refund.\nAmount: {money}\n"
             "Missing: {rest}",
         ),
     },

@@ -29,11 +29,11 @@ MAX_PIXELS = 6_000_000
 PNG_MAX_BYTES = 1024**2
 MAX_TEXT_CHARACTERS = 20_000
 
-#: Names of what runs, or carries another file; and what streams hold, where the same letters mean nothing.
+#: Names of what runs, or carries another file; and streams and texts, in which the same letters mean nothing.
 ACTIVE = re.compile(
     rb"/(?:JavaScript|JS|Launch|EmbeddedFiles?|FileAttachment|RichMedia|XFA|ImportData|SubmitForm)(?![A-Za-z0-9])"
 )
-STREAM = re.compile(rb">>\s*stream\r?\n.*?\bendstream\b", re.DOTALL)
+CONTENT = re.compile(rb">>\s*stream\r?\n.*?\bendstream\b|\((?:\\.|[^\\()])*\)", re.DOTALL)
 
 
 def limit() -> None:
@@ -80,7 +80,7 @@ def _is_active(document: Any) -> bool:
     """
     plain = io.BytesIO()
     document.save(plain)
-    return ACTIVE.search(STREAM.sub(b"", plain.getvalue())) is not None
+    return ACTIVE.search(CONTENT.sub(b"", plain.getvalue())) is not None
 
 
 def _say(out: Any, facts: dict[str, Any]) -> None:

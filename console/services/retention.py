@@ -42,7 +42,8 @@ FROM (
     JOIN event.bookings b ON b.id = p.booking_id
     JOIN event.events e ON e.id = b.event_id
     WHERE f.owner_type = 'PAYMENT_RECEIPT'
-        AND (f.expires_at IS NULL OR f.expires_at BETWEEN now() AND now() + make_interval(days => :ahead))
+        AND (f.expires_at IS NULL
+            OR (f.expires_at > now() AND f.expires_at < now() + make_interval(days => :ahead)))
         AND e.date_end + make_interval(days => :days) > coalesce(f.expires_at, '-infinity')
     LIMIT :limit FOR UPDATE OF f SKIP LOCKED
 ) due WHERE files.id = due.id

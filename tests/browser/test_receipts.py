@@ -182,8 +182,8 @@ def test_a_decision_is_taken_back_and_a_stale_one_says_who_decided_and_keeps_wha
     first = shown(page)
     assert first == str(queue.ids[0])
 
-    # Approved, the next one is there without a page load; "u" brings it back, and nobody is told. Neither a key
-    # that is held nor a double click decides on the one that comes next.
+    # Approved, the next one is there without a page load; "u" brings it back, and nobody is told. Neither a
+    # key that is held nor a double click decides on the one that comes next.
     page.evaluate("window.here = true")
     status = (
         sa.select(Booking.status)

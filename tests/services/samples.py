@@ -92,8 +92,8 @@ def packed(*objects: str) -> bytes:
     count, out = len(objects), b"%PDF-1.7\n"
     places = [(0, 0, 65535), *((2, count + 1, at) for at in range(count)), (1, len(out), 0)]
     out += (
-        b"%d 0 obj\n<< /Type /ObjStm /N %d /First %d /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream"
-        b"\nendobj\n" % (count + 1, count, len(table), len(inner), inner)
+        b"%d 0 obj\n<< /Type /ObjStm /N %d /First %d /Length %d /Filter /FlateDecode >>\nstream\n%s\n"
+        b"endstream\nendobj\n" % (count + 1, count, len(table), len(inner), inner)
     )
     places.append((1, len(out), 0))
     rows = b"".join(struct.pack(">BIH", *place) for place in places)

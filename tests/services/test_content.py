@@ -90,6 +90,8 @@ def archive() -> bytes:
 
 
 ARCHIVE = archive()
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -188,7 +190,7 @@ def test_sixteen_bits_of_grey_keep_their_shades() -> None:
     shades = Image.new("I;16", (2, 1))
     shades.putdata([0x2000, 0xE000])
     with opened(examine(samples.saved(shades), max_mb=5).data) as image:
-        assert [value[0] for value in image.getdata()] == [0x20, 0xE0]
+        assert [image.getpixel((at, 0)) for at in (0, 1)] == [(0x20,) * 3, (0xE0,) * 3]
 
 
 def test_few_images_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,11 +67,10 @@ def test_proof_that_another_service_stored_for_a_receipt_is_shown_whatever_it_sa
 ) -> None:
     receipt = make.payment_receipt(proof_url="https://site.example.org/slip.jpg")
     content = samples.image()
-    name = f"receipts/{receipt.id}/slip.j\"peg"
+    name = f'receipts/{receipt.id}/slip.j"peg'
     storage._backend().put(name, content)
-    make.file(
-        owner_type="PAYMENT_RECEIPT", owner_id=receipt.id, file_key=name, content_type="image/jpeg\r\nX-Evil: 1"
-    )
+    about = {"file_key": name, "content_type": "image/jpeg\r\nX-Evil: 1"}
+    make.file(owner_type="PAYMENT_RECEIPT", owner_id=receipt.id, **about)
     assert proof_pages.inspect_next()
     sign_in(client, make.staff(UserRole.FINANCE))
     assert f"/desk/proofs/{receipt.id}/pages/1" in client.get(f"/desk/receipts?id={receipt.id}").text

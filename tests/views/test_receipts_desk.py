@@ -1,7 +1,6 @@
 """The review desk over HTTP: claims, decisions, undo, several at once, and the lists of money."""
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -13,9 +12,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from console.db import db
-from console.models import Booking, Payment, PaymentReceipt, User
+from console.models import PaymentReceipt, User
 from console.services import claims, proof_pages, receipts
-from console.states import BookingStatus, PaymentStatus, UserRole
+from console.states import BookingStatus, UserRole
 from console.views.desk.receipts.pane import pane_of
 from tests import make
 from tests.services import samples
@@ -146,7 +145,12 @@ def test_the_amount_seen_has_its_consequence(client: FlaskClient, me: User) -> N
     ("status", "paid", "exact", "less"),
     [
         (BookingStatus.PENDING, False, "The booking is confirmed", "asked for the rest and has 30 minutes"),
-        (BookingStatus.CONFIRMED, False, "The booking is paid, and", "asked for the rest, and keeps the seat"),
+        (
+            BookingStatus.CONFIRMED,
+            False,
+            "The booking is paid, and",
+            "asked for the rest, and keeps",
+        ),
         (BookingStatus.CONFIRMED, True, "paid already: this money stands", "paid already: this money stands"),
         (BookingStatus.EXPIRED, False, "a free seat is taken again", "lands in “Without a seat”"),
         (BookingStatus.CANCELLED, False, "lands in “Without a seat”", "lands in “Without a seat”"),
@@ -154,7 +158,7 @@ def test_the_amount_seen_has_its_consequence(client: FlaskClient, me: User) -> N
     ],
 )
 def test_consequences_are_those_of_the_booking(
-    app: Flask, status: BookingStatus, paid: bool, exact: str, less: str
+    app: Flask, session: Any, status: BookingStatus, paid: bool, exact: str, less: str
 ) -> None:
     booking = make.booking(status=status)
     [receipt] = waiting(payment_id=make.payment(booking_id=booking.id, status="SUBMITTED").id)
@@ -204,7 +208,7 @@ def test_two_people_are_told_their_part(
 
 
 def test_the_second_begins_with_what_the_first_has_seen_and_its_consequence(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+    app: Flask, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = replace(app.config["SETTINGS"], second_review_above=Decimal(1600))
     monkeypatch.setitem(app.config, "SETTINGS", settings)

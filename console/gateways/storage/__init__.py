@@ -65,7 +65,7 @@ def stored() -> Iterator[Stored]:
 
 
 def stale_keys(older_than_seconds: float) -> Iterator[str]:
-    """The keys of files that the console stored, and that have been there for so long. Raises StorageError."""
+    """The keys of files that the console stored so long ago. Raises StorageError."""
     old = (each.key for each in stored() if each.age_seconds >= older_than_seconds)
     return (key for key in old if KEY.fullmatch(key))
 

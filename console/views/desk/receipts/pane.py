@@ -103,7 +103,7 @@ class Pane:
             }
             said["decides"] = _("%(name)s approved %(amount)s at %(time)s: your approval decides.", **first)
             said["differs"] = _(
-                "%(name)s approved %(amount)s at %(time)s. At another amount yours is the first of two again.",
+                "%(name)s approved %(amount)s at %(time)s. At another amount yours is the first of two.",
                 **first,
             )
         return said
