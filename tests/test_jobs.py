@@ -83,6 +83,7 @@ def test_there_are_seven_jobs_one_for_proofs_and_one_for_tasks() -> None:
         (
             "purge-expired",
             {
+                "kept_longer": 0,
                 "files": 0,
                 "orphans": 0,
                 "sessions": 0,

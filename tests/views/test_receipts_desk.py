@@ -135,6 +135,8 @@ def test_the_amount_seen_has_its_consequence(client: FlaskClient, me: User) -> N
     ask(client, f"/{receipt.id}/approve", amount="1 400,50")
     db.session.refresh(receipt.payment)
     assert receipt.payment.amount == Decimal("1400.50")
+    decided = client.get(f"/desk/receipts?id={receipt.id}").text
+    assert "<small>Expected</small><b>₽1,500</b>" in decided and "Seen on the proof: ₽1,400.50" in decided
     other = waiting()[0]
     ask(client, f"/{other.id}/approve", amount="1000", accept_less="1")
     db.session.refresh(other.payment.booking)

@@ -86,7 +86,8 @@ def test_a_refund_is_noted_by_one_and_declined_by_another(
     assert "as soon as somebody else confirms it" in page
     assert "Given back, says anna" in page
     as_finance("boris")
-    assert "flood" in client.get(DESK).text
+    page = client.get(DESK).text
+    assert "flood" in page and "The booking is cancelled with it." in page
     post(client, f"{DESK}/{payment.id}/decline", reason="not on the statement")
     db.session.refresh(payment)
     assert (payment.status, payment.refund_asked_by) == (PaymentStatus.SUCCEEDED, None)

@@ -54,6 +54,11 @@ class Pane:
         return self.receipt.payment.booking
 
     @property
+    def expected(self) -> Decimal:
+        """What was expected: of a decided proof the payment says what came."""
+        return self.payment.due or self.payment.amount if self.receipt.decision else self.payment.amount
+
+    @property
     def due_at(self) -> datetime:
         """When the promise to the payer ends."""
         return self.receipt.created_at + timedelta(hours=config.current().review_hold_hours)

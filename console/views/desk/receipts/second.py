@@ -9,8 +9,8 @@ from werkzeug.wrappers import Response
 from console import config, policy
 from console.db import transaction
 from console.models import Payment
-from console.services import confirmations
-from console.states import BookingStatus
+from console.services import confirmations, payments
+from console.states import ACTIVE_BOOKING, BookingStatus
 from console.views.desk.base import DeskView, done, typed
 from console.views.desk.queries import BOUND
 from console.views.formats import money, person
@@ -78,7 +78,10 @@ def _consequence(row: confirmations.Waiting) -> str:
     name = person(booking.user)
     if row.is_refund:
         amount = money(row.payment.amount, row.payment.currency)
-        return _("%(amount)s are marked as given back, and %(name)s is told.", amount=amount, name=name)
+        said = _("%(amount)s are marked as given back, and %(name)s is told.", amount=amount, name=name)
+        is_unpaid = payments.received(booking) - row.payment.amount < booking.amount
+        ends = booking.status in ACTIVE_BOOKING and is_unpaid
+        return f"{said} {_('The booking is cancelled with it.')}" if ends else said
     if booking.status is BookingStatus.PENDING:
         return _("The booking is confirmed, and %(name)s is told.", name=name)
     if booking.status is BookingStatus.EXPIRED:
