@@ -79,7 +79,7 @@ def file_of(receipt: PaymentReceipt) -> File | None:
         .where(
             File.owner_type == FileOwner.PAYMENT_RECEIPT,
             File.owner_id == receipt.id,
-            File.source_id.is_(None),
+            File.part.is_(None),
         )
         .order_by(File.created_at.desc(), File.id)
         .limit(1)

@@ -307,7 +307,7 @@ BREAKINGS: list[tuple[str, str, str, set[str]]] = [
     (
         "receipt-proof",
         "receipt",
-        f"UPDATE payment.payment_receipts SET file_id = NULL WHERE id = {WAITING_RECEIPT}",
+        f"DELETE FROM media.files WHERE owner_id = {WAITING_RECEIPT} AND source_id IS NULL",
         set(),
     ),
     (
