@@ -96,7 +96,8 @@ SELECT format('receipt %s', r.id) AS told
 FROM payment.payment_receipts r LEFT JOIN media.files f ON f.id = r.file_id
 WHERE r.reviewed_at IS NULL AND (f.expires_at <= now()
     OR (f.id IS NULL AND (r.proof_url IS NULL OR r.proof_url LIKE 'file:%') AND NOT EXISTS (
-        SELECT FROM media.files o WHERE o.owner_type = 'PAYMENT_RECEIPT' AND o.owner_id = r.id AND o.part IS NULL)))
+        SELECT FROM media.files o
+        WHERE o.owner_type = 'PAYMENT_RECEIPT' AND o.owner_id = r.id AND o.part IS NULL)))
 """,
     ),
     Check(
