@@ -92,6 +92,8 @@ def test_a_set_is_asked_about_once_and_only_by_its_person(app, session, admin):
     stranger, _ = signed_in(app, UserRole.ADMIN)
     assert stranger.get(asked.location).status_code == 404
     assert agree(stranger, asked).status_code == 404
+    # What nobody has agreed to is not listed as work.
+    assert "Nothing is under way" in admin.get("/desk/tasks").text
     agree(admin, asked)
     assert admin.get(asked.location).status_code == 404
     assert admin.get(asked.location.replace("/bulk/", "/report/")).status_code == 200

@@ -193,6 +193,8 @@ def test_the_dashboard_counts_what_waits_in_ones_own_scope(client: FlaskClient) 
     page = client.get("/").text
     assert "Proofs to review" in page
     assert '<span class="stat-value">1</span>' in page
+    # How old the oldest is, against what was promised.
+    assert '<progress class="age" max="1440" value="0"' in page
 
 
 @pytest.mark.parametrize("role", [ADMIN, ORGANIZER, FINANCE])
