@@ -245,6 +245,20 @@ class SignInRefused(ConsoleError):
     status_code = 401
 
 
+class CodeRefused(ConsoleError):
+    """This code is wrong, or it was used already. Wait for the next one."""
+
+    status_code = 422
+
+
+class NoSecondFactor(ConsoleError):
+    """{who} has no second factor."""
+
+
+class SecondFactorNeeded(ConsoleError):
+    """Your role must have a second factor. Set up another phone instead."""
+
+
 class TooManyAttempts(ConsoleError):
     """Too many attempts. Try again in {minutes} min."""
 

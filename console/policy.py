@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from console import config
 from console.db import Base, db
 from console.models import (
     Booking,
@@ -99,6 +100,11 @@ def allowed(user: User | None, table: str, action: Action | str) -> bool:
 def may(user: User | None, work: str) -> bool:
     """Whether `user` may do this kind of work on what they can see."""
     return user is not None and user.active and user.role in WORK[work]
+
+
+def needs_second_factor(user: User) -> bool:
+    """Whether `user` must have a second factor: those who decide on money or on everybody, outside development."""
+    return user.role in (ADMIN, FIN) and not config.current().development
 
 
 def visible(user: User, model: type[Row]) -> sa.Select[Row]:

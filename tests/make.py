@@ -32,6 +32,7 @@ from console.models import (
     RefreshSession,
     SeatingRemoval,
     SeatingStep,
+    SecondFactor,
     TeamMember,
     TeamPreference,
     TelegramSubscription,
@@ -104,6 +105,12 @@ def refresh_session(**values: Any) -> RefreshSession:
 def recovery_code(**values: Any) -> RecoveryCode:
     values["user_id"] = values.get("user_id") or staff().id
     return _add(RecoveryCode(**{"code_hash": uuid4().hex, "expires_at": soon(days=365), **values}))
+
+
+def second_factor(**values: Any) -> SecondFactor:
+    """An app that is set up; `tests.app_codes` makes its codes."""
+    values["user_id"] = values.get("user_id") or staff().id
+    return _add(SecondFactor(**{"seed": uuid4().bytes, "last_step": 0, **values}))
 
 
 def audit_log(**values: Any) -> AuditLog:

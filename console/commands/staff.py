@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from console.db import retrying, transaction
 from console.errors import ConsoleError
 from console.models import User
-from console.services import accounts
+from console.services import accounts, second_factor
 from console.states import STAFF_ROLES, UserRole
 
 group = AppGroup("staff", help="Who may sign in to the console.")
@@ -90,15 +90,29 @@ def sign_out(username: str) -> str:
     return f"{count} sessions of {username} ended."
 
 
+@group.command("reset-second-factor")
+@click.argument("username")
+@in_one_step
+def reset_second_factor(username: str) -> str:
+    """Forgets the second factor of USERNAME, who lost it, and ends their sessions."""
+    user = second_factor.reset(accounts.by_username(username).id, actor=None)
+    return f"{user.username} signs in with the password alone until they set up a second factor again."
+
+
 @group.command("list")
 @in_one_step
 def list_staff() -> str:
-    """Everybody who may sign in."""
-    return "\n".join(_line(user) for user in accounts.staff()) or "Nobody yet: `flask staff create`."
+    """Everybody who may sign in, and who has a second factor."""
+    owners = second_factor.owners()
+    lines = [_line(user, has_second_factor=user.id in owners) for user in accounts.staff()]
+    return "\n".join(lines) or "Nobody yet: `flask staff create`."
 
 
-def _line(user: User) -> str:
-    return f"{user.username:30} {user.role.value:10}" + ("" if user.active else " inactive")
+def _line(user: User, *, has_second_factor: bool) -> str:
+    facts = [f"{user.username:30} {user.role.value:10}"]
+    facts += ["second factor"] if has_second_factor else []
+    facts += [] if user.active else ["inactive"]
+    return " ".join(facts)
 
 
 def _read_password(*, from_stdin: bool) -> str:

@@ -184,3 +184,19 @@ class ListChoice(Base):
     saved: Mapped[dict[str, Any]] = mapped_column(server_default=sa.text("'{}'::jsonb"))
 
     __table_args__ = ({"schema": "ops"},)
+
+
+class SecondFactor(Base):
+    """The second factor of somebody who signs in: an app on their phone that makes codes."""
+
+    __tablename__ = "second_factors"
+    user_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey("user.users.id", ondelete="CASCADE"), primary_key=True
+    )
+    #: With SECRET_KEY, and only with it, what the app's codes are made of.
+    seed: Mapped[bytes]
+    #: The step of the last code that was taken: no code is taken twice.
+    last_step: Mapped[int] = mapped_column(sa.BigInteger)
+    set_up_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
+
+    __table_args__ = ({"schema": "ops"},)

@@ -102,6 +102,8 @@ class RefreshSession(Base):
     last_seen_at: Mapped[datetime | None]
     user_agent: Mapped[str | None] = mapped_column(sa.String(200))
     address: Mapped[str | None] = mapped_column(sa.String(45))
+    #: When this session last gave a code of the second factor; never, where there is none.
+    second_factor_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship()
 

@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import Enum
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy.orm import contains_eager
 
-from console import config
+from console import config, policy
 from console.db import db, lock
 from console.errors import (
     N_,
@@ -22,11 +23,26 @@ from console.errors import (
     OwnAccount,
     SignInRefused,
 )
-from console.models import Organizer, OrganizerStaff, Profile, RefreshSession, User
+from console.models import Organizer, OrganizerStaff, Profile, RefreshSession, SecondFactor, User
 from console.services import audit, contacts, passwords
 from console.states import STAFF_ROLES, UserRole
 
 log = logging.getLogger(__name__)
+
+
+#: Who has given only the password has so long for the second factor.
+CODE_MINUTES = 10
+#: What needs a fresh second factor takes one that was given so lately.
+FRESH_MINUTES = 10
+
+
+class Lack(Enum):
+    """What a session still lacks before it opens anything."""
+
+    #: A code of the second factor.
+    CODE = "code"
+    #: The second factor itself: it must be set up first.
+    SET_UP = "set up"
 
 
 class Visit(NamedTuple):
@@ -35,6 +51,16 @@ class Visit(NamedTuple):
     user: User
     session: RefreshSession
     is_due: bool
+    has_second_factor: bool
+    #: Whether the second factor was given in the last FRESH_MINUTES.
+    is_fresh: bool
+
+    @property
+    def lacks(self) -> Lack | None:
+        """What is still asked of this session; until then nobody is signed in by it."""
+        if self.has_second_factor:
+            return None if self.session.second_factor_at is not None else Lack.CODE
+        return Lack.SET_UP if policy.needs_second_factor(self.user) else None
 
 
 def sign_in(
@@ -73,7 +99,8 @@ def sign_in(
 def session_user(jti: UUID) -> Visit | None:
     """The staff member behind a session that is neither over, idle, revoked nor its owner's no longer.
 
-    One query, with the profile; every limit is measured by the database's clock.
+    One query, with the profile; every limit is measured by the database's clock. What the session may still
+    lack, `Visit.lacks` says.
     """
     idle = timedelta(minutes=config.current().session_idle_minutes)
     # Once a minute is enough to measure an hour; a shorter limit is measured finer.
@@ -87,16 +114,29 @@ def _visit() -> sa.Executable:
     """Every request asks this: it is put together once."""
     seen_at = sa.func.coalesce(RefreshSession.last_seen_at, RefreshSession.issued_at)
     idle, note_every = (sa.bindparam(name, type_=sa.Interval()) for name in ("idle", "note_every"))
+    given_at = RefreshSession.second_factor_at
     return (
-        sa.select(User, RefreshSession, seen_at < sa.func.now() - note_every)
+        sa.select(
+            User,
+            RefreshSession,
+            seen_at < sa.func.now() - note_every,
+            SecondFactor.user_id.is_not(None),
+            sa.func.coalesce(given_at > sa.func.now() - timedelta(minutes=FRESH_MINUTES), sa.false()),
+        )
         .join(RefreshSession, RefreshSession.user_id == User.id)
         .outerjoin(User.profile)
+        .outerjoin(SecondFactor, SecondFactor.user_id == User.id)
         .options(contains_eager(User.profile))
         .where(
             RefreshSession.jti == sa.bindparam("jti"),
             RefreshSession.revoked_at.is_(None),
             RefreshSession.expires_at > sa.func.now(),
             seen_at > sa.func.now() - idle,
+            sa.or_(
+                SecondFactor.user_id.is_(None),
+                given_at.is_not(None),
+                RefreshSession.issued_at > sa.func.now() - timedelta(minutes=CODE_MINUTES),
+            ),
             User.active,
             User.role.in_(STAFF_ROLES),
         )

@@ -72,6 +72,7 @@ TABLES = {
     "profiles": N_("profiles"),
     "recovery_codes": N_("recovery codes"),
     "refresh_sessions": N_("sessions"),
+    "second_factors": N_("second factors"),
     "team_members": N_("team members"),
     "team_preferences": N_("seating wishes"),
     "telegram_subscriptions": N_("Telegram chats"),

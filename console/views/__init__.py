@@ -4,7 +4,19 @@ from flask import Flask
 from flask_admin import Admin
 from flask_admin.theme import Theme
 
-from console.views import desk, health, i18n, login, offer, proof, security, tables, telegram, webhooks
+from console.views import (
+    desk,
+    health,
+    i18n,
+    login,
+    offer,
+    proof,
+    second_factor,
+    security,
+    tables,
+    telegram,
+    webhooks,
+)
 from console.views.desk.home import HomeView
 
 
@@ -13,6 +25,7 @@ def init_app(app: Flask) -> None:
     i18n.init_app(app)
     security.init_app(app)
     login.init_app(app)
+    second_factor.init_app(app)
     health.init_app(app)
     webhooks.init_app(app)
     offer.init_app(app)

@@ -18,6 +18,7 @@ from console.services import integrity
 from console.views.error_pages import wants_json
 from console.views.formats import sentence
 from console.views.login import current_staff, local_path
+from console.views.second_factor import came_from
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 Answer = str | Response | tuple[Any, int]
@@ -96,11 +97,8 @@ class StaffView(BaseView):
 
     def back(self) -> str:
         """Where a refused POST leads: the page it came from, or this view's first page."""
-        came_from = urlsplit(request.referrer or "")
-        path = local_path(came_from.path)
-        if path and path != request.path:
-            return f"{path}?{came_from.query}" if came_from.query else path
-        return self.first_page()
+        page = came_from()
+        return page if page and urlsplit(page).path != request.path else self.first_page()
 
     def first_page(self) -> str:
         """The address of this view's first page."""

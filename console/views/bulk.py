@@ -28,6 +28,7 @@ from console.views.desk.tasks import WORDS, Words, task_url
 from console.views.formats import number, sentence
 from console.views.labels import Labels, has_label
 from console.views.listing import PAGE_SIZES
+from console.views.second_factor import must_be_fresh
 from console.views.values import parse, write_key
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ REPORT_ROWS = 100
 class BulkAction:
     """`run(row, actor)` for each row, by those who may do `work`, or change (`right`) rows of the table.
 
-    `confirm` says before what cannot be undone.
+    `confirm` says before what cannot be undone; what `is_guarded` takes a fresh second factor.
     """
 
     name: str
@@ -59,6 +60,9 @@ class BulkAction:
     right: Action | None = None
     confirm: Any = ""
     icon: str = "check"
+    is_guarded: bool = False
+    #: Which rows offer it, each on its own page alone; without it all do, and lists for many at once.
+    fits: Callable[[Any], bool] | None = None
 
     def allowed(self, user: User, table: str) -> bool:
         if self.work and not policy.may(user, self.work):
@@ -82,7 +86,11 @@ def answer(view: "TableView") -> Response | str:
     # One address is one page of a list at most.
     if action is None or len(keys) > PAGE_SIZES[-1]:
         abort(404)
+    if action.is_guarded:
+        must_be_fresh()
     if "matching" in request.form:
+        if action.fits is not None:
+            abort(404)
         return _ask(view, action)
     if not keys:
         flash(gettext("Nothing was ticked."), "warning")
@@ -126,6 +134,8 @@ def start(view: "TableView") -> Response:
     """Does what was asked about: at once, or by a worker when it is much."""
     task = own_task(view, request.form.get("task", ""))
     action = _action_of(view, task)
+    if action.is_guarded:
+        must_be_fresh()
     with transaction():
         tasks.start_prepared(task.id, actor=view.user)
     if (task.total or 0) > AT_ONCE_MAX:

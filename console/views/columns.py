@@ -147,6 +147,7 @@ LABELS = {
     "revoked_at": _l("Revoked"),
     "role": _l("Role"),
     "seat_number": _l("Seat"),
+    "second_factor_at": _l("Second factor given"),
     "sent_at": _l("Sent"),
     "size_bytes": _l("Size"),
     "slug": _l("Short name"),

@@ -104,6 +104,10 @@ KEPT = {
 
 #: Larger forms are not written into the page that offers to send them again.
 RESEND_MAX_CHARACTERS = 200_000
+#: The code of a second factor that comes along with a form.
+CODE_FIELD = "second_factor_code"
+#: What each page that sends a form adds anew.
+OUR_OWN = ("csrf_token", CODE_FIELD)
 
 
 def init_app(app: Flask) -> None:
@@ -204,21 +208,30 @@ def _unfit(error: Exception) -> Response:
 
 
 def _form_to_resend() -> dict[str, Any] | None:
-    """The fields of a form that one of our own pages just sent, so that nothing typed is lost.
+    """The form that one of our own pages just sent, so that nothing typed is lost.
 
-    Only the browser can say that it was our page, and nothing that holds a password or a file is kept.
+    Only the browser can say that it was our page.
     """
     if request.method != "POST" or request.headers.get("Sec-Fetch-Site") != "same-origin":
         return None
-    if request.endpoint is None or request.blueprint == login.blueprint.name:
+    if request.endpoint is None or request.blueprint in login.SIGNING_IN:
         return None
+    fields = kept_fields()
+    address = login.local_path(request.full_path.removesuffix("?"))
+    return {"url": address, "fields": fields} if address and fields is not None else None
+
+
+def kept_fields() -> list[tuple[str, str]] | None:
+    """The fields of the form that was just sent, for a page that can send them again.
+
+    None for what must not or cannot be kept: passwords, files, very much text.
+    """
     try:
-        fields = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+        fields = [(name, value) for name, value in request.form.items(multi=True) if name not in OUR_OWN]
         files = any(file.filename for file in request.files.values())
     except HTTPException:
         return None
     size = sum(len(name) + len(value) for name, value in fields)
-    if files or size > RESEND_MAX_CHARACTERS or any("password" in name for name, _ in fields):
+    if files or size > RESEND_MAX_CHARACTERS or any("password" in name and value for name, value in fields):
         return None
-    address = login.local_path(request.full_path.removesuffix("?"))
-    return {"url": address, "fields": fields} if address else None
+    return fields

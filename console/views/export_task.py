@@ -25,6 +25,7 @@ from console.views.export import AT_ONCE_MAX, WRITERS, answer, file_name, writte
 from console.views.export_query import ExportQuery
 from console.views.formats import number
 from console.views.listing import Listing
+from console.views.second_factor import must_be_fresh
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -106,6 +107,8 @@ def download(task: Task) -> Response:
     result = task.result or {}
     if task.kind != KIND or "file_id" not in result:
         abort(404)
+    if "export" in views()[task.args["table"]].guarded:
+        must_be_fresh(is_download=True)
     pieces = files.read_pieces(UUID(result["file_id"]))
     response = Response(stream_with_context(pieces), content_type=WRITERS[task.args["format"]][1])
     response.headers["Content-Disposition"] = f'attachment; filename="{result["name"]}"'

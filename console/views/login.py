@@ -28,12 +28,16 @@ from console.db import transaction
 from console.errors import SignInRefused, TooManyAttempts
 from console.models import User
 from console.services import accounts
+from console.services.accounts import Lack
 from console.services.throttle import Throttle
 from console.views.formats import sentence
 from console.views.i18n import COOKIE as LANGUAGE_COOKIE
 from console.views.i18n import LANGUAGES
 
 blueprint = Blueprint("login", __name__)
+
+#: The pages on the way in: what is typed there stays there.
+SIGNING_IN = (blueprint.name, "second_factor")
 
 #: What answers without anybody signed in, and without a query for the session.
 OPEN_PATHS = (
@@ -43,6 +47,8 @@ OPEN_PATHS = (
 YEAR_SECONDS = 365 * 86400
 #: A browser stays known to an account's throttle this long after its last sign-in.
 DEVICE_SECONDS = 90 * 86400
+#: Where a session gets what it lacks.
+STEPS = {Lack.CODE: "second_factor.code", Lack.SET_UP: "second_factor.set_up"}
 
 
 def init_app(app: Flask) -> None:
@@ -58,8 +64,11 @@ def current_staff() -> User | None:
 
 
 def load_staff() -> None:
-    """Before each request: `g.staff` and `g.session_row`, by one query for the session the cookie names."""
-    g.staff = g.session_row = g.language = None
+    """Before each request: `g.staff`, `g.visit` and `g.session_row`, by one query for the session of the cookie.
+
+    `g.staff` is nobody as long as the session lacks something.
+    """
+    g.staff = g.visit = g.session_row = g.language = None
     jti = None if request.path.startswith(OPEN_PATHS) else _read_session_cookie()
     if jti is None:
         return
@@ -70,7 +79,9 @@ def load_staff() -> None:
         # The commit forgot what was read.
         visit = accounts.session_user(jti)
     if visit is not None:
-        g.staff, g.session_row = visit.user, visit.session
+        g.visit, g.session_row = visit, visit.session
+        if visit.lacks is None:
+            g.staff = visit.user
         # Kept apart: an error page must know it without asking the database.
         g.language = visit.user.profile.language if visit.user.profile else None
 
@@ -83,7 +94,7 @@ def _by_itself() -> bool:
 
 def require_staff() -> None:
     """Before each request: what is not opened above asks to sign in first. Pages check rights themselves."""
-    if request.endpoint is None or request.blueprint == blueprint.name:
+    if request.endpoint is None or request.blueprint in SIGNING_IN:
         return
     if not request.path.startswith(OPEN_PATHS) and current_staff() is None:
         abort(401)
@@ -153,9 +164,11 @@ def local_path(address: str) -> str:
 
 
 def sign_in_first() -> AnyResponse:
-    """Leads a stranger to the sign-in page, and from there back to the page they asked for."""
+    """Leads a stranger to the next step of signing in, and from there back to the page they asked for."""
     wanted = local_path(request.full_path.removesuffix("?"))
-    return redirect(url_for("login.login", next=None if wanted in ("", "/") else wanted))
+    visit = g.get("visit")
+    step = STEPS[visit.lacks] if visit is not None and visit.lacks is not None else "login.login"
+    return redirect(url_for(step, next=None if wanted in ("", "/") else wanted))
 
 
 def cookie_name(kind: str) -> str:
@@ -171,7 +184,7 @@ def sealed(jti: UUID) -> str:
 def _sign_in(username: str, password: str, after: str) -> AnyResponse:
     address = request.remote_addr or "unknown"
     throttle: Throttle = current_app.extensions["throttle"]
-    device = _known_device(username)
+    device = known_device(username)
     attempt = throttle.attempt(username, address, device)
     earlier = g.session_row.jti if g.session_row is not None else None
     with transaction():
@@ -185,13 +198,20 @@ def _sign_in(username: str, password: str, after: str) -> AnyResponse:
     session.clear()
     response = redirect(after, 303)
     response.set_cookie(cookie_name("session"), sealed(jti), **_cookie_flags())
+    visit = accounts.session_user(jti)
+    if visit is not None and visit.lacks is None:
+        remember_device(response, username)
+    return response
+
+
+def remember_device(response: AnyResponse, username: str) -> None:
+    """Makes this browser known to the account: nobody who has a part of what signs in gets that far."""
     response.set_cookie(
         cookie_name("device"),
-        _device_serializer().dumps([device or secrets.token_urlsafe(16), _digest(username)]),
+        _device_serializer().dumps([known_device(username) or secrets.token_urlsafe(16), _digest(username)]),
         max_age=DEVICE_SECONDS,
         **_cookie_flags(),
     )
-    return response
 
 
 def _page(form: SignInForm) -> str:
@@ -205,7 +225,7 @@ def _read_session_cookie() -> UUID | None:
         return None
 
 
-def _known_device(username: str) -> str | None:
+def known_device(username: str) -> str | None:
     """The name of this browser, when it has signed in to that account before."""
     try:
         device, owner = _device_serializer().loads(

@@ -88,7 +88,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
     labels.load([*own, *cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)])
     styles = _styles(columns)
     heads = [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)]
-    actions = bulk.actions_for(view, view.user)
+    actions = [action for action in bulk.actions_for(view, view.user) if action.fits is None]
     drawn = [(column, head["css"], head["label"]) for column, head in zip(columns, heads, strict=True)]
     beyond = {item.parameter for item in listing.filters if item.path}
     return {

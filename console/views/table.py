@@ -38,6 +38,7 @@ from console.views.cells import Cells, console_zone
 from console.views.columns import INLINE, TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
 from console.views.labels import Labels, details_url
 from console.views.listing import Listing
+from console.views.second_factor import must_be_fresh
 from console.views.values import read_key, write_key
 
 LOOKUP_MAX = 50
@@ -88,6 +89,8 @@ class TableView(StaffView):
     #: Whether the title of a page needs the second line of the label: a booking is a person and an event.
     title_has_sub = False
     bulk_actions: tuple[bulk.BulkAction, ...] = ()
+    #: What takes a fresh second factor: "edit", "export".
+    guarded: tuple[str, ...] = ()
     create_label: Any = ""
     delete_label: Any = ""
     #: What deleting does, where it is not what the foreign keys say.
@@ -215,6 +218,8 @@ class TableView(StaffView):
         """What the list shows, all its pages, as csv or xlsx; `raw` as it is stored."""
         if export_type not in export.KINDS:
             abort(404)
+        if "export" in self.guarded:
+            must_be_fresh(is_download=True)
         return export_task.export(self, self.listing(), export_type, raw="raw" in request.args)
 
     @expose("/lookup/")
@@ -327,6 +332,8 @@ class TableView(StaffView):
     def edit_view(self) -> Answer:
         """A change to a row, never over somebody else's."""
         self.need(Action.UPDATE)
+        if "edit" in self.guarded:
+            must_be_fresh()
         row = self.found(request.args.get("id", ""))
         if row is None:
             return gone.keep_typed(self)

@@ -104,3 +104,17 @@ def test_list_names_staff_only(run):
 def test_unknown_name_is_one_line(run):
     done = run("sign-out", "nobody")
     assert (done.exit_code, done.output) == (1, "Error: There is no such record. It may have been removed.\n")
+
+
+def test_a_lost_second_factor_is_forgotten(run):
+    maria = make.staff(username="maria")
+    row = make.refresh_session(user_id=maria.id)
+    make.second_factor(user_id=maria.id)
+    assert "second factor" in run("list").output
+    done = run("reset-second-factor", "maria")
+    assert done.exit_code == 0
+    assert "signs in with the password alone" in done.output
+    assert db.session.get(RefreshSession, row.id, populate_existing=True).revoked_at
+    assert run("list").output.split() == ["maria", "ADMIN"]
+    assert "maria has no second factor." in run("reset-second-factor", "maria").output
+    assert run("reset-second-factor", "nobody").exit_code == 1

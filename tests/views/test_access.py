@@ -1,5 +1,6 @@
 """The gate: every endpoint, by every method, for whoever has no business in the console."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -63,12 +64,12 @@ def gated_calls(app: Flask) -> list[tuple[Rule, str]]:
     ]
 
 
-def leaks(app: Flask, client: FlaskClient) -> list[str]:
-    """The calls that a person without access got any further with than the sign-in page."""
+def leaks(app: Flask, client: FlaskClient, door: str = "/login") -> list[str]:
+    """The calls that a person without access got any further with than the door."""
     found = []
     for rule, method in gated_calls(app):
         response = client.open(address(app, rule), method=method)
-        led_away = response.status_code in (302, 303) and response.location.startswith("/login")
+        led_away = response.status_code in (302, 303) and response.location.startswith(door)
         if not led_away and response.status_code not in (401, 404):
             found.append(f"{method} {rule.rule}: {response.status_code}")
         elif led_away and len(response.data) > 1000:
@@ -102,6 +103,29 @@ def test_a_deactivated_administrator_is_a_stranger(unguarded: Flask, client: Fla
     admin.active = False
     make.db.session.flush()
     assert leaks(unguarded, client) == []
+
+
+@pytest.mark.parametrize("role", STAFF_ROLES)
+def test_who_has_given_only_the_password_reaches_only_the_second_factor(
+    unguarded: Flask, client: FlaskClient, role: UserRole
+) -> None:
+    person = make.staff(role)
+    make.second_factor(user_id=person.id)
+    sign_in(client, person)
+    reached = leaks(unguarded, client, "/second-factor/code")
+    assert {line.partition(":")[0] for line in reached} == {"GET /second-factor/code", "POST /second-factor/code"}
+
+
+@pytest.mark.parametrize("role", [UserRole.ADMIN, UserRole.FINANCE])
+def test_who_must_set_a_second_factor_up_reaches_nothing_else(
+    unguarded: Flask, client: FlaskClient, role: UserRole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(unguarded.config["SETTINGS"], development=False)
+    monkeypatch.setitem(unguarded.config, "SETTINGS", settings)
+    sign_in(client, make.staff(role))
+    reached = leaks(unguarded, client, "/second-factor/set-up")
+    own = {f"{method} /second-factor/{page}" for method in ("GET", "POST") for page in ("set-up", "code")}
+    assert {line.partition(":")[0] for line in reached} == own
 
 
 def test_every_role_reaches_exactly_the_tables_of_the_policy(app: Flask, client: FlaskClient) -> None:

@@ -131,4 +131,5 @@ initLists(enhance);
 initBlocks(enhance);
 enhance();
 document.querySelector("[data-back]")?.addEventListener("click", () => history.back());
+document.querySelector("[data-print]")?.addEventListener("click", () => print());
 document.documentElement.dataset.ready = "";

@@ -1,6 +1,7 @@
 // The review desk: what is shown is claimed, the next one is claimed and loaded beside it, and a decision shows it
 // at once while it is on its way. What was decided can be taken back for ten seconds.
 import { initViewer } from "./proof.js";
+import { confirmIdentity } from "./second_factor.js";
 import { isPageKey, letter, say } from "./text.js";
 import { initTimes } from "./times.js";
 import { toast } from "./toasts.js";
@@ -33,6 +34,10 @@ async function send(url, values = {}) {
   const answer = await fetch(url, { method: "POST", body: form, headers: { Accept: "application/json" } });
   if (answer.status === 204) return {};
   const told = await answer.json();
+  if (told.second_factor) {
+    await confirmIdentity(told.error);
+    return send(url, form);
+  }
   if (!answer.ok) throw Object.assign(new Error(told.error ?? say("failed")), { status: answer.status });
   return told;
 }

@@ -101,6 +101,10 @@ WORDS = {
     "job.pause": _l("Job paused"),
     "job.resume": _l("Job resumed"),
     "set_password": _l("New password"),
+    "second_factor.set_up": _l("Second factor set up"),
+    "second_factor.give": _l("Second factor given"),
+    "second_factor.new_codes": _l("New recovery codes"),
+    "second_factor.switch_off": _l("Second factor switched off"),
     "set_role": _l("New role"),
     "deactivate": _l("Account closed"),
     "activate": _l("Account opened"),
@@ -113,6 +117,7 @@ CRUD = {"create": _l("Created"), "update": _l("Changed"), "delete": _l("Deleted"
 UNTOLD = (
     "sign_in",
     "sign_out",
+    "second_factor.give",
     "start_payment",
     "hold_for_review",
     "file.store",

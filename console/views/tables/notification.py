@@ -58,6 +58,7 @@ class TelegramSubscriptionView(TableView):
     search_by = ("user_id", "telegram_username")
     create_columns = ("user_id", "telegram_username", "telegram_chat_id")
     edit_columns = ("telegram_username", "telegram_chat_id")
+    guarded = ("export",)
     about = _l("The chats in which the bot reaches people.")
 
 

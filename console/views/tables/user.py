@@ -15,7 +15,9 @@ from console.models import (
     RefreshSession,
     User,
 )
-from console.services import accounts, records
+from console.services import accounts, records, second_factor
+from console.states import STAFF_ROLES
+from console.views.bulk import BulkAction
 from console.views.columns import columns_of, models_by_table
 from console.views.fields import TextField
 from console.views.imports.pages import ImportPages
@@ -44,6 +46,22 @@ class UserView(ImportPages):
     edit_columns = ("username", ("role", "active"), "password")
     desk = ("desk_telegram", lambda row: f"/desk/people/{row.id}/telegram")
     desk_label = "Telegram"
+    guarded = ("edit", "export")
+    bulk_actions = (
+        BulkAction(
+            "reset_second_factor",
+            _l("Switch the second factor off"),
+            lambda row, actor: second_factor.reset(row.id, actor=actor),
+            work="accounts",
+            confirm=_l(
+                "For who lost the phone: all their sessions end, and they sign in with the password alone"
+                " until they have set up another one. Make sure that it is really them who asks."
+            ),
+            icon="key",
+            is_guarded=True,
+            fits=lambda row: row.role in STAFF_ROLES,
+        ),
+    )
     about = _l("Everybody with an account: participants and staff.")
     create_label = _l("Add a person")
     groups = ((_l("Account"), ("username", "role", "active")),)
@@ -89,6 +107,7 @@ class ProfileView(TableView):
     edit_columns = ("full_name", ("phone", "email"), ("telegram", "language"), "extra")
     desk = ("desk_telegram", lambda row: f"/desk/people/{row.user_id}/telegram")
     desk_label = "Telegram"
+    guarded = ("export",)
     about = _l("Names, phones and addresses of people.")
 
 
@@ -111,6 +130,7 @@ class RefreshSessionView(TableView):
         "last_seen_at",
         "expires_at",
         "revoked_at",
+        "second_factor_at",
         "issued_at",
     )
     search_by = ("user_id",)

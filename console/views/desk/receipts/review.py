@@ -28,6 +28,7 @@ from console.views.desk.queries import bounded_count, number, page
 from console.views.desk.receipts.pane import Pane, around, claimer, pane_of
 from console.views.error_pages import wants_json
 from console.views.formats import money, person, sentence
+from console.views.second_factor import must_be_fresh
 
 QUEUE_SHOWN = 50
 
@@ -145,6 +146,7 @@ class ReceiptsView(DeskView):
 
     @expose("/<uuid:receipt_id>/approve", methods=("POST",))
     def approve(self, receipt_id: UUID) -> AnyResponse:
+        must_be_fresh()
         receipt = self.found(PaymentReceipt, receipt_id)
         amount = typed_money("amount", _("Amount")) if request.form.get("amount", "").strip() else None
         after = "" if wants_json() else self._next_url(receipt)
@@ -210,6 +212,7 @@ class ReceiptsView(DeskView):
     @expose("/bulk", methods=("POST",))
     def bulk(self) -> str:
         """Approves the ticked receipts at what was expected, each by itself, and reports on each."""
+        must_be_fresh()
         chosen = _ids("id")
         if not chosen:
             raise InvalidInput(field=_("Receipts"), problem=_("tick the ones to approve."))

@@ -15,6 +15,7 @@ from console.views.desk.base import DeskView, done, typed
 from console.views.desk.queries import BOUND
 from console.views.formats import money, person
 from console.views.login import current_staff
+from console.views.second_factor import must_be_fresh
 
 ROWS_SHOWN = 50
 
@@ -45,6 +46,7 @@ class SecondView(DeskView):
 
     @expose("/<uuid:payment_id>/confirm", methods=("POST",))
     def confirm(self, payment_id: UUID) -> Response:
+        must_be_fresh()
         amount = self._amount(payment_id)
         with transaction():
             confirmations.confirm(payment_id, actor=self.user)

@@ -24,6 +24,7 @@ from console.views.desk import consequences
 from console.views.desk.base import DeskView, done, typed, typed_id
 from console.views.desk.queries import with_person
 from console.views.formats import money, person
+from console.views.second_factor import must_be_fresh
 
 ROWS_SHOWN = 50
 EVENTS_OFFERED = 30
@@ -260,6 +261,7 @@ class SettleView(DeskView):
     @expose("/payments/<uuid:payment_id>/refund", methods=("POST",))
     def refund_payment(self, payment_id: UUID) -> Response:
         """One payment of a booking; the booking's own page has the form."""
+        must_be_fresh()
         self.found(Payment, payment_id)
         reason, method = typed("reason", _("Reason")), refund_method()
         with transaction():
@@ -276,6 +278,7 @@ class SettleView(DeskView):
         return self._give_back(booking_id, refunds.refund_surplus)
 
     def _give_back(self, booking_id: UUID, step: Callable[..., Decimal]) -> Response:
+        must_be_fresh()
         self.found(Booking, booking_id)
         reason = typed("reason", _("Reason"))
         method = refund_method()
