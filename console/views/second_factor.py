@@ -67,7 +67,7 @@ def must_be_fresh(*, is_download: bool = False) -> None:
     if request.method in ("GET", "HEAD"):
         wanted = local_path(request.full_path.removesuffix("?"))
         download = 1 if is_download else None
-        abort(redirect(url_for("second_factor.code", next=wanted, back=back, download=download), 303))
+        abort(redirect(url_for("second_factor.code", next=wanted, back=back or None, download=download), 303))
     error = None
     if CODE_FIELD in request.form:
         try:
@@ -84,7 +84,7 @@ def must_be_fresh(*, is_download: bool = False) -> None:
     fields = kept_fields()
     if fields is None:
         # What cannot be kept is typed again, on the page it came from.
-        abort(redirect(url_for("second_factor.code", next=back, back=back), 303))
+        abort(redirect(url_for("second_factor.code", next=back or None, back=back or None), 303))
     kept = [(name, value) for name, value in fields if name != CAME_FROM] + [(CAME_FROM, back)]
     abort(_asking(back=back, kept=kept, error=error, status=403))
 
@@ -151,18 +151,16 @@ def set_up() -> AnyResponse:
     if request.method == "GET":
         return _setting_up(visit, second_factor.new_seed())
     seed = _read_seed(visit)
-    try:
-        if seed is None:
-            raise NotFound()
-        with transaction():
-            codes = second_factor.set_up(session_id, seed, request.form.get("code", ""), actor=user)
-    except NotFound:
+    if seed is None:
         flash(gettext("The page was open too long: scan the new picture."), "error")
         return _setting_up(visit, second_factor.new_seed(), status=422)
+    try:
+        with transaction():
+            fresh = second_factor.set_up(session_id, seed, request.form.get("code", ""), actor=user)
     except ConsoleError as error:
         db.session.rollback()
         return _setting_up(visit, seed, error)
-    response = _codes_page(codes, "/" if visit.lacks is Lack.SET_UP else "")
+    response = _codes_page(fresh, "/" if visit.lacks is Lack.SET_UP else "")
     remember_device(response, user.username)
     return response
 
@@ -240,9 +238,8 @@ def _asking(
 
 
 def _setting_up(
-    visit: Visit, seed: bytes | None, error: ConsoleError | None = None, status: int = 200
+    visit: Visit, seed: bytes, error: ConsoleError | None = None, status: int = 200
 ) -> AnyResponse:
-    assert seed is not None
     address = second_factor.app_address(visit.user, seed)
     secret = second_factor.secret_of(visit.user.id, seed)
     page = render_template(

@@ -27,6 +27,7 @@ from console.states import PaymentStatus, UserRole
 from tests import make
 from tests.app_codes import code_from, code_of, wrong_code
 from tests.views.browser import post, sign_in
+from tests.views.table_pages import save
 
 PASSWORD = "correct horse battery"
 HASH = passwords.hashed(PASSWORD)
@@ -106,11 +107,12 @@ def test_who_has_given_only_the_password_can_sign_out(
 def test_wrong_codes_are_counted_and_the_password_forgets_none(
     probe: Flask, app_of_anna: SecondFactor
 ) -> None:
-    browsers = [probe.test_client() for _ in range(ACCOUNT.attempts)]
-    for browser in browsers:
-        assert give_password(browser).status_code == 303
+    browser = probe.test_client()
+    for number in range(ACCOUNT.attempts):
+        if number % 6 == 0:
+            assert give_password(browser).status_code == 303
         assert give_code(browser, wrong_code(app_of_anna)).status_code == 422
-    over = give_code(browsers[0], code_of(app_of_anna))
+    over = give_code(browser, code_of(app_of_anna))
     assert (over.status_code, over.headers["Retry-After"]) == (429, "900")
     assert "Try again in 15 min." in over.text
     # The password alone is asked for as before.
@@ -357,17 +359,14 @@ def test_roles_change_only_with_a_fresh_code(browser: FlaskClient, admin: Stale)
     db.session.refresh(boris)
     assert boris.role is UserRole.ORGANIZER
     assert give_code(browser, code_of(admin.factor), opened.location).location == path
-    page = browser.get(path)
-    assert page.status_code == 200
-    version = hidden(page, "_version")
-    assert post(browser, path, **form, _version=version).status_code == 303
+    assert save(browser, path, role="FINANCE").status_code == 303
     db.session.refresh(boris)
     assert boris.role is UserRole.FINANCE
 
 
 @pytest.mark.parametrize("table", ["user/users", "user/profiles", "notification/telegram_subscriptions"])
 def test_people_are_exported_only_with_a_fresh_code(browser: FlaskClient, admin: Stale, table: str) -> None:
-    path = f"/{table}/export/csv/?sort=user_id" if table != "user/users" else f"/{table}/export/csv/?role=ADMIN"
+    path = f"/{table}/export/csv/" + ("?role=ADMIN" if table == "user/users" else "")
     asked = browser.get(path, headers={"Referer": f"http://localhost/{table}/"})
     assert (asked.status_code, asked.location.partition("?")[0]) == (303, "/second-factor/code")
     done = give_code(browser, code_of(admin.factor), asked.location)
