@@ -103,7 +103,7 @@ def may(user: User | None, work: str) -> bool:
 
 
 def needs_second_factor(user: User) -> bool:
-    """Whether `user` must have a second factor: those who decide on money or on everybody, outside development."""
+    """Whether `user` must have a second factor: who decides on money or on everybody, outside development."""
     return user.role in (ADMIN, FIN) and not config.current().development
 
 

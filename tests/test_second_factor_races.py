@@ -62,6 +62,8 @@ def test_a_code_is_taken_once_however_many_bring_it_at_once(
     ended = together(real_app, [give] * REQUESTS, retry=False)
     assert ended == ({"str": 1, "CodeRefused": REQUESTS - 1} if locked else {"str": REQUESTS})
     with real_app.app_context():
-        assert db.session.scalar(sa.select(sa.func.count()).where(SecondFactor.last_step > 0)) == (kind == "app")
+        assert db.session.scalar(sa.select(sa.func.count()).where(SecondFactor.last_step > 0)) == (
+            kind == "app"
+        )
         used = sa.select(sa.func.count()).where(RecoveryCode.used_at.is_not(None))
         assert db.session.scalar(used) == (kind == "recovery")

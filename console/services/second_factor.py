@@ -34,7 +34,7 @@ RECOVERY_CODES = 10
 #: 53 bits, and digits alone: the same on every keyboard.
 RECOVERY_DIGITS = 16
 RECOVERY_DAYS = 365
-#: Other parameters would make void what people have on paper: these are OWASP's minimum, whatever passwords use.
+#: OWASP's minimum. Other parameters would make void what people have on paper, so passwords have their own.
 RECOVERY_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
@@ -66,9 +66,7 @@ def app_address(user: User, seed: bytes) -> str:
     return totp.provisioning_uri(name=user.username, issuer_name="Crewdeck")
 
 
-def set_up(
-    session_id: UUID, seed: bytes, code: str, *, actor: User, at: datetime | None = None
-) -> list[str]:
+def set_up(session_id: UUID, seed: bytes, code: str, *, actor: User, at: datetime | None = None) -> list[str]:
     """Makes the app with this seed the second factor of `actor`, in the place of any before; the code proves
     that the app has it. Ends the other sessions. Returns new recovery codes, the only time they are seen.
 

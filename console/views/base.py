@@ -17,7 +17,7 @@ from console.policy import Action
 from console.services import integrity
 from console.views.error_pages import wants_json
 from console.views.formats import sentence
-from console.views.login import current_staff, local_path
+from console.views.login import current_staff
 from console.views.second_factor import came_from
 
 SAFE = ("GET", "HEAD", "OPTIONS")

@@ -58,9 +58,7 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
         "desk_label": view.desk_label,
         "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
         "actions": [
-            a
-            for a in bulk.actions_for(view, user)
-            if a.name != "delete" and (a.fits is None or a.fits(row))
+            a for a in bulk.actions_for(view, user) if a.name != "delete" and (a.fits is None or a.fits(row))
         ],
         "delete": _deletion(view, row, dependents) if may_delete else None,
     }

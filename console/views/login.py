@@ -64,7 +64,7 @@ def current_staff() -> User | None:
 
 
 def load_staff() -> None:
-    """Before each request: `g.staff`, `g.visit` and `g.session_row`, by one query for the session of the cookie.
+    """Before each request: `g.staff`, `g.visit` and `g.session_row`, by one query for the cookie's session.
 
     `g.staff` is nobody as long as the session lacks something.
     """

@@ -1,4 +1,4 @@
-"""`/second-factor`: the second step of signing in, setting it up, and confirming once more before what matters."""
+"""`/second-factor`: the second step of signing in, setting it up, and once more before what matters."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -95,7 +95,9 @@ def test_a_code_is_taken_once_and_then_none_before_it(anna: Person) -> None:
     assert anna.give(anna.code(1), AT + timedelta(seconds=30)) is None
 
 
-@pytest.mark.parametrize("junk", ["", " ", "12345", "abcdef", "1234567", "１２３４５６", "1" * 17, "\x00", "-" * 6])
+@pytest.mark.parametrize(
+    "junk", ["", " ", "12345", "abcdef", "1234567", "１２３４５６", "1" * 17, "\x00", "-" * 6]
+)
 def test_what_is_no_code_is_refused(anna: Person, junk: str) -> None:
     assert anna.is_refused(junk)
 
@@ -143,7 +145,11 @@ def test_setting_up_takes_the_first_code_of_the_app_and_ends_other_sessions(
 def test_another_phone_takes_the_place_of_the_first(anna: Person) -> None:
     old = anna.code(1)
     codes = second_factor.set_up(
-        anna.session.id, SEED, code_of(SecondFactor(user_id=anna.user.id, seed=SEED), at=AT), actor=anna.user, at=AT
+        anna.session.id,
+        SEED,
+        code_of(SecondFactor(user_id=anna.user.id, seed=SEED), at=AT),
+        actor=anna.user,
+        at=AT,
     )
     assert anna.is_refused(old, AT + timedelta(seconds=30))
     more = second_factor.new_codes(actor=anna.user)

@@ -1,4 +1,4 @@
-"""The second factor over HTTP: signing in by two steps, setting it up, and giving it anew before what matters."""
+"""The second factor over HTTP: two steps in, setting it up, and once more before what matters."""
 
 import html
 import re
@@ -280,7 +280,9 @@ def test_an_approval_waits_for_the_code_and_keeps_what_was_typed(
 ) -> None:
     receipt, other = make.payment_receipt(), make.payment_receipt()
     path = f"/desk/receipts/{receipt.id}/approve"
-    asked = post(browser, path, amount="4 500,50 <b>", headers={"Referer": "http://localhost/desk/receipts?id=1"})
+    asked = post(
+        browser, path, amount="4 500,50 <b>", headers={"Referer": "http://localhost/desk/receipts?id=1"}
+    )
     assert (asked.status_code, decision(receipt)) == (403, None)
     assert "Confirm that it is you" in asked.text
     assert hidden(asked, "amount") == "4 500,50 <b>"
@@ -388,7 +390,10 @@ def test_an_administrator_switches_off_what_somebody_lost(browser: FlaskClient, 
     form = {"rowid": str(boris.id), "action": "reset_second_factor"}
     page = browser.get(f"/user/users/details/?id={boris.id}")
     assert "Switch the second factor off" in page.text
-    for text in (browser.get(f"/user/users/details/?id={make.person().id}").text, browser.get("/user/users/").text):
+    for text in (
+        browser.get(f"/user/users/details/?id={make.person().id}").text,
+        browser.get("/user/users/").text,
+    ):
         assert "reset_second_factor" not in text
     assert post(browser, "/user/users/action/", **form).status_code == 403
     assert second_factor.owners() == {boris.id, admin.user.id}
