@@ -346,7 +346,7 @@ def _step(row: Any, labels: Labels, unsaid: tuple[type[Base], ...]) -> Step:
     said = [label.text for each, label in known if each not in unsaid]
     if not known and target is not None and model not in unsaid:
         said = [target.line]
-    is_own = row.actor is not None and any(key == row.actor for _, _name, key in facts)
+    is_own = row.actor is not None and row.actor in (row.key, *(key for _, _name, key in facts))
     return Step(
         at=row.at,
         what=in_words(row.action, row.table),
