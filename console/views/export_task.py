@@ -36,6 +36,7 @@ KEEP_HOURS = 24
 
 def export(view: "TableView", listing: Listing, kind: str, *, raw: bool) -> Response:
     """The download of what a list shows, or the way to the task that writes it."""
+    _guard(view)
     _, is_more = listing.count(AT_ONCE_MAX)
     if not is_more:
         return answer(view, listing, kind, raw=raw)
@@ -54,6 +55,11 @@ def export(view: "TableView", listing: Listing, kind: str, *, raw: bool) -> Resp
             language=str(get_locale()),
         )
     return redirect(task_url(task), 303)
+
+
+def _guard(view: "TableView") -> None:
+    if "export" in view.guarded:
+        must_be_fresh(is_download=True)
 
 
 def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
@@ -107,8 +113,7 @@ def download(task: Task) -> Response:
     result = task.result or {}
     if task.kind != KIND or "file_id" not in result:
         abort(404)
-    if "export" in views()[task.args["table"]].guarded:
-        must_be_fresh(is_download=True)
+    _guard(views()[task.args["table"]])
     pieces = files.read_pieces(UUID(result["file_id"]))
     response = Response(stream_with_context(pieces), content_type=WRITERS[task.args["format"]][1])
     response.headers["Content-Disposition"] = f'attachment; filename="{result["name"]}"'
