@@ -107,6 +107,7 @@ def test_a_file_is_looked_at_put_right_and_imported_by_keyboard(
     expect(dialog).to_contain_text("What it created is removed")
     dialog.get_by_role("button", name="Take the import back").press("Enter")
     expect(page.get_by_text("Taken back.")).to_be_visible()
+    expect(lines.locator("thead")).to_contain_text("What the import did")
     window.shoot("undone")
     assert console.value(names) == "Ivan Petrov Cook"
     assert window.complaints == []
