@@ -1,7 +1,7 @@
 """The outbox: notices are rows, written in the transaction that causes them and delivered by a worker."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -42,6 +42,16 @@ REASONS = (
 REPEAT = "repeat"
 
 
+#: Put together once: to do so costs more than to say it.
+QUEUE = (
+    insert(cast(sa.Table, OutboxMessage.__table__))
+    .on_conflict_do_nothing(
+        index_elements=[OutboxMessage.dedupe_key], index_where=sa.text("dedupe_key IS NOT NULL")
+    )
+    .returning(OutboxMessage.id)
+)
+
+
 def notify(
     user_id: UUID,
     *,
@@ -64,16 +74,9 @@ def notify(
         "dedupe_key": dedupe_key,
         "payload": audit.plain({name: value for name, value in payload.items() if value is not None}),
     }
-    if delay is not None:
-        values["next_attempt_at"] = sa.func.now() + delay
-    queued = db.session.scalar(
-        insert(OutboxMessage)
-        .values(**values)
-        .on_conflict_do_nothing(
-            index_elements=[OutboxMessage.dedupe_key], index_where=sa.text("dedupe_key IS NOT NULL")
-        )
-        .returning(OutboxMessage.id)
-    )
+    statement = QUEUE if delay is None else QUEUE.values(next_attempt_at=sa.func.now() + delay)
+    db.session.flush()
+    queued = db.session.scalar(statement, values)
     if delay is None:
         ring("drain-outbox")
     return queued is not None

@@ -75,13 +75,15 @@ def locked_payments(payment_ids: Collection[UUID]) -> dict[UUID, tuple[Event, Bo
     return {row.id: (events[row.event_id], held[row.booking_id], payments[row.id]) for row in where}
 
 
+#: Put together once: it is asked for each payment of many.
+RECEIVED = sa.select(sa.func.coalesce(sa.func.sum(Payment.amount), 0)).where(
+    Payment.booking_id == sa.bindparam("booking_id"), Payment.status == PaymentStatus.SUCCEEDED
+)
+
+
 def received(booking: Booking) -> Decimal:
     """What came for a booking and was not given back."""
-    return db.session.scalars(
-        sa.select(sa.func.coalesce(sa.func.sum(Payment.amount), 0)).where(
-            Payment.booking_id == booking.id, Payment.status == PaymentStatus.SUCCEEDED
-        )
-    ).one()
+    return db.session.scalars(RECEIVED, {"booking_id": booking.id}).one()
 
 
 def still_due(booking: Booking) -> Decimal:

@@ -149,8 +149,6 @@ class Result:
     status: WebhookStatus
     effect: str
     payment_id: UUID | None = None
-    #: The rows that it wrote into the booking's log.
-    log_ids: Sequence[UUID] = ()
     failures: int = 0
     wait_seconds: float = 0.0
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
+from uuid import UUID
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 
 from console import config, errors
 from console.db import db, lock, now, retrying, ring, transaction
@@ -55,6 +55,14 @@ ASKED = "yookassa"
 BROKEN = N_("It could not be applied, see the log")
 
 T = TypeVar("T")
+
+
+class Repeated(Exception):
+    """The same was done to the payment before, whatever it looks like now: the database knows."""
+
+    def __init__(self, payment_id: UUID) -> None:
+        self.payment_id = payment_id
+        super().__init__()
 
 
 def apply_due(limit: int) -> int:
@@ -114,6 +122,8 @@ def _apply_one(held: Lease) -> None:
         result = again(held, str(error))
     except Unfit as error:
         result = Result(held, WebhookStatus.FAILED, str(error))
+    except Repeated as error:
+        result = Result(held, WebhookStatus.IGNORED, ALREADY_SO, error.payment_id)
     except Exception:
         log.exception("webhook %s", held.key)
         result = again(held, BROKEN, is_failure=True)
@@ -144,7 +154,7 @@ def _apply(leases: Sequence[Lease]) -> None:
     """Gives events their effects, unless they have had them, and writes what became of each.
 
     What the rules do not foresee is raised, and then nothing of it may stay. Raises LeaseLost when none of
-    the events is held any more.
+    the events is held any more, Repeated when one had its effect.
     """
     held = webhook_leases.hold(leases)
     if not held:
@@ -159,13 +169,27 @@ def _apply(leases: Sequence[Lease]) -> None:
     )
     locked = payments.locked_payments(set(found.values()))
     rows = {key: locked[payment_id] for key, payment_id in found.items()}
-    results = [_result(each, told[each.key], rows.get(each.key)) for each in held]
+    effects: list[WebhookEffect] = []
+    results = [_result(each, told[each.key], rows.get(each.key), effects) for each in held]
+    db.session.flush()
+    try:
+        db.session.add_all(effects)
+        db.session.flush()
+    except IntegrityError as error:
+        raise Repeated(effects[0].payment_id) from error
     webhook_leases.settle(results)
-    _name_logs(results)
 
 
-def _result(held: Lease, told: Notice, rows: tuple[Event, Booking, Payment] | None) -> Result:
-    """Does what an event asks for, to rows that are locked, and says what came of it."""
+def _result(
+    held: Lease,
+    told: Notice,
+    rows: tuple[Event, Booking, Payment] | None,
+    effects: list[WebhookEffect],
+) -> Result:
+    """Does what an event asks for, to rows that are locked, and says what came of it.
+
+    What it did is added to `effects`, to be written before the transaction ends.
+    """
     if told.outcome is Outcome.OTHER:
         return Result(held, WebhookStatus.IGNORED, NOTHING_FOLLOWS)
     if rows is None:
@@ -178,49 +202,23 @@ def _result(held: Lease, told: Notice, rows: tuple[Event, Booking, Payment] | No
         return again(held, str(error), payment.id)
     except Unfit as error:
         return Result(held, WebhookStatus.FAILED, str(error), payment.id)
-    if effect not in IGNORED and not _is_first(held.key, told, booking, payment):
-        effect = ALREADY_SO
     payment.provider, payment.provider_payment_id = held.provider, told.provider_payment_id
     if effect in IGNORED:
         return Result(held, WebhookStatus.IGNORED, effect, payment.id)
     with logged() as log_ids:
         effect = EFFECTS[told.outcome](trip, booking, payment)
-    return Result(held, WebhookStatus.PROCESSED, effect, payment.id, log_ids)
-
-
-def _is_first(key: str, told: Notice, booking: Booking, payment: Payment) -> bool:
-    """Whether this was never done to the payment: the database knows, whatever is locked. Now it was."""
-    first = db.session.scalar(
-        insert(WebhookEffect)
-        .values(
-            idempotency_key=key,
+    effects.append(
+        WebhookEffect(
+            idempotency_key=held.key,
             kind=told.outcome.value.upper(),
             payment_id=payment.id,
             booking_id=booking.id,
             amount=told.amount,
             currency=told.currency or payment.currency,
+            log_ids=log_ids,
         )
-        .on_conflict_do_nothing()
-        .returning(WebhookEffect.idempotency_key)
     )
-    return first is not None
-
-
-NAME_LOGS = sa.text("""
-UPDATE ops.webhook_effects e SET log_ids = l.ids FROM (
-    SELECT key, array_agg(id ORDER BY place) AS ids
-    FROM unnest(CAST(:keys AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY AS l (key, id, place)
-    GROUP BY key
-) l WHERE e.idempotency_key = l.key
-""")
-
-
-def _name_logs(results: Sequence[Result]) -> None:
-    """Writes into effects which rows of the booking's log are theirs."""
-    named = [(one.lease.key, log_id) for one in results for log_id in one.log_ids]
-    if named:
-        keys, ids = zip(*named, strict=True)
-        db.session.execute(NAME_LOGS, {"keys": list(keys), "ids": list(ids)})
+    return Result(held, WebhookStatus.PROCESSED, effect, payment.id)
 
 
 def _succeed(event: Event, booking: Booking, payment: Payment) -> str:
