@@ -49,7 +49,7 @@ def test_cash_is_noted_by_one_and_confirmed_by_another(
     as_finance("anna")
     booking = make.booking()
     assert "somebody else confirms it first" in client.get(page_of(booking)).text
-    post(client, f"{page_of(booking)}/cash", amount="1500")
+    post(client, f"{page_of(booking)}/cash", amount="1700")
     page = client.get(page_of(booking)).text
     assert "they count as soon as somebody else confirms it" in page
     assert "Noted by anna" in page
@@ -63,7 +63,8 @@ def test_cash_is_noted_by_one_and_confirmed_by_another(
     assert "somebody else has to confirm" in client.get(DESK).text
 
     as_finance("boris")
-    assert confirm in client.get(DESK).text
+    page = client.get(DESK).text
+    assert confirm in page and "₽200 too much: it stands in “Overpaid”" in page
     post(client, confirm)
     assert "Confirmed: " in client.get(DESK).text
     db.session.refresh(booking)

@@ -84,10 +84,20 @@ def _consequence(row: confirmations.Waiting) -> str:
         is_unpaid = payments.received(booking) - row.payment.amount < booking.amount
         ends = booking.status in ACTIVE_BOOKING and is_unpaid
         return f"{said} {_('The booking is cancelled with it.')}" if ends else said
-    if booking.status is BookingStatus.PENDING:
+    over = row.payment.amount - payments.still_due(booking)
+    said = _of_money(booking.status, name)
+    if over <= 0 or booking.status is BookingStatus.CANCELLED:
+        return said
+    surplus = _("{difference} too much: it stands in “Overpaid” until it is given back.")
+    return f"{said} {surplus.format(difference=money(over, row.payment.currency))}"
+
+
+def _of_money(status: BookingStatus, name: str) -> str:
+    """What money that counts does for a booking in this state."""
+    if status is BookingStatus.PENDING:
         return _("The booking is confirmed, and %(name)s is told.", name=name)
-    if booking.status is BookingStatus.EXPIRED:
+    if status is BookingStatus.EXPIRED:
         return _("The hold has run out: a free seat is taken again, or the money lands in “Without a seat”.")
-    if booking.status is BookingStatus.CANCELLED:
+    if status is BookingStatus.CANCELLED:
         return _("The booking is not pending any more: the money lands in “Without a seat”.")
     return _("The booking is paid, and %(name)s is told.", name=name)
