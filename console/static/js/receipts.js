@@ -270,7 +270,7 @@ function weigh(form) {
   const amount = text === "" ? expected : AMOUNT.test(text) ? Number(text.replace(",", ".")) : 0;
   const when = !amount ? "unclear" : amount === expected ? "exact" : amount > expected ? "over" : "under";
   const accepted = when === "under" && form.elements.accept_less?.checked ? "accepted" : when;
-  const money = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency, currencyDisplay: "narrowSymbol", minimumFractionDigits: 0 });
+  const money = new Intl.NumberFormat(document.documentElement.lang, { style: "currency", currency, currencyDisplay: "narrowSymbol", trailingZeroDisplay: "stripIfInteger" });
   for (const part of form.querySelectorAll("[data-when]")) {
     part.hidden = part.dataset.when !== (part.matches("p") ? accepted : when);
     if (part.matches("p")) part.textContent = fill(part.dataset.text, { difference: money.format(Math.abs(amount - expected)) });
