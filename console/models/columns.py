@@ -20,6 +20,21 @@ Version = Annotated[int | None, mapped_column(sa.BigInteger)]
 LoggedAt = Annotated[datetime, mapped_column(server_default=sa.text("clock_timestamp()"))]
 
 
+def searched(table: str, column: str) -> tuple[sa.Index, sa.Index]:
+    """What a search reads to find a text by any three letters of it, and by the beginnings of its words."""
+    words = f"to_tsvector('simple', {column})"
+    return (
+        sa.Index(f"ix_{table}_{column}_triples", sa.text(f"ops.triples({column})"), postgresql_using="gin"),
+        sa.Index(f"ix_{table}_{column}_words", sa.text(words), postgresql_using="gin"),
+    )
+
+
+def rare(table: str, column: str, *order: str, no: bool = False) -> sa.Index:
+    """The few rows of which a column says yes, or `no`, in a list's order: else it is walked for them."""
+    where = sa.text(f"NOT {column}" if no else column)
+    return sa.Index(f"ix_{table}_{column}", *order, postgresql_where=where)
+
+
 def references(target: str, *, ondelete: str | None = None, name: str | None = None) -> sa.ForeignKey:
     """A foreign key; without `ondelete` the database refuses to remove what is still used."""
     return sa.ForeignKey(target, ondelete=ondelete, name=name)

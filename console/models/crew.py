@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id, UpdatedAt, Version, references
+from console.models.columns import CreatedAt, Id, UpdatedAt, Version, rare, references, searched
 from console.models.event import Booking, Event
 from console.models.user import User
 from console.states import CrewType
@@ -36,10 +36,12 @@ class Crew(Base):
         sa.CheckConstraint("capacity >= 0", name="capacity"),
         sa.Index("ix_crews_event_id_type_name", "event_id", "type", "name"),
         sa.Index("ix_crews_name_prefix", sa.text("lower(name) text_pattern_ops")),
+        *searched("crews", "name"),
         sa.Index("ix_crews_name_id", "name", "id"),
         sa.Index("ix_crews_type_id", "type", "id"),
         sa.Index("ix_crews_capacity_id", "capacity", "id"),
         sa.Index("ix_crews_created_at_id", "created_at", "id"),
+        rare("crews", "locked", "created_at", "id"),
         {"schema": "crew"},
     )
 
@@ -75,6 +77,8 @@ class CrewAssignment(Base):
         sa.Index("ix_crew_assignments_user_id", "user_id"),
         sa.Index("ix_crew_assignments_assigned_by", "assigned_by"),
         sa.Index("ix_crew_assignments_created_at_id", "created_at", "id"),
+        sa.Index("ix_crew_assignments_crew_type_created_at", "crew_type", "created_at", "id"),
+        rare("crew_assignments", "locked", "created_at", "id"),
         {"schema": "crew"},
     )
 

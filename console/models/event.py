@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, references
+from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, rare, references, searched
 from console.models.user import User
 from console.states import BookingPaymentStatus, BookingStatus, EventStatus
 
@@ -32,9 +32,16 @@ class Organizer(Base):
         sa.UniqueConstraint("slug"),
         sa.CheckConstraint("slug <> ''", name="slug_given"),
         sa.Index("ix_organizers_name_prefix", sa.text("lower(name) text_pattern_ops")),
+        *searched("organizers", "name"),
         sa.Index("ix_organizers_name_id", "name", "id"),
         sa.Index("ix_organizers_created_at_id", "created_at", "id"),
         sa.Index("ix_organizers_slug_prefix", sa.text("lower(slug) text_pattern_ops")),
+        sa.Index(
+            "ix_organizers_contacts",
+            "contacts",
+            postgresql_using="gin",
+            postgresql_ops={"contacts": "jsonb_path_ops"},
+        ),
         {"schema": "event"},
     )
 
@@ -76,8 +83,7 @@ class Event(Base):
         sa.Index("ix_events_type_id", "type", "id"),
         sa.Index("ix_events_created_at_id", "created_at", "id"),
         sa.Index("ix_events_title_prefix", sa.text("lower(title) text_pattern_ops")),
-        sa.Index("ix_events_title_triples", sa.text("ops.triples(title)"), postgresql_using="gin"),
-        sa.Index("ix_events_title_words", sa.text("to_tsvector('simple', title)"), postgresql_using="gin"),
+        *searched("events", "title"),
         sa.Index("ix_events_to_complete", "date_end", postgresql_where=sa.text("status = 'PUBLISHED'")),
         # The waitlist job looks here first: events that could offer a seat.
         sa.Index(
@@ -95,6 +101,7 @@ class Event(Base):
         ),
         sa.Index("ix_events_date_end_id", "date_end", "id"),
         sa.Index("ix_events_capacity_id", "capacity", "id"),
+        rare("events", "auto_offers", "date_start", "id", no=True),
         {"schema": "event"},
     )
 
@@ -259,6 +266,7 @@ class TeamMember(Base):
     __table_args__ = (
         sa.Index("ix_team_members_organizer_id_name", "organizer_id", "name"),
         sa.Index("ix_team_members_name_prefix", sa.text("lower(name) text_pattern_ops")),
+        *searched("team_members", "name"),
         sa.Index("ix_team_members_name_id", "name", "id"),
         sa.Index("ix_team_members_created_at_id", "created_at", "id"),
         {"schema": "event"},
@@ -282,5 +290,6 @@ class FaqItem(Base):
         sa.Index("ix_faq_items_organizer_id", "organizer_id"),
         sa.Index("ix_faq_items_created_at_id", "created_at", "id"),
         sa.Index("ix_faq_items_question_prefix", sa.text("lower(question) text_pattern_ops")),
+        *searched("faq_items", "question"),
         {"schema": "event"},
     )

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id, UpdatedAt, references
+from console.models.columns import CreatedAt, Id, UpdatedAt, rare, references
 from console.models.user import User
 from console.states import Channel, NotificationCategory, OutboxStatus
 
@@ -28,6 +28,9 @@ class NotificationPref(Base):
         check_state("category", NotificationCategory),
         check_state("channel", Channel),
         sa.Index("ix_notification_prefs_created_at", "created_at", "user_id", "category", "channel"),
+        sa.Index("ix_notification_prefs_category", "category", "created_at", "user_id", "channel"),
+        sa.Index("ix_notification_prefs_channel", "channel", "created_at", "user_id", "category"),
+        rare("notification_prefs", "enabled", "created_at", "user_id", "category", "channel", no=True),
         {"schema": "notification"},
     )
 
@@ -100,6 +103,13 @@ class OutboxMessage(Base):
         sa.Index("ix_outbox_created_at_id", "created_at", "id"),
         sa.Index("ix_outbox_status_created_at", "status", "created_at", "id"),
         sa.Index("ix_outbox_category_created_at", "category", "created_at", "id"),
+        sa.Index(
+            "ix_outbox_channel_created_at",
+            "channel",
+            "created_at",
+            "id",
+            postgresql_where=sa.text("channel IS NOT NULL"),
+        ),
         sa.Index("ix_outbox_user_id_created_at", "user_id", "created_at", "id"),
         sa.Index("ix_outbox_event_id", "event_id"),
         sa.Index("ix_outbox_event_id_created_at", "event_id", "created_at", "id"),

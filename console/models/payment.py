@@ -82,6 +82,14 @@ class Payment(Base):
         sa.Index("ix_payments_amount_id", "amount", "id"),
         sa.Index("ix_payments_created_at_id", "created_at", "id"),
         sa.Index("ix_payments_status_created_at", "status", "created_at", "id"),
+        sa.Index("ix_payments_method_created_at", "method", "created_at", "id"),
+        sa.Index(
+            "ix_payments_refund_method",
+            "refund_method",
+            "created_at",
+            "id",
+            postgresql_where=sa.text("refund_method IS NOT NULL"),
+        ),
         # Too much or too little came: who looks for it reads only these.
         sa.Index(
             "ix_payments_differing",
@@ -162,6 +170,7 @@ class PaymentReceipt(Base):
         sa.Index("ix_payment_receipts_payment_id_created_at", "payment_id", "created_at"),
         sa.Index("ix_payment_receipts_reviewed_at_id", "reviewed_at", "id"),
         sa.Index("ix_payment_receipts_created_at_id", "created_at", "id"),
+        sa.Index("ix_payment_receipts_decision_created_at", "decision", "created_at", "id"),
         sa.Index("ix_payment_receipts_file_id", "file_id"),
         sa.Index("ix_payment_receipts_reviewed_by", "reviewed_by"),
         sa.Index(

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, references
+from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, rare, references, searched
 from console.states import UserRole
 
 #: A phone without its signs, as the index of phones has it.
@@ -37,6 +37,7 @@ class User(Base):
         sa.Index("ix_users_username_triples", sa.text("ops.triples(username)"), postgresql_using="gin"),
         sa.Index("ix_users_created_at_id", "created_at", "id"),
         sa.Index("ix_users_role_created_at", "role", "created_at", "id"),
+        rare("users", "active", "created_at", "id", no=True),
         {"schema": "user"},
     )
 
@@ -62,12 +63,7 @@ class Profile(Base):
     __table_args__ = (
         sa.CheckConstraint("language IN ('ru', 'en')", name="language"),
         sa.Index("ix_profiles_full_name_prefix", sa.text("lower(full_name) text_pattern_ops")),
-        sa.Index(
-            "ix_profiles_full_name_words",
-            sa.text("to_tsvector('simple', full_name)"),
-            postgresql_using="gin",
-        ),
-        sa.Index("ix_profiles_full_name_triples", sa.text("ops.triples(full_name)"), postgresql_using="gin"),
+        *searched("profiles", "full_name"),
         sa.Index("ix_profiles_telegram_triples", sa.text("ops.triples(telegram)"), postgresql_using="gin"),
         sa.Index(
             "ix_profiles_phone_triples",
@@ -78,6 +74,7 @@ class Profile(Base):
         sa.Index("ix_profiles_phone_prefix", sa.text("phone text_pattern_ops")),
         sa.Index("ix_profiles_email", sa.text("lower(email)")),
         sa.Index("ix_profiles_created_at_user_id", "created_at", "user_id"),
+        sa.Index("ix_profiles_is_telegram_verified", "is_telegram_verified", "created_at", "user_id"),
         sa.Index("ix_profiles_email_prefix", sa.text("lower(email) text_pattern_ops")),
         sa.Index(
             "ix_profiles_extra",

@@ -34,11 +34,17 @@ def clean_phone(text: str | None) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def bare_telegram(text: str) -> str:
+    """What is left of a Telegram name without its @, or of a link to it."""
+    link_or_sign = r"^(https?://)?(www\.)?(t|telegram)\.me/|^@"
+    return re.sub(link_or_sign, "", text.strip(), flags=re.IGNORECASE).rstrip("/")
+
+
 def clean_telegram(text: str | None) -> str | None:
     """A Telegram username without the @, also from a t.me link."""
     if not text or not text.strip():
         return None
-    name = re.sub(r"^(https?://)?(t|telegram)\.me/|^@", "", text.strip())
+    name = bare_telegram(text)
     if not _TELEGRAM.fullmatch(name):
         raise InvalidInput(field=N_("Telegram"), problem=N_("this is not a Telegram username."))
     return name

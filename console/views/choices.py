@@ -8,7 +8,6 @@ from werkzeug.wrappers import Response
 
 from console.db import transaction
 from console.services import list_choices
-from console.views.columns import Kind
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -25,11 +24,7 @@ def shown_columns(view: "TableView", chosen: Any) -> tuple[str, ...]:
 def column_choices(view: "TableView", shown: tuple[str, ...]) -> list[dict[str, Any]]:
     """Every column but the first, those shown first, for the menu that chooses them."""
     names = [*shown[1:], *(name for name in view.columns if name not in shown)]
-    return [
-        {"name": name, "label": view.columns[name].label, "is_shown": name in shown}
-        for name in names
-        if view.columns[name].kind != Kind.LONG or name in shown
-    ]
+    return [{"name": name, "label": view.columns[name].label, "is_shown": name in shown} for name in names]
 
 
 def choose(view: "TableView") -> Response:

@@ -306,6 +306,12 @@ def _kind(column: Any) -> Kind:
     raise TypeError(f"no kind for {column}")
 
 
+def says_who(name: str) -> bool:
+    """Whether a column says who did something: not what a person's own page is about. What staff did, the
+    audit log tells."""
+    return name.endswith("_by") or name == "actor_user_id"
+
+
 def key_columns(model: Any) -> tuple[Column, ...]:
     """The primary key as the console uses it: where the table's own would show a secret, its `id`."""
     return tuple(columns_of(model)[column.name] for column in sa.inspect(model).primary_key)

@@ -2,14 +2,14 @@
 
 In the address: `status=PENDING&status=CONFIRMED` any of these; `created_at.from=2026-05-01`, `….to=…` a
 range, both ends included; `created_at.in=this_week` days that move with the calendar; `expires_at.has=no`
-empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in JSON; `booking_id.event_id=…`
-what the row points at by way of another.
+empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in JSON, several must all hold;
+`booking_id.event_id=…` what the row points at by way of another.
 """
 
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -70,6 +70,12 @@ class Filter:
         return f"{self.column.name}.{self.operator}" if self.operator else self.column.name
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """The values as the filter form has them."""
+        is_typed = self.operator or self.column.kind == Kind.JSON
+        return self.raw if is_typed else tuple(map(write, self.values))
+
+    @property
     def target(self) -> type[Base] | None:
         """The model of the rows that the values name."""
         return (self.path[-1] if self.path else self.column).target
@@ -86,8 +92,7 @@ class Filter:
         if self.operator:
             return CRITERIA[self.operator](attribute, value, zone)
         if self.column.kind == Kind.JSON:
-            path, text = value
-            return sa.or_(*(attribute.contains(_nested(path, each)) for each in _as_json(text)))
+            return sa.and_(*(_has_at(attribute, path, text) for path, text in self.values))
         if self.column.kind == Kind.PEOPLE:
             return attribute.contains(list(self.values))
         return attribute.in_(self.values)
@@ -97,7 +102,7 @@ class Filter:
         if self.operator:
             return SAID[self.operator](self.values[0], self.raw[0])
         if self.column.kind == Kind.JSON:
-            return self.raw[0]
+            return ", ".join(self.raw)
         return ", ".join(self._say(value, labels) for value in self.values)
 
     def _say(self, value: Any, labels: Labels) -> str:
@@ -173,12 +178,7 @@ def points_at(filters: Iterable[Filter]) -> Iterable[tuple[Any, Any]]:
 
 def form_values(filters: Iterable[Filter]) -> Mapping[str, tuple[str, ...]]:
     """What the filter form shows, by parameter."""
-    return {
-        item.parameter: tuple(
-            write(v) if not item.operator else r for v, r in zip(item.values, item.raw, strict=True)
-        )
-        for item in filters
-    }
+    return {item.parameter: item.shown for item in filters}
 
 
 def _value(column: Column, operator: str, text: str) -> Any:
@@ -186,8 +186,10 @@ def _value(column: Column, operator: str, text: str) -> Any:
         return READERS[operator](text)
     if operator and column.kind == Kind.TIME:
         return _day(text)
-    if operator and column.kind == Kind.MONEY:
-        return parse_money(text.replace(",", "."))
+    if operator and column.is_number:
+        # As people write it: spaces between thousands, a comma or a point.
+        text = re.sub(r"\s", "", text).replace(",", ".")
+        return parse_money(text) if column.kind == Kind.MONEY else parse(column, text)
     if column.kind == Kind.JSON:
         return _json_path(text)
     return parse(column, text)
@@ -206,7 +208,13 @@ def _json_path(text: str) -> tuple[tuple[str, ...], str]:
     return keys, value.strip()
 
 
-def _nested(path: tuple[str, ...], value: Any) -> Any:
+def _has_at(attribute: Any, path: Sequence[str], text: str) -> sa.ColumnElement[bool]:
+    """What JSON has at `path` is what a text stands for, or a list that has it."""
+    values = [each for value in _as_json(text) for each in (value, [value])]
+    return sa.or_(*(attribute.contains(_nested(path, value)) for value in values))
+
+
+def _nested(path: Sequence[str], value: Any) -> Any:
     """JSON that has `value` at `path` and nothing else: what contains it is found by a GIN index."""
     for name in reversed(path):
         value = {name: value}

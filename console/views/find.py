@@ -80,8 +80,8 @@ def _found(user: User, term: str) -> dict[type[Base], list[UUID]]:
         theirs[Payment] = _newest(user, Payment, Payment.booking_id, of_people)
     if theirs:
         for model, keys in _keys(theirs).items():
-            found[model] = list(dict.fromkeys([*found.get(model, []), *keys]))
-    return {model: keys[:SHOWN] for model, keys in found.items()}
+            found[model] = [*found.get(model, []), *keys]
+    return {model: list(dict.fromkeys(keys))[:SHOWN] for model, keys in found.items()}
 
 
 def _named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
@@ -93,6 +93,9 @@ def _named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
         criteria.append(key == exact)
     elif beginning is not None:
         criteria.append(key.between(*beginning))
+    if exact is None and model is User:
+        # Before all others who have it somewhere in their names.
+        criteria.append(key.in_(search.called(user, term)))
     if exact is None and model in (User, Event, Crew):
         if policy.scope(user, model) is None:
             criteria.append(key.in_(search.named(user, model, term).limit(KNOWN)))

@@ -20,8 +20,9 @@ from console.db import Base, db
 from console.errors import BadAddress
 from console.models import ListChoice, User
 from console.views import filters, search, totals
-from console.views.columns import Column, columns_of, key_columns, table_of
+from console.views.columns import Column, columns_of, key_columns, says_who, table_of
 from console.views.cursors import read_cursor, write_cursor
+from console.views.served import served
 
 PAGE_SIZES = (25, 50, 100)
 
@@ -191,7 +192,9 @@ class Listing:
     def match(self) -> search.Match:
         """What is searched for; looking up whom a term names takes a statement."""
         columns = tuple(self.columns[name] for name in self.search_by)
-        return search.matches(self.user, self.model, columns, self.term)
+        found = served(self.model)
+        ids = tuple(c for c in self.columns.values() if c.name in found and not says_who(c.name))
+        return search.matches(self.user, self.model, columns, self.term, ids=ids)
 
     def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
         return self.query(names).order_by(*self.order.clauses(backward=False))
@@ -211,6 +214,10 @@ class Listing:
             # Nearer to the beginning than a page: show the first page whole.
             place, before, backward = None, None, False
             rows = self._rows(None, backward=False, total=total)
+        if place is not None and not rows:
+            # What came after is gone meanwhile: the last page is the nearest.
+            place, backward, is_last = None, True, True
+            rows = self._rows(None, backward=True, total=total)
         has_more = len(rows) > self.size
         rows = rows[: self.size]
         if backward:
@@ -296,7 +303,8 @@ class Total:
                 counted = totals.counted(listing.query(()))
                 self.columns = guess.label("guessed_rows"), counted.label("counted_rows")
             else:
-                self.rows, self.is_guess = max(plan.rows, totals.COUNT_MAX + 1), True
+                # Maybe few, but to find them all would cost more than the page.
+                self.rows, self.is_guess = plan.rows, True
 
     def count(self, few: sa.CTE) -> None:
         """Counts the rows of `few`, which are all of the list's, in place of asking for them again."""
@@ -311,3 +319,5 @@ class Total:
             self.is_guess = counted is None or counted > totals.COUNT_MAX
             self.rows = max(guessed, totals.COUNT_MAX + 1) if self.is_guess else counted
             self.columns = ()
+        if self.is_guess and self.rows is not None:
+            self.rows = max(self.rows, len(rows))

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from console import policy
 from console.db import db
+from console.models import User
 from console.views import pages, search
 from console.views.labels import has_label, labelled, read_label
 
@@ -20,7 +21,7 @@ SHORT, LAST = 4, 150
 
 
 def look_up(view: "TableView", term: str, limit: int) -> list[dict[str, str]]:
-    """The rows that a term finds, newest first, as {id, text, sub}."""
+    """The rows that a term finds, newest first, as {id, text, sub}; before them, who is called so exactly."""
     if not has_label(view.model):
         return pages.nameless(view, limit)
     user, model, key = view.user, view.model, view.keys[0].attribute
@@ -35,11 +36,23 @@ def look_up(view: "TableView", term: str, limit: int) -> list[dict[str, str]]:
         return _offered(view, in_order)
     if wanted := search.as_uuid(term):
         return _offered(view, in_order.where(key == wanted))
-    if criterion is not None:
+    offered = _found(view, term, limit, query, in_order)
+    if model is not User:
+        return offered
+    exact = _offered(view, in_order.where(key.in_(search.called(user, term))))
+    return list({item["id"]: item for item in (*exact, *offered)}.values())[:limit]
+
+
+def _found(
+    view: "TableView", term: str, limit: int, query: sa.Select[Any], in_order: sa.Select[Any]
+) -> list[dict[str, str]]:
+    user, model, key = view.user, view.model, view.keys[0].attribute
+    moment = view.columns[view.default_sort.removeprefix("-")].attribute
+    if policy.scope(user, model) is not None:
         # Theirs may be the last that the term finds.
         return _offered(view, in_order.where(search.matches(user, model, view.keys[:1], term).criterion))
     if len(term) <= SHORT:
-        last = policy.visible(user, model).with_only_columns(key).order_by(newest, key).limit(LAST)
+        last = policy.visible(user, model).with_only_columns(key).order_by(moment.desc(), key).limit(LAST)
         among_last = in_order.where(key.in_(last.correlate(None)), search.asked(user, model, term))
         offered = _offered(view, among_last)
         if len(offered) == limit:

@@ -30,6 +30,7 @@ from console.views.columns import (
     columns_of,
     key_columns,
     models_by_table,
+    says_who,
     table_of,
 )
 from console.views.cursors import read_cursor, write_cursor
@@ -78,12 +79,6 @@ class Place:
     block: str
     cursor: str
     backward: bool
-
-
-def says_who(name: str) -> bool:
-    """Whether a column says who did something: not what a person's own page is about. What staff did, the
-    audit log tells."""
-    return name.endswith("_by") or name == "actor_user_id"
 
 
 @cache

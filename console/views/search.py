@@ -1,5 +1,6 @@
 """What the search box finds: ids exactly, names by word or prefix, through an index, in whatever table."""
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -14,8 +15,10 @@ from sqlalchemy.sql.elements import False_
 from console import policy
 from console.db import Base, db
 from console.models import (
+    Booking,
     Crew,
     Event,
+    FaqItem,
     Organizer,
     Payment,
     PaymentReceipt,
@@ -23,8 +26,9 @@ from console.models import (
     TeamMember,
     User,
 )
+from console.services.contacts import bare_telegram
 from console.views.columns import Column, Kind, key_columns
-from console.views.values import parse_uuid, plain_text
+from console.views.values import plain_text
 
 
 def clean(text: str) -> str:
@@ -44,21 +48,21 @@ def starts_with(column: Any, text: str) -> sa.ColumnElement[bool]:
     return sa.func.lower(column).like(escape_like(text.lower()) + "%", escape="\\")
 
 
-def has_words(column: Any, text: str) -> sa.ColumnElement[bool]:
-    """Each word of `text` begins a word of `column`; uses a GIN index on to_tsvector('simple', column)."""
-    words = re.findall(r"[^\W_]+", text.lower())
-    if not words:
-        return sa.false()
+def has_words(column: Any, words: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Each of `words`, in small letters without ё, begins a word of `column`, which may have it.
+
+    Uses a GIN index on to_tsvector('simple', column).
+    """
     simple: sa.ColumnClause[str] = sa.literal_column("'simple'")
-    query = sa.func.to_tsquery(simple, " & ".join(f"{word}:*" for word in words))
-    return sa.func.to_tsvector(simple, column).bool_op("@@")(query)
+    spelled = (itertools.product(*("её" if letter == "е" else letter for letter in word)) for word in words)
+    query = " & ".join(f"({' | '.join(''.join(letters) + ':*' for letters in ways)})" for ways in spelled)
+    return sa.func.to_tsvector(simple, column).bool_op("@@")(sa.func.to_tsquery(simple, query))
 
 
 def as_uuid(term: str) -> UUID | None:
-    try:
-        return parse_uuid(term)
-    except ValueError:
-        return None
+    """The id that a term writes, with its hyphens or without."""
+    digits = term.replace("-", "").lower()
+    return UUID(digits) if re.fullmatch("[0-9a-f]{32}", digits) else None
 
 
 def has_parts(column: Any, text: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
@@ -68,7 +72,7 @@ def has_parts(column: Any, text: str, *, by_index: bool = True) -> sa.ColumnElem
     """
     words = [word.replace("ё", "е") for word in re.findall(r"[^\W_]+", text.lower())]
     parts = [word for word in words if len(word) >= PART]
-    short = " ".join(word for word in words if len(word) < PART)
+    short = [word for word in words if len(word) < PART]
     if not words:
         return sa.false()
     found = [_part(column, part, by_index=by_index) for part in parts]
@@ -100,27 +104,68 @@ class Match(NamedTuple):
 
 
 def matches(
-    user: User, model: type[Base], columns: Sequence[Column], term: str, *, some: int | None = None
+    user: User,
+    model: type[Base],
+    columns: Sequence[Column],
+    term: str,
+    *,
+    ids: Sequence[Column] = (),
+    some: int | None = None,
 ) -> Match:
-    """The rows of `model` that `term` finds: by its keys, by its texts, and by what it points at.
+    """The rows of `model` that `term` finds: by keys, those in `ids` too, by texts, by what they point at.
 
     Whom and what the term names is asked first, in one statement: with their keys in hand, rows are found
     through indexes. Of more than KEYS_MAX each row is asked for itself, in the order of the list: so many
     match that a page is soon found. `some`: to find rows of so many is enough.
     """
-    wanted = as_uuid(term)
-    if wanted is not None:
-        points = [*key_columns(model), *(c for c in columns if c.kind == Kind.REF)]
-        same = [c.attribute == wanted for c in points if c.kind in (Kind.ID, Kind.REF)]
-        return Match(sa.or_(sa.false(), *same))
     if not term:
         return Match(sa.false())
+    key = key_columns(model)[0]
+    keys = {c.name: c.attribute for c in (*key_columns(model), *columns, *ids) if c.kind in KEYS}
+    exact, first_to_last = as_uuid(term), beginning(term)
+    if exact is None:
+        found, pointing = _by_name(model, columns, term)
+    else:
+        # Numbers of acquirers may look like ids.
+        found, pointing = [column == exact for column in keys.values()], []
+        texts = [c for c in columns if c.kind not in KEYS and _finds(model, c.name) is starts_with]
+        found += [starts_with(c.attribute, term) for c in texts]
+    asked = {way.named: named(user, way.named, term) for _, way in pointing}
+    paid = _paid(model, columns)
+    if paid is not None:
+        is_number = sa.func.lower(Payment.provider_payment_id) == term.lower()
+        asked[Payment] = sa.select(paid[1]).where(is_number)
+    known = _keys(asked, some)
+    is_many, is_far = any(keys is None for keys in known.values()), False
+    for attribute, way in pointing:
+        those = known[way.named]
+        if those is None:
+            found.append(_asked(user, attribute, way, term))
+        elif those:
+            found.append(_among(attribute, way, those))
+            is_far = is_far or bool(way.hops)
+    if paid is not None and (those := known[Payment]):
+        found.append(_among(paid[0], Way((), Payment), those))
+    if first_to_last is not None:
+        found += [column.between(*first_to_last) for column in keys.values()]
+    if is_far and len(found) > 1 and not is_many:
+        # Each by its own index: no index serves an OR with what lies in another table.
+        parts = [sa.select(key.attribute).where(criterion) for criterion in found]
+        return Match(key.attribute.in_(sa.union_all(*(part.correlate(None) for part in parts))))
+    is_few = bool(found) and not is_many and model in (User, Profile)
+    return Match(sa.or_(sa.false(), *found), is_many, is_few)
+
+
+def _by_name(
+    model: type[Base], columns: Sequence[Column], term: str
+) -> tuple[list[Any], list[tuple[Any, "Way"]]]:
+    """How `term` finds rows by their texts; and the columns that lead to names which it may find."""
     found: list[Any] = []
     pointing: list[tuple[Any, Way]] = []
     for column in columns:
         # A table's own key stands for the name of its row.
         target = model if column.kind == Kind.ID else column.target
-        if column.kind in (Kind.ID, Kind.REF) and target is not None:
+        if column.kind in KEYS and target is not None:
             way = _way(target)
             if way is not None:
                 pointing.append((column.attribute, way))
@@ -129,24 +174,14 @@ def matches(
         elif model not in (User, Profile):
             # What is known of a person is looked through with their name.
             found.append(_finds(model, column.name)(column.attribute, term))
-    known = _keys({way.named: named(user, way.named, term) for _, way in pointing}, some)
-    is_many, is_far = any(keys is None for keys in known.values()), False
-    for attribute, way in pointing:
-        keys = known[way.named]
-        if keys is None:
-            found.append(_asked(user, attribute, way, term))
-        elif keys:
-            found.append(_among(attribute, way, keys))
-            is_far = is_far or bool(way.hops)
-    first_to_last, key = beginning(term), key_columns(model)[0]
-    if first_to_last is not None and key.kind == Kind.ID:
-        found.append(key.attribute.between(*first_to_last))
-    if is_far and len(found) > 1 and not is_many:
-        # Each by its own index: no index serves an OR with what lies in another table.
-        parts = [sa.select(key.attribute).where(criterion) for criterion in found]
-        return Match(key.attribute.in_(sa.union_all(*(part.correlate(None) for part in parts))))
-    is_few = len(found) == len(pointing) == 1 and not is_many and model in (User, Profile)
-    return Match(sa.or_(sa.false(), *found), is_many, is_few)
+    return found, pointing
+
+
+def _paid(model: type[Base], columns: Sequence[Column]) -> tuple[Any, Any] | None:
+    """How the acquirer's number of a payment finds its rows: a column of theirs, and its equal there."""
+    if model is Booking:
+        return Booking.id, Payment.booking_id
+    return next(((c.attribute, Payment.id) for c in columns if c.target is Payment), None)
 
 
 class Way(NamedTuple):
@@ -244,10 +279,18 @@ PART = 3
 #: ask rows in their order until a page of them is found among a million.
 KEYS_MAX = 10_000
 TEXTS = ARRAY(sa.Text)
-#: Names that are found by any part; others by their beginning.
-BY_PART = frozenset({(Profile, "full_name"), (Event, "title")})
+KEYS = (Kind.ID, Kind.REF)
 #: Models whose rows carry their own name.
-NAMED_BY: dict[type[Base], str] = {Organizer: "name", Event: "title", Crew: "name", TeamMember: "name"}
+NAMED_BY: dict[type[Base], str] = {
+    Organizer: "name",
+    Event: "title",
+    Crew: "name",
+    TeamMember: "name",
+    FaqItem: "question",
+}
+#: Names that are found by any part; other texts by their beginning.
+BY_PART = frozenset({(Profile, "full_name"), *NAMED_BY.items()})
+
 #: What leads to the name of a row that has none; of others their person's does.
 NAMED_THROUGH: dict[type[Base], str] = {Payment: "booking_id", PaymentReceipt: "payment_id"}
 
@@ -286,22 +329,38 @@ def _row_of(model: type[Base]) -> Any:
     return aliased(model)
 
 
+def called(user: User, term: str) -> sa.Select[Any]:
+    """The ids of people who are called `term`, no more and no less: their username or Telegram name."""
+    name = bare_telegram(term).lower()
+    username = sa.select(User.id).where(sa.func.lower(User.username) == name)
+    if not policy.allowed(user, "user.profiles", policy.Action.READ):
+        return username
+    telegram = sa.select(Profile.user_id).where(sa.func.lower(Profile.telegram).in_((name, "@" + name)))
+    return sa.select(sa.union_all(username, telegram).subquery().c[0])
+
+
 def _known(user: User, profile: Any, term: str, *, by_index: bool = True) -> list[sa.ColumnElement[bool]]:
     """What `term` may be of a person whom their profile describes."""
     known = [has_parts(profile.full_name, term, by_index=by_index)]
     if policy.allowed(user, "user.profiles", policy.Action.READ):
         known.append(_phone(profile.phone, term, by_index=by_index))
         known.append(_telegram(profile.telegram, term, by_index=by_index))
+        # An address has its @ somewhere behind the beginning.
+        known.append(starts_with(profile.email, term) if "@" in term[1:] else sa.false())
     return [criterion for criterion in known if not isinstance(criterion, False_)]
 
 
 def _phone(column: Any, term: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
     """Part of a phone, in any notation: 8 (916) 123-45-67, +7 916 123, or the last four digits."""
-    digits = re.sub(r"[\s()+.\-–]", "", term)
+    digits = re.sub(r"[\s()+.\u2010-\u2015\u2212-]", "", term)
     if not digits.isascii() or not digits.isdigit() or len(digits) < PART:
         return sa.false()
-    # In Russia 8 stands for +7.
-    wanted = {digits, "7" + digits[1:]} if digits.startswith("8") else {digits}
+    wanted = {digits}
+    # In Russia 8 stands for +7, in what is stored as in what is typed: behind it the number is the same.
+    if len(digits) == 11 and digits[0] in "78":
+        wanted = {digits[1:]}
+    elif digits[0] == "8" or term.startswith("+7"):
+        wanted = {"7" + digits[1:], "8" + digits[1:]}
     # Written out, not bound: only so is it the expression of the index.
     pure = sa.func.regexp_replace(column, *map(sa.literal_column, ("'[^0-9]'", "''", "'g'")))
     return sa.or_(*(_part(pure, part, by_index=by_index) for part in sorted(wanted)))
@@ -309,23 +368,23 @@ def _phone(column: Any, term: str, *, by_index: bool = True) -> sa.ColumnElement
 
 def _username(column: Any, term: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
     """Part of a username; what is too short for that, its beginning."""
-    name = term.removeprefix("@").lower()
+    name = bare_telegram(term).lower()
     if len(name) < PART:
-        return starts_with(column, name)
+        return starts_with(column, name) if name else sa.false()
     return _part(column, name.replace("ё", "е"), by_index=by_index)
 
 
 def _telegram(column: Any, term: str, *, by_index: bool = True) -> sa.ColumnElement[bool]:
-    name = term.removeprefix("@").lower()
+    name = bare_telegram(term).lower()
     if not re.fullmatch(r"\w+", name):
         return sa.false()
     if len(name) < PART:
         return _telegram_prefix(column, term)
-    return _part(column, name, by_index=by_index)
+    return _part(column, name.replace("ё", "е"), by_index=by_index)
 
 
 def _telegram_prefix(column: Any, term: str) -> sa.ColumnElement[bool]:
-    name = term.removeprefix("@")
+    name = bare_telegram(term)
     if not re.fullmatch(r"\w+", name):
         return sa.false()
     return sa.or_(starts_with(column, name), starts_with(column, "@" + name))

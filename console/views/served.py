@@ -15,7 +15,7 @@ from console.views.columns import Kind, columns_of
 def served(model: type[Base]) -> frozenset[str]:
     """The columns by which an index finds rows: others are not filtered by, the whole table would be read.
 
-    States, yes and no need none: they are few, and a page of each is soon found in any order.
+    States, yes and no always are: what is common is soon met in any order, what is rare has an index.
     """
     found = {column.name for column in columns_of(model).values() if column.kind in (Kind.STATE, Kind.BOOL)}
     table = cast(sa.Table, model.__table__)

@@ -1,7 +1,8 @@
 """A database in which every table has thousands of rows, made by one statement a table, and how it is read.
 
-Rows refer to each other by keys made of their numbers. Values are spread: states evenly, texts and moments
-each once, a third of what may be empty is.
+Rows refer to each other by keys made of their numbers. Values are spread: states evenly but for the last one,
+which is rare, as is the yes or no that is not the usual one; texts and moments each once, a third of what may
+be empty is.
 """
 
 import json
@@ -15,6 +16,8 @@ from console.db import db
 from tests.views.table_pages import TABLES
 
 ROWS = 4000
+#: One row in so many has what is rare.
+RARE = 500
 #: Foreign keys, triggers and CHECKs are silent: what they guard is not what is read here.
 SILENT = """
 SET session_replication_role = replica;
@@ -67,7 +70,8 @@ def _filled(table: Any, column: sa.Column[Any]) -> str:
     kind = column.type
     if isinstance(kind, sa.Enum):
         words = ", ".join(f"'{member}'" for member in kind.enums)
-        return f"(ARRAY[{words}])[n % {len(kind.enums)} + 1]"
+        usual = len(kind.enums) - 1
+        return f"(ARRAY[{words}])[CASE WHEN n % {RARE} = 0 THEN {usual + 1} ELSE n % {usual} + 1 END]"
     if isinstance(kind, sa.UUID):
         return key(own if column.name == "id" else f"{own}.{column.name}", "n")
     if isinstance(kind, ARRAY):
@@ -75,7 +79,7 @@ def _filled(table: Any, column: sa.Column[Any]) -> str:
     if isinstance(kind, JSONB):
         return """jsonb_build_object('city', 'place ' || n)"""
     if isinstance(kind, sa.Boolean):
-        return "n % 2 = 0"
+        return f"(n % {RARE} = {RARE // 2}) <> {getattr(column.server_default, 'arg', 'false')}"
     if isinstance(kind, sa.DateTime):
         return "now() - n * interval '1 hour'"
     if isinstance(kind, sa.Integer | sa.Numeric):

@@ -42,6 +42,16 @@ def test_columns_are_chosen_in_ones_own_order(app: Flask, admin: FlaskClient) ->
     assert heads(admin) == usual
 
 
+def test_a_long_text_that_was_hidden_can_be_chosen_again(admin: FlaskClient) -> None:
+    make.faq_item()
+    post(admin, "/event/faq_items/columns/", column=["organizer_id"])
+    page = admin.get("/event/faq_items/").text
+    assert "Dry socks." not in page
+    assert re.search(r'name="column" value="answer"><span>Answer', page)
+    post(admin, "/event/faq_items/columns/", column=["organizer_id", "answer"])
+    assert "Dry socks." in admin.get("/event/faq_items/").text
+
+
 def test_a_column_that_is_none_is_refused(admin: FlaskClient) -> None:
     for name in ("password_hash", "nothing"):
         assert post(admin, "/user/users/columns/", column=[name]).status_code == 400

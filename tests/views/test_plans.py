@@ -128,10 +128,12 @@ def sample(view: TableView, column: Column) -> dict[str, str]:
     if kind == Kind.JSON:
         return {name: f"city:{row['city']}"}
     if kind == Kind.BOOL:
-        return {name: "yes"}
+        return {name: "no" if column.is_on_by_default else "yes"}
+    if kind == Kind.STATE:
+        return {name: list(column.states or ())[-1].value}
     if kind == Kind.PEOPLE:
         return {name: str(row[0])}
-    return {name: row.value if kind == Kind.STATE else str(row)}
+    return {name: str(row)}
 
 
 @each_table

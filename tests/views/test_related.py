@@ -12,8 +12,8 @@ from console.models import Booking, Event, Favorite, User
 from console.states import FileOwner, UserRole
 from console.views import history, related
 from console.views.bulk import views
-from console.views.columns import TABLE_NAMES, columns_of, key_columns, table_of
-from console.views.related import relations, says_who
+from console.views.columns import TABLE_NAMES, columns_of, key_columns, says_who, table_of
+from console.views.related import relations
 from console.views.totals import _Explain
 from tests import make
 from tests.views.table_pages import BUILDERS, TABLES, name_of, row_url, rows_in, signed_in, view_of

@@ -77,7 +77,7 @@ class EventView(DeskView):
         term = search.clean(request.args.get("search", ""))
         query = policy.visible(self.user, Event).options(joinedload(Event.organizer))
         if term:
-            query = query.where(search.starts_with(Event.title, term))
+            query = query.where(search.has_parts(Event.title, term))
         rows, more = page(_chosen(query, show, request.args.get("after", "")), EVENTS_A_PAGE)
         return self.render(
             "desk/events.html",
