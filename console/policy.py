@@ -4,7 +4,7 @@ A row outside of a person's scope does not exist for them: lists, searches, look
 and foreign keys all go through `visible`, `find` and `strangers`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -36,6 +36,8 @@ from console.states import STAFF_ROLES, FileOwner, UserRole
 
 ADMIN, ORG, FIN = UserRole.ADMIN, UserRole.ORGANIZER, UserRole.FINANCE
 Row = TypeVar("Row", bound=Base)
+#: So many people of an organizer are told by their ids; of more, each is asked for.
+PEOPLE_MAX = 5_000
 
 
 class Action(StrEnum):
@@ -107,10 +109,10 @@ def needs_second_factor(user: User) -> bool:
     return user.role in (ADMIN, FIN) and not config.current().development
 
 
-def visible(user: User, model: type[Row]) -> sa.Select[Row]:
-    """A select of the rows of `model` that exist for `user`."""
+def visible(user: User, model: type[Row], *, listed: bool = False) -> sa.Select[Row]:
+    """A select of the rows of `model` that exist for `user`; `listed`, many of them, as `reach` has them."""
     query = sa.select(model)
-    criterion = scope(user, model)
+    criterion = reach(user, model) if listed else scope(user, model)
     return query if criterion is None else query.where(criterion)
 
 
@@ -129,9 +131,48 @@ def scope(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
         return None
     if not allowed(user, table_name(model), Action.READ):
         return sa.false()
-    if user.role == FIN and not _has_organizers(user):
+    if user.role == FIN and not _organizers(user):
         return None
     return _of_organizers(user, model)
+
+
+def reach(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
+    """As `scope`, for who reads many rows in some order: no index knows the people of an organizer, but a few
+    are told by their ids, and of many each is asked, because one is soon met."""
+    if model not in (User, Profile) or scope(user, model) is None:
+        return scope(user, model)
+    key = User.id if model is User else Profile.user_id
+    people = people_of(user)
+    if people is not None:
+        return key == sa.any_(sa.cast(people, sa.ARRAY(sa.UUID())))
+    found = [chosen.where(person == key).limit(1) for chosen, person in _participations(user, sa.true())]
+    # A scalar subquery: PostgreSQL would make a list of all people out of EXISTS first.
+    return sa.func.coalesce(*(each.correlate(model).scalar_subquery() for each in found), sa.false())
+
+
+def people_of(user: User) -> list[UUID] | None:
+    """The people on the events of an ORGANIZER, None when they are very many; asked once a transaction."""
+
+    def ask() -> list[UUID] | None:
+        if not allowed(user, "user.users", Action.READ):
+            return []
+        some = [chosen.limit(PEOPLE_MAX + 1) for chosen, _ in _participations(user)]
+        found = db.session.scalars(sa.union_all(*(each.subquery().select() for each in some))).all()
+        return sorted(set(found)) if len(found) <= PEOPLE_MAX else None
+
+    return cast(list[UUID] | None, _known("people", user, ask))
+
+
+def _participations(user: User, *what: Any) -> list[tuple[sa.Select[Any], Any]]:
+    """Selects of those who booked or wait on the events of an ORGANIZER, and the column that says who."""
+    events = _events(user)
+    return [
+        (sa.select(*(what or (person,))).where(event_id.in_(events)), person)
+        for person, event_id in (
+            (Booking.user_id, Booking.event_id),
+            (WaitlistEntry.user_id, WaitlistEntry.event_id),
+        )
+    ]
 
 
 def table_name(model: type[Base]) -> str:
@@ -140,19 +181,34 @@ def table_name(model: type[Base]) -> str:
     return f"{table.schema}.{table.name}"
 
 
-def _has_organizers(user: User) -> bool:
-    # A page asks for many tables; the answer holds as long as its session.
-    known: dict[UUID, bool] = db.session.info.setdefault("has_organizers", {})
-    if user.id not in known:
-        staff = sa.exists().where(OrganizerStaff.user_id == user.id)
-        known[user.id] = bool(db.session.scalar(sa.select(staff)))
-    return known[user.id]
+def _organizers(user: User) -> list[UUID]:
+    """The organizers that `user` is staff of. Told by their ids, the planner knows how much they have."""
+    mine = sa.select(OrganizerStaff.organizer_id).where(OrganizerStaff.user_id == user.id)
+    return cast(list[UUID], _known("organizers", user, lambda: sorted(db.session.scalars(mine))))
+
+
+def _events(user: User) -> sa.Select[Any]:
+    return sa.select(Event.id).where(Event.organizer_id.in_(_organizers(user)))
+
+
+def _known(what: str, user: User, ask: Callable[[], Any]) -> Any:
+    """What `ask` answers, once a transaction: a page asks for many tables."""
+    known = db.session.info.setdefault("reach", {})
+    if (what, user.id) not in known:
+        known[what, user.id] = ask()
+    return known[what, user.id]
+
+
+@sa.event.listens_for(db.session, "after_transaction_end")
+def _forget(session: Any, transaction: Any) -> None:
+    """Rights may have changed since."""
+    if transaction.parent is None:
+        session.info.pop("reach", None)
 
 
 def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
     """The rows of `model` that belong to the organizers `user` is staff of."""
-    organizers = sa.select(OrganizerStaff.organizer_id).where(OrganizerStaff.user_id == user.id)
-    events = sa.select(Event.id).where(Event.organizer_id.in_(organizers))
+    organizers, events = _organizers(user), _events(user)
 
     def booking(column: Any) -> sa.ColumnElement[bool]:
         return sa.exists().where(Booking.id == column, Booking.event_id.in_(events)).correlate(model)

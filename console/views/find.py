@@ -107,7 +107,10 @@ def _named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
     if not criteria:
         return None
     # Each by its own index: an OR over them would read the table.
-    parts = [policy.visible(user, model).with_only_columns(key).where(c).limit(KNOWN) for c in criteria]
+    parts = [
+        policy.visible(user, model, listed=True).with_only_columns(key).where(c).limit(KNOWN)
+        for c in criteria
+    ]
     return (
         parts[0]
         if len(parts) == 1

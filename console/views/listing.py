@@ -18,7 +18,7 @@ from werkzeug.datastructures import MultiDict
 from console import policy
 from console.db import Base, db
 from console.errors import BadAddress
-from console.models import ListChoice, User
+from console.models import ListChoice, Profile, User
 from console.views import filters, search, totals
 from console.views.columns import Column, columns_of, key_columns, says_who, table_of
 from console.views.cursors import read_cursor, write_cursor
@@ -176,12 +176,33 @@ class Listing:
         """Whether it is all of the table."""
         return not self.is_narrowed and policy.scope(self.user, self.model) is None
 
+    @cached_property
+    def people(self) -> list[Any] | None:
+        """Whom a list of people is of, as far as they are known by their ids; see `policy.reach`."""
+        return policy.people_of(self.user) if self.is_of_some_people else None
+
+    @property
+    def is_of_some_people(self) -> bool:
+        return self.model in (User, Profile) and policy.scope(self.user, self.model) is not None
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether all of it is found by a few keys."""
+        return self.people is not None or (self.is_searched and self.match.is_few)
+
+    @property
+    def is_of_many(self) -> bool:
+        """Whether each row of it is asked for: they are too many to tell how many."""
+        if self.is_of_some_people:
+            return self.people is None
+        return self.is_searched and self.match.is_many
+
     # The rows
 
     def query(self, names: Iterable[str]) -> sa.Select[Any]:
         """The rows that the search and the filters leave, of those that exist for the user, unordered."""
         wanted = dict.fromkeys([*(key.name for key in self.keys), *names])
-        query = policy.visible(self.user, self.model).with_only_columns(
+        query = policy.visible(self.user, self.model, listed=True).with_only_columns(
             *(self.columns[name].attribute for name in wanted)
         )
         for item in self.filters:
@@ -239,7 +260,7 @@ class Listing:
         """A page and one row, from where it begins."""
         query = self.query([*self.shown, *(column.name for column in self.order.columns)])
         order = self.order.clauses(backward=backward)
-        if self.is_searched and self.match.is_few:
+        if self.is_of_few:
             # First found, then put in order: the planner takes them for spread evenly over the order, and
             # would walk along it.
             few = query.cte("few").prefix_with("MATERIALIZED")
@@ -293,11 +314,12 @@ class Total:
         self.columns: Sequence[Any] = ()
         if listing.is_whole:
             self.columns = totals.of_table(listing.model)
-        elif listing.is_searched and listing.match.is_many:
+        elif listing.is_of_many:
             self.rows, self.is_guess = None, True
         else:
             # What is searched for is found by few keys: it can be counted without asking what that costs.
-            plan = None if listing.is_searched else totals.planned(listing.query(()))
+            is_cheap = listing.is_searched or listing.is_of_few
+            plan = None if is_cheap else totals.planned(listing.query(()))
             if plan is None or plan.is_countable:
                 guess = sa.literal(plan.rows if plan else 0, sa.BigInteger)
                 counted = totals.counted(listing.query(()))

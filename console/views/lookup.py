@@ -28,7 +28,7 @@ def look_up(view: "TableView", term: str, limit: int) -> list[dict[str, str]]:
     moment = view.columns[view.default_sort.removeprefix("-")].attribute
     newest = moment.desc()
     query = labelled(user, model)
-    criterion = policy.scope(user, model)
+    criterion = policy.reach(user, model)
     if criterion is not None:
         query = query.where(criterion)
     in_order = query.order_by(newest, key).limit(limit)
