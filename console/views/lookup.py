@@ -21,7 +21,7 @@ SHORT, LAST = 4, 150
 
 
 def look_up(view: "TableView", term: str, limit: int) -> list[dict[str, str]]:
-    """The rows that a term finds, newest first, as {id, text, sub}; before them, who is called so exactly."""
+    """The rows that a term finds, newest first, as {id, text, sub}; of many people, first who is called so."""
     if not has_label(view.model):
         return pages.nameless(view, limit)
     user, model, key = view.user, view.model, view.keys[0].attribute
@@ -37,7 +37,7 @@ def look_up(view: "TableView", term: str, limit: int) -> list[dict[str, str]]:
     if wanted := search.as_uuid(term):
         return _offered(view, in_order.where(key == wanted))
     offered = _found(view, term, limit, query, in_order)
-    if model is not User:
+    if model is not User or len(offered) < limit:
         return offered
     exact = _offered(view, in_order.where(key.in_(search.called(user, term))))
     return list({item["id"]: item for item in (*exact, *offered)}.values())[:limit]
