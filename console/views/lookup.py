@@ -21,7 +21,7 @@ SHORT, LAST = 4, 150
 
 
 def look_up(view: "TableView", term: str, limit: int) -> list[dict[str, str]]:
-    """The rows that a term finds, newest first, as {id, text, sub}; of many people, first who is called so."""
+    """What a term finds, newest first, as {id, text, sub}; before many people, who is called so."""
     if not has_label(view.model):
         return pages.nameless(view, limit)
     user, model, key = view.user, view.model, view.keys[0].attribute

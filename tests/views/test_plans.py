@@ -14,8 +14,9 @@ from flask import Flask
 from flask_babel import force_locale
 from werkzeug.datastructures import MultiDict
 
+from console import policy
 from console.db import Base, db
-from console.models import User
+from console.models import File, OrganizerStaff, User
 from console.states import UserRole
 from console.views import filters, pages
 from console.views.columns import Column, Kind
@@ -179,6 +180,17 @@ def test_every_search_and_look_up_is_served(admin: User, view: TableView, large_
             view.look_up(term, 20)
         found += [f"{model.__name__} look-up {term!r}: {fault}" for fault in faults(statements)]
     assert not found, "\n".join(found)
+
+
+@each_table
+def test_an_organizer_reads_what_is_theirs(admin: User, view: TableView) -> None:
+    staff = sa.select(User).join(OrganizerStaff, OrganizerStaff.user_id == User.id)
+    organizer = db.session.scalars(staff.where(User.role == UserRole.ORGANIZER, User.active)).first()
+    assert organizer is not None
+    # Files are of four kinds of owners: no one index finds those of an organizer.
+    if view.model is not File and policy.allowed(organizer, view.table, policy.Action.READ):
+        found = page_faults(view, organizer) + page_faults(view, organizer, search="full_name")
+        assert not found, "\n".join(found)
 
 
 def test_without_its_index_an_order_is_noticed(large_app: Flask, admin: User) -> None:
