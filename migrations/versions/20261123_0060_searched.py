@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "20261123_0040"
-down_revision = "20261123_0030"
+revision = "20261123_0060"
+down_revision = "20261123_0050"
 
 #: Schema, table, the text whose parts and words are found.
 SEARCHED = (
