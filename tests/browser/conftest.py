@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from redis import Redis
 
+from tests.browser import live
+from tests.servers import Servers, cloned
+
+#: The bot of `console`: its name, and what Telegram says with each update.
+BOT_USERNAME, BOT_SECRET = "crew_bot", "a-secret-of-the-webhook"
 #: What a browser may take for one step on a busy machine, in milliseconds.
 STEP_MS = 15_000
 
@@ -93,3 +99,21 @@ def visit(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Visitor]]
     yield visit
     for window in windows:
         window.context.close()
+
+
+@pytest.fixture(scope="session")
+def started_console(
+    servers: Servers, template_db: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[live.Console]:
+    """The one behind `console`: to start it takes longer than many a test."""
+    bot = {"TELEGRAM_BOT_USERNAME": BOT_USERNAME, "TELEGRAM_WEBHOOK_SECRET": BOT_SECRET}
+    home = tmp_path_factory.mktemp("console")
+    with cloned(servers, template_db) as url, live.running(url, redis_url, home, jobs=False, **bot) as console:
+        yield console
+
+
+@pytest.fixture
+def console(started_console: live.Console, redis: Redis) -> live.Console:
+    """A console on empty tables, without a worker: what would be done or sent is left for the test to see."""
+    started_console.empty()
+    return started_console

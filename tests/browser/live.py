@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from flask import Flask
 
 from console import create_app
 from console.config import ROOT
-from console.db import db
+from console.db import Base, db, retrying, transaction
 from console.embedded.bot_api import BotApi
 from console.embedded.processes import spawn, stop
 from tests.servers import close, make_settings
@@ -41,6 +42,19 @@ class Console:
         """The single value of a statement, read in a session of its own."""
         with self.app.app_context():
             return db.session.scalar(statement)
+
+    def empty(self) -> None:
+        """Removes every row. Who has just left may still be reading for a moment: it waits."""
+        tables = ", ".join(f'"{table.schema}".{table.name}' for table in Base.metadata.sorted_tables)
+
+        def truncate() -> None:
+            with transaction():
+                # Also of the logs, whose triggers refuse it.
+                db.session.execute(sa.text("SET LOCAL session_replication_role = replica"))
+                db.session.execute(sa.text(f"TRUNCATE {tables}"))
+
+        with self.app.app_context():
+            retrying(truncate)
 
     def messages_to(self, chat_id: int) -> list[str]:
         """What the Bot API was given for this chat, oldest first."""

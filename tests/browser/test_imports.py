@@ -1,12 +1,11 @@
 """In a browser, by keyboard: a file is looked at, put right, and imported."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
-from redis import Redis
 
 from console.db import transaction
 from console.models import TeamMember
@@ -22,15 +21,12 @@ PASSWORD = "rivers run downhill"
 
 
 @pytest.fixture
-def console(
-    real_db: str, redis: Redis, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[live.Console]:
-    with live.running(real_db, redis_url, tmp_path_factory.mktemp("console"), jobs=False) as console:
-        with console.app.app_context(), transaction():
-            accounts.create_staff("ada", UserRole.ADMIN, password=PASSWORD, actor=None)
-            rivers = make.organizer(slug="rivers", name="Rivers")
-            make.team_member(organizer_id=rivers.id, name="Ivan Petrov", role="Cook")
-        yield console
+def console(console: live.Console) -> live.Console:
+    with console.app.app_context(), transaction():
+        accounts.create_staff("ada", UserRole.ADMIN, password=PASSWORD, actor=None)
+        rivers = make.organizer(slug="rivers", name="Rivers")
+        make.team_member(organizer_id=rivers.id, name="Ivan Petrov", role="Cook")
+    return console
 
 
 def send(page: Page, file: Path) -> None:

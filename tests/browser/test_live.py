@@ -1,12 +1,11 @@
 """Two people at one desk: what one does, the other sees, without reloading and without losing their place."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
 from playwright.sync_api import expect
-from redis import Redis
 
 from console.db import db, transaction
 from console.models import Event
@@ -24,14 +23,6 @@ SOON_MS = 4000
 #: Without a stream: a look every five seconds or so.
 LOOKS_MS = 20_000
 NAMES = ("Anna Smirnova", "Boris Volkov", "Clara Orlova", "Dmitri Zaitsev")
-
-
-@pytest.fixture
-def console(
-    real_db: str, redis: Redis, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[live.Console]:
-    with live.running(real_db, redis_url, tmp_path_factory.mktemp("console"), jobs=False) as console:
-        yield console
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The webhook desk and the reconciliation, by keyboard alone, and what changes while somebody reads."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
-from redis import Redis
 
 from console.db import db, transaction
 from console.models import Booking, Event, Payment, WebhookEvent
@@ -26,14 +25,11 @@ PASSWORD = "rivers run downhill"
 
 
 @pytest.fixture
-def console(
-    real_db: str, redis: Redis, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[live.Console]:
+def console(console: live.Console) -> live.Console:
     # Nobody applies here but the test.
-    with live.running(real_db, redis_url, tmp_path_factory.mktemp("console"), jobs=False) as console:
-        with console.app.app_context(), transaction():
-            accounts.create_staff("fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
-        yield console
+    with console.app.app_context(), transaction():
+        accounts.create_staff("fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
+    return console
 
 
 def came(payment: Payment, hours: int, **about: Any) -> str:

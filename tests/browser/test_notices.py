@@ -3,13 +3,12 @@ text, and the code that links a chat."""
 
 import json
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import segno
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
-from redis import Redis
 
 from console import tasks
 from console.db import db, transaction
@@ -18,24 +17,18 @@ from console.services import accounts
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.browser import live
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import BOT_SECRET, BOT_USERNAME, Visitor
 
 pytestmark = pytest.mark.browser
 
 PASSWORD = "rivers run downhill"
-SECRET = "a-secret-of-the-webhook"
 
 
 @pytest.fixture
-def console(
-    real_db: str, redis: Redis, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[live.Console]:
-    bot = {"TELEGRAM_BOT_USERNAME": "crew_bot", "TELEGRAM_WEBHOOK_SECRET": SECRET}
-    home = tmp_path_factory.mktemp("console")
-    with live.running(real_db, redis_url, home, jobs=False, **bot) as console:
-        with console.app.app_context(), transaction():
-            accounts.create_staff("ada", UserRole.ADMIN, password=PASSWORD, actor=None)
-        yield console
+def console(console: live.Console) -> live.Console:
+    with console.app.app_context(), transaction():
+        accounts.create_staff("ada", UserRole.ADMIN, password=PASSWORD, actor=None)
+    return console
 
 
 def press(page: Page, button: str) -> None:
@@ -175,7 +168,7 @@ def test_a_code_is_shown_once_copied_and_links_the_chat_of_who_follows_it(
     press(page, "Make a link")
     shown = page.get_by_role("img", name="QR code that opens the bot for Anna Smirnova")
     link = page.get_by_label("Link", exact=True).input_value()
-    assert link.startswith("https://t.me/crew_bot?start=")
+    assert link.startswith(f"https://t.me/{BOT_USERNAME}?start=")
     drawn = segno.make(link, error="m").svg_data_uri(scale=6, border=3, light="#fff")
     assert shown.get_attribute("src") == drawn
     assert shown.evaluate("image => image.complete && image.naturalWidth > 100")
@@ -196,7 +189,7 @@ def test_a_code_is_shown_once_copied_and_links_the_chat_of_who_follows_it(
         urllib.request.Request(
             f"{console.url}/telegram/webhook",
             data=json.dumps(update).encode(),
-            headers={"X-Telegram-Bot-Api-Secret-Token": SECRET},
+            headers={"X-Telegram-Bot-Api-Secret-Token": BOT_SECRET},
         )
     ).close()
     window.open(address)

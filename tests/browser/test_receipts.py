@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 from playwright.sync_api import Page, expect
-from redis import Redis
 
 from console.db import db, transaction
 from console.models import AuditLog, Booking, OutboxMessage, Payment, PaymentReceipt
@@ -29,16 +28,6 @@ RECEIPTS = 30
 #: A step on a machine that is busy with other tests.
 PATIENCE_MS = 60_000
 STATES = (BookingStatus.PENDING, BookingStatus.PENDING, BookingStatus.CONFIRMED, BookingStatus.EXPIRED)
-
-
-@pytest.fixture
-def console(
-    real_db: str, redis: Redis, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[live.Console]:
-    home = tmp_path_factory.mktemp("console")
-    # Nobody delivers here: what would be sent is read from the outbox.
-    with live.running(real_db, redis_url, home, jobs=False) as console:
-        yield console
 
 
 def an_image(shade: int) -> bytes:

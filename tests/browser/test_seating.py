@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Locator, Page, expect
-from redis import Redis
 
 from console import tasks
 from console.db import db, transaction
@@ -33,14 +32,6 @@ def _patience() -> Iterator[None]:
     expect.set_options(timeout=SOON_MS)
     yield
     expect.set_options(timeout=None)
-
-
-@pytest.fixture
-def console(
-    real_db: str, redis: Redis, redis_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[live.Console]:
-    with live.running(real_db, redis_url, tmp_path_factory.mktemp("console"), jobs=False) as console:
-        yield console
 
 
 @dataclass

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from console.db import db, transaction
 from console.models import Booking, Crew, OutboxMessage
 from console.services.seating import places
-from tests.browser.test_seating import SOON_MS, Board, board, console  # noqa: F401 - fixtures
+from tests.browser.test_seating import SOON_MS, Board, board  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.browser
 
