@@ -149,10 +149,6 @@ class RefundAtAcquirer(ConsoleError):
     """This money came through an acquirer, who has to give it back in part: start the refund there."""
 
 
-class NoReceipt(ConsoleError):
-    """This payment has no proof to decide on."""
-
-
 class CrewFull(ConsoleError):
     """{crew} is full: all its seats, {capacity}, are taken."""
 

@@ -104,7 +104,8 @@ def test_the_russian_catalogue_is_complete_and_fresh() -> None:
 
 
 def test_pages_load_nothing_from_elsewhere() -> None:
-    for path in [*CONSOLE.rglob("templates/**/*.html"), *(CONSOLE / "static" / "js").glob("*.js")]:
+    ours = [*(CONSOLE / "static" / "js").rglob("*.js"), *(CONSOLE / "static" / "css").glob("*.css")]
+    for path in [*CONSOLE.rglob("templates/**/*.html"), *ours]:
         outside = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?(?:https?:)?//[^\"')\s]+", path.read_text())
         assert not outside, f"{path}: {outside}"
 
@@ -120,6 +121,18 @@ def test_templates_translate_only_what_stands_in_them() -> None:
     for path in CONSOLE.rglob("templates/**/*.html"):
         text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
         assert not re.search(r"(?<![\w.])(_|gettext|ngettext)\((?!\s*[\"'])", text), path
+
+
+def test_every_icon_that_is_named_is_drawn() -> None:
+    drawn = set(re.findall(r'<symbol id="([^"]+)"', (CONSOLE / "static" / "icons.svg").read_text()))
+    scripts = (CONSOLE / "static" / "js").rglob("*.js")
+    named: set[str] = set()
+    for path in [*CONSOLE.rglob("templates/**/*.html"), *scripts, *sources("views")]:
+        named |= set(
+            re.findall(r"""(?:\bicon\(|_icon = |"icon": )["']([a-z0-9-]+)["']""", path.read_text())
+        )
+    assert len(named) > 50
+    assert named <= drawn, named - drawn
 
 
 def test_vendored_packages_carry_their_licences() -> None:

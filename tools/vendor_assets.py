@@ -38,18 +38,16 @@ LIBRARIES = {
 
 #: Tabler outline icons; a page that needs another adds its name here and runs this script again
 ICONS = """
-    layout-dashboard calendar-event calendar calendar-plus receipt receipt-2 bell mail send
-    brand-telegram webhook clock clock-play history hourglass ticket users user user-circle
-    user-plus user-check user-x user-star sailboat kayak tent bus armchair building
-    building-community map-pin phone at id-badge key lock shield-check cash credit-card coin qrcode
-    file file-text files photo paperclip upload download printer search filter
-    adjustments-horizontal arrows-sort arrow-up arrow-down arrow-left arrow-right arrow-back-up
-    chevron-down chevron-up chevron-left chevron-right chevrons-left chevrons-right selector dots
-    dots-vertical plus minus x check checks trash pencil eye eye-off copy external-link link refresh
-    rotate grip-vertical star heart settings sun moon device-desktop language logout menu-2 command
-    keyboard info-circle alert-triangle alert-circle circle-check circle-x help-circle ban flag
-    message messages clipboard-list list-details table database chart-bar trending-up player-play
-    player-pause wand arrows-shuffle layout-sidebar-right inbox login scale
+    layout-dashboard calendar-event receipt bell mail send brand-telegram webhook clock clock-play
+    history hourglass ticket users user user-plus user-check user-x user-star sailboat kayak armchair
+    building building-community phone at id-badge key lock cash coin file file-text files photo upload
+    download printer search filter adjustments-horizontal arrow-up arrow-down arrow-right
+    arrow-back-up chevron-down chevron-left chevron-right chevrons-left chevrons-right dots plus minus
+    x check checks trash pencil eye eye-off copy external-link link refresh rotate grip-vertical star
+    heart sun moon device-desktop language logout menu-2 command keyboard info-circle alert-triangle
+    alert-circle circle-check circle-x help-circle ban message messages clipboard-list list-details
+    table chart-bar player-play player-pause wand arrows-shuffle layout-sidebar-right inbox login
+    scale
 """
 
 MIT = """The MIT License (MIT)

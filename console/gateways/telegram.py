@@ -18,8 +18,6 @@ MAX_ANSWER_BYTES = 64 * 1024
 #: A flood wait longer than this is a bug of the other side, or an attack through a proxy.
 MAX_WAIT_SECONDS = 3600.0
 LONGEST_TEXT = 4096
-#: What a button sends back may be this long; the Bot API's own limit.
-LONGEST_DATA_BYTES = 64
 
 
 class TelegramError(Exception):

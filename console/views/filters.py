@@ -31,7 +31,6 @@ RANGES = (Kind.TIME, Kind.INT, Kind.SIZE, Kind.MONEY)
 TEXTS = (Kind.TEXT, Kind.LONG, Kind.COLOR, Kind.ZONE, Kind.LANGUAGE)
 #: What stands in a column of this kind where there is nothing.
 EMPTY: dict[Kind, Any] = {Kind.PEOPLE: [], Kind.JSON: {}}
-OPERATORS = ("", "from", "to", "in", "has", "starts")
 #: Days that move with the calendar.
 PERIODS = {
     "today": _l("today"),

@@ -41,10 +41,6 @@ SEAT_TWICE = N_("the seat is given twice")
 CREW_FULL = N_("the crew has no seat left")
 CREW_LOCKED = N_("the crew is locked")
 PERSON_LOCKED = N_("the person is locked in place")
-REFUSALS = (
-    *(NO_PERSON, SEVERAL, TWICE, NO_CREW, TWO_CREWS, BAD_SEAT),
-    *(SEAT_TAKEN, SEAT_TWICE, CREW_FULL, CREW_LOCKED, PERSON_LOCKED),
-)
 
 
 @dataclass

@@ -93,7 +93,7 @@ class BookingView(DeskView):
             and payable
             and booking.amount > 0
             and booking.payment_status
-            not in (BookingPaymentStatus.SUCCEEDED, BookingPaymentStatus.SUBMITTED),
+            not in PAID_OR_IN_REVIEW,
             "refund": policy.may(self.user, "money"),
         }
 

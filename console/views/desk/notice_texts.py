@@ -37,10 +37,6 @@ SAMPLE: dict[str, Any] = {
     "was": "…",
     "places": "…",
 }
-#: Left out of a test: what would make it another notice, or part of another message.
-UNSENT = frozenset(
-    ["kind", "broadcast_id", "by", "user_id", "category", "event_id", "booking_id", "dedupe_key", "delay"]
-)
 #: The occasions, as people read them.
 KINDS = {
     "moved": _l("moved to another event"),
