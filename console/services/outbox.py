@@ -39,6 +39,9 @@ REASONS = (
     LOST_TWICE,
 )
 
+#: What staff may queue again: it has ended, and nobody got it.
+UNDELIVERED = (OutboxStatus.FAILED, OutboxStatus.SKIPPED)
+
 REPEAT = "repeat"
 
 
@@ -180,12 +183,25 @@ def reachable(user: str, category: NotificationCategory) -> str:
     )"""  # noqa: S608 - the names of a column and of states
 
 
+def choices(message: OutboxMessage) -> dict[str, bool]:
+    """The steps that staff can take with this notice now; "by_channel" is `resend` or `repeat`."""
+    undelivered = message.status in UNDELIVERED
+    return {
+        "resend": undelivered,
+        "by_channel": undelivered or message.status is OutboxStatus.SENT,
+        "withdraw": message.status is OutboxStatus.PENDING,
+    }
+
+
 def resend(message_id: UUID, *, actor: User | None, channel: Channel | None = None) -> OutboxMessage:
     """Queues a failed or skipped notice again, with all its attempts; by one channel only, if it is named.
 
     Raises NotFound, TransitionRefused.
     """
     message = lock(OutboxMessage, message_id)
+    if message.status not in UNDELIVERED:
+        # Somebody else was faster, and it is on its way again: it would go out twice.
+        raise errors.TransitionRefused(current=message.status, wanted=OutboxStatus.PENDING)
     old = move(message, OutboxStatus.PENDING)
     message.attempts = 0
     message.next_attempt_at = now()

@@ -127,6 +127,7 @@ class NoticesView(DeskView):
             asked_event=db.session.get(Event, asked.event_id) if asked.event_id else None,
             texts=said(message) if message else [],
             copies=copies(message) if message else [],
+            may=outbox.choices(message) if message else {},
             others=[each for each in Channel if message and each is not message.channel],
             reason_words=reason_words,
             attempts_max=leases.MAX_ATTEMPTS,
