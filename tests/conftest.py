@@ -23,24 +23,13 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy.session import Session
 from redis import Redis
 
-from console import create_app, demo
+from console import demo
 from console.db import db
 from console.embedded.bot_api import BotApi
 from tests import servers as test_servers
-from tests.servers import Servers, cloned, close, make_settings
+from tests.servers import Servers, cloned, close, make_app, running_on_copy
 
 RUNNING = pytest.StashKey[tuple[ExitStack, Servers]]()
-
-
-class FreshContextClient(FlaskClient):
-    """Gives each request an application context of its own, as the web server does.
-
-    With the test's context pushed Flask would reuse that one, and its `g`, for every request.
-    """
-
-    def open(self, *args: Any, **kwargs: Any) -> Any:
-        with self.application.app_context():
-            return super().open(*args, **kwargs)
 
 
 def _start_servers(config: pytest.Config) -> Servers:
@@ -91,16 +80,8 @@ def app(
 ) -> Iterator[Flask]:
     """The application, on a database of this xdist worker."""
     media = tmp_path_factory.mktemp("media")
-    with cloned(servers, template_db, "worker") as url:
-        app = _make_app(url, redis_url, media_url=f"file:{media}")
+    with running_on_copy(servers, template_db, redis_url, media, "worker") as app:
         yield app
-        close(app)
-
-
-def _make_app(database_url: str, redis_url: str, **overrides: Any) -> Flask:
-    app = create_app(make_settings(database_url, redis_url, **overrides), TESTING=True)
-    app.test_client_class = FreshContextClient
-    return app
 
 
 @pytest.fixture
@@ -152,7 +133,7 @@ def real_db(servers: Servers, template_db: str) -> Iterator[str]:
 @pytest.fixture
 def real_app(real_db: str, redis: Redis, redis_url: str, tmp_path: Path) -> Iterator[Flask]:
     """An application whose commits are real. Push a context in every thread that uses it."""
-    app = _make_app(real_db, redis_url, media_url=f"file:{tmp_path / 'media'}")
+    app = make_app(real_db, redis_url, media_url=f"file:{tmp_path / 'media'}")
     yield app
     close(app)
 
@@ -163,12 +144,10 @@ def demo_app(
 ) -> Iterator[Flask]:
     """An application on a database with the small demo data. Every test sees it: commit nothing."""
     media = tmp_path_factory.mktemp("demo-media")
-    with cloned(servers, template_db, "demo") as url:
-        app = _make_app(url, redis_url, media_url=f"file:{media}")
+    with running_on_copy(servers, template_db, redis_url, media, "demo") as app:
         with app.app_context():
             demo.load()
         yield app
-        close(app)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from flask import Flask
+from flask.testing import FlaskClient
 
 from console.config import ROOT, Settings
 from console.embedded.postgres import Postgres
@@ -96,6 +98,26 @@ def make_settings(database_url: str, redis_url: str, **overrides: Any) -> Settin
     return Settings(**{**values, **overrides})
 
 
+class FreshContextClient(FlaskClient):
+    """Gives each request an application context of its own, as the web server does.
+
+    With the test's context pushed Flask would reuse that one, and its `g`, for every request.
+    """
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        with self.application.app_context():
+            return super().open(*args, **kwargs)
+
+
+def make_app(database_url: str, redis_url: str, **overrides: Any) -> Flask:
+    """The application for tests; `overrides` are settings. `close` it at the end."""
+    from console import create_app
+
+    app = create_app(make_settings(database_url, redis_url, **overrides), TESTING=True)
+    app.test_client_class = FreshContextClient
+    return app
+
+
 def template(servers: Servers) -> str:
     """The name of a database on which every migration has run; made by whoever comes first."""
     name = f"crewdeck_template_{_fingerprint()}"
@@ -121,6 +143,15 @@ def cloned(servers: Servers, source: str, prefix: str = "test") -> Iterator[str]
     finally:
         with psycopg.connect(servers.postgres_url, autocommit=True) as admin:
             admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def running_on_copy(servers: Servers, source: str, redis_url: str, media: Path, prefix: str) -> Iterator[Flask]:
+    """An application on a fresh copy of the database `source`, with its uploads in `media`."""
+    with cloned(servers, source, prefix) as url:
+        app = make_app(url, redis_url, media_url=f"file:{media}")
+        yield app
+        close(app)
 
 
 def close(app: Any) -> None:

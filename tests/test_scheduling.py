@@ -25,8 +25,7 @@ from console.embedded.redis_server import RedisServer
 from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
 from console.models import Heartbeat, JobState
 from console.scheduling import KILLED_AFTER_SECONDS, LOCK, RETRY_FAILED_SECONDS, LastRun, Scheduler, is_due
-from tests.conftest import _make_app
-from tests.servers import close, process, until
+from tests.servers import close, make_app, process, until
 
 NAMES = sorted(job.name for job in SCHEDULE)
 HOURLY = ScheduledJob("hourly", dict, every_seconds=3600)
@@ -62,7 +61,7 @@ def test_what_is_due(job, last, due):
 @pytest.fixture
 def quick_app(real_db, redis, redis_url):
     """An application that ticks five times a second."""
-    app = _make_app(real_db, redis_url, tick_seconds=0.2)
+    app = make_app(real_db, redis_url, tick_seconds=0.2)
     yield app
     close(app)
 

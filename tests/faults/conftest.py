@@ -23,8 +23,7 @@ from console.db import db, transaction
 from console.doorbell import CRITICAL, queue
 from console.embedded.bot_api import BotApi
 from console.services import doctor
-from tests.conftest import _make_app
-from tests.servers import close, environment_of, process, until
+from tests.servers import close, environment_of, make_app, process, until
 
 
 class Stage:
@@ -32,7 +31,7 @@ class Stage:
 
     def __init__(self, url: str, redis_url: str, bot: BotApi, home: Path, stack: ExitStack) -> None:
         self.url, self.redis_url, self.bot, self.home, self.stack = url, redis_url, bot, home, stack
-        self.app = _make_app(url, redis_url, telegram_api_base=bot.url, media_url=f"file:{home / 'media'}")
+        self.app = make_app(url, redis_url, telegram_api_base=bot.url, media_url=f"file:{home / 'media'}")
         self.started = 0
 
     def start(self, *arguments: str, **environment: str) -> Any:

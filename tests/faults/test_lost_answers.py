@@ -19,10 +19,9 @@ from console.models import Booking, BookingLog
 from console.services import bookings, doctor, outbox
 from console.states import NotificationCategory
 from tests import make
-from tests.conftest import _make_app
 from tests.faults.conftest import Stage
 from tests.faults.test_killed_workers import notice
-from tests.servers import close, until
+from tests.servers import close, make_app, until
 
 
 class Wire:
@@ -111,7 +110,7 @@ def wire(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wir
 
 @contextmanager
 def console(stage: Stage, wire: Wire) -> Iterator[Any]:
-    app = _make_app(wire.url, stage.redis_url, telegram_api_base=stage.bot.url)
+    app = make_app(wire.url, stage.redis_url, telegram_api_base=stage.bot.url)
     try:
         with app.app_context():
             yield app

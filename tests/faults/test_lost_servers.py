@@ -12,10 +12,9 @@ from console.embedded.redis_server import RedisServer
 from console.models import Booking
 from console.services import bookings, doctor
 from tests import make
-from tests.conftest import _make_app
 from tests.faults.conftest import Stage
 from tests.faults.test_killed_workers import PEOPLE, overdue
-from tests.servers import close, until
+from tests.servers import close, make_app, until
 
 EXPIRED = "SELECT count(*) FROM event.bookings WHERE status = 'EXPIRED'"
 
@@ -53,7 +52,7 @@ def test_console_books_while_redis_is_away(real_db: str, tmp_path_factory: Any) 
     server = RedisServer(home / "redis", durable=False)
     server.begin()
     server.wait()
-    app = _make_app(real_db, server.url())
+    app = make_app(real_db, server.url())
     try:
         server.stop()
         started = time.monotonic()

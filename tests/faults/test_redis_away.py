@@ -15,8 +15,7 @@ from console.scheduling import Scheduler
 from console.services import accounts, bookings, doctor, throttle
 from console.states import UserRole
 from tests import make
-from tests.conftest import _make_app
-from tests.servers import close
+from tests.servers import close, make_app
 from tests.views.browser import post, sign_in
 
 PASSWORD = "rivers run downhill"
@@ -33,7 +32,7 @@ def server(tmp_path_factory: Any) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def app(real_db: str, server: RedisServer) -> Iterator[Any]:
-    app = _make_app(real_db, server.url())
+    app = make_app(real_db, server.url())
     yield app
     close(app)
 

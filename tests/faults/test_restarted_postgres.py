@@ -20,8 +20,7 @@ from console.db import db, transaction
 from console.embedded.postgres import Postgres
 from console.services import bookings, doctor
 from tests import make
-from tests.conftest import _make_app
-from tests.servers import close, until
+from tests.servers import close, make_app, until
 
 CLIENTS = 4
 
@@ -54,7 +53,7 @@ def test_answered_commits_outlive_an_immediate_restart(
     postgres: Postgres, redis_url: str, is_answer_true: bool
 ) -> None:
     commit_at_once(postgres, is_on=is_answer_true)
-    app = _make_app(postgres.url("restarted"), redis_url)
+    app = make_app(postgres.url("restarted"), redis_url)
     answered: list[UUID] = []
     ended = threading.Event()
 

@@ -14,7 +14,7 @@ from console.models import Event
 from console.states import BookingStatus
 from console.views.security import csrf
 from tests import servers
-from tests.conftest import FreshContextClient
+from tests.servers import FreshContextClient
 
 
 @pytest.fixture

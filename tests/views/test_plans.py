@@ -21,8 +21,7 @@ from console.states import UserRole
 from console.views import filters, pages
 from console.views.columns import Column, Kind
 from console.views.table import TableView
-from tests.conftest import _make_app
-from tests.servers import cloned, close
+from tests.servers import running_on_copy
 from tests.views import large_tables
 from tests.views.large_tables import ROWS, plan, steps
 from tests.views.table_pages import TABLES, name_of
@@ -37,12 +36,10 @@ each_table = pytest.mark.parametrize("model", TABLES, ids=name_of)
 @pytest.fixture(scope="module")
 def large_app(servers: Any, template_db: str, redis_url: str, tmp_path_factory: Any) -> Iterator[Flask]:
     media = tmp_path_factory.mktemp("large-media")
-    with cloned(servers, template_db, "large") as url:
-        app = _make_app(url, redis_url, media_url=f"file:{media}")
+    with running_on_copy(servers, template_db, redis_url, media, "large") as app:
         with app.app_context():
             large_tables.fill()
         yield app
-        close(app)
 
 
 @pytest.fixture
