@@ -65,7 +65,7 @@ class Visitor:
         assert answer is not None
         return answer.status
 
-    def sign_in(self, username: str, password: str) -> "Visitor":
+    def sign_in(self, username: str, password: str = live.PASSWORD) -> "Visitor":
         self.open("/login")
         self.page.locator("[name=username]").fill(username)
         self.page.locator("[name=password]").fill(password)

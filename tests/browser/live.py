@@ -21,10 +21,15 @@ from console.config import ROOT
 from console.db import Base, db, retrying, transaction
 from console.embedded.bot_api import BotApi
 from console.embedded.processes import spawn, stop
+from console.models import User
+from console.services import accounts
+from console.states import UserRole
 from tests.servers import close, make_settings
 
 T = TypeVar("T")
 
+#: Of everybody whom `hire` makes.
+PASSWORD = "rivers run downhill"
 READY_SECONDS = 60.0
 PATIENCE_SECONDS = 10.0
 
@@ -113,6 +118,11 @@ def running(
             lambda: _answers(url + ("/readyz" if jobs else "/healthz")), READY_SECONDS, "the console is ready"
         )
         yield Console(url, bot_api, app, home)
+
+
+def hire(username: str, role: UserRole, *organizers: str) -> User:
+    """Staff of the organizers with these short names, who sign in with PASSWORD; for an open transaction."""
+    return accounts.create_staff(username, role, organizer_slugs=organizers, password=PASSWORD, actor=None)
 
 
 def until(condition: Callable[[], T], seconds: float, what: str) -> T:

@@ -9,7 +9,6 @@ from playwright.sync_api import Page, expect
 
 from console.db import transaction
 from console.models import TeamMember
-from console.services import accounts
 from console.states import UserRole
 from tests import make
 from tests.browser import live
@@ -17,13 +16,12 @@ from tests.browser.conftest import Visitor
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 
 
 @pytest.fixture
 def console(console: live.Console) -> live.Console:
     with console.app.app_context(), transaction():
-        accounts.create_staff("ada", UserRole.ADMIN, password=PASSWORD, actor=None)
+        live.hire("ada", UserRole.ADMIN)
         rivers = make.organizer(slug="rivers", name="Rivers")
         make.team_member(organizer_id=rivers.id, name="Ivan Petrov", role="Cook")
     return console
@@ -50,7 +48,7 @@ def follow(page: Page, role: str, name: str) -> None:
 def test_a_file_is_looked_at_put_right_and_imported_by_keyboard(
     console: live.Console, visit: Callable[..., Visitor], tmp_path: Path, width: int, dark: bool
 ) -> None:
-    window = visit(console.url, width=width, dark=dark).sign_in("ada", PASSWORD)
+    window = visit(console.url, width=width, dark=dark).sign_in("ada")
     page = window.page
     window.open("/event/team_members/")
     page.locator(".page-head").get_by_role("button", name="More").focus()

@@ -9,7 +9,6 @@ from redis import Redis
 
 from console.db import db, transaction
 from console.models import Booking, JobState
-from console.services import accounts
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.browser import live
@@ -17,7 +16,6 @@ from tests.browser.conftest import Visitor
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 #: The page looks every five seconds; as much again for a busy machine, and more.
 SOON_MS = 30_000
 
@@ -44,9 +42,9 @@ def test_jobs_are_run_tried_and_paused_by_keyboard(
     runs = sa.select(JobState.runs).where(JobState.name == name)
     live.until(lambda: console.value(runs), live.READY_SECONDS, "the job has run once by itself")
     with console.app.app_context(), transaction():
-        accounts.create_staff("ada", UserRole.ADMIN, organizer_slugs=[], password=PASSWORD, actor=None)
+        live.hire("ada", UserRole.ADMIN)
         overdue = make.booking(expires_at=make.soon(minutes=-1)).id
-    admin = visit(console.url).sign_in("ada", PASSWORD)
+    admin = visit(console.url).sign_in("ada")
     page = admin.page
     page.keyboard.press("g")
     page.keyboard.press("j")

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from console.db import db, transaction
 from console.models import Event
-from console.services import accounts, bookings, doctor
+from console.services import bookings, doctor
 from console.states import UserRole
 from tests import make
 from tests.browser import live
@@ -17,7 +17,6 @@ from tests.browser.conftest import Visitor
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 #: A second or two, and as much again for a busy machine.
 SOON_MS = 4000
 #: Without a stream: a look every five seconds or so.
@@ -53,11 +52,9 @@ def desk(console: live.Console, visit: Callable[..., Visitor]) -> Desk:
             person.profile.full_name = name
             make.waitlist_entry(event_id=event.id, user_id=person.id, priority=place)
         for username in ("olga", "oleg"):
-            accounts.create_staff(
-                username, UserRole.ORGANIZER, organizer_slugs=["altai"], password=PASSWORD, actor=None
-            )
+            live.hire(username, UserRole.ORGANIZER, "altai")
         event_id = event.id
-    desk = Desk(event_id, *(visit(console.url).sign_in(name, PASSWORD) for name in ("olga", "oleg")))
+    desk = Desk(event_id, *(visit(console.url).sign_in(name) for name in ("olga", "oleg")))
     for person in desk.both:
         person.open(f"/desk/events/{event_id}/waitlist")
         person.page.locator("body[data-following=stream]").wait_for()

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from console.db import db, transaction
 from console.models import Booking, Event, Payment, WebhookEvent
-from console.services import accounts, webhooks
+from console.services import webhooks
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.browser import live
@@ -21,14 +21,13 @@ from tests.services.test_webhooks import body_for, card_payment
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 
 
 @pytest.fixture
 def console(console: live.Console) -> live.Console:
     # Nobody applies here but the test.
     with console.app.app_context(), transaction():
-        accounts.create_staff("fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
+        live.hire("fedor", UserRole.FINANCE)
     return console
 
 
@@ -63,7 +62,7 @@ def test_a_webhook_is_found_replayed_and_seen_to_work_by_keyboard(
         bad = came(other, 2, amount=99_900)
         payment_id, booking_id = other.id, other.booking_id
     applied(console)
-    fedor = visit(console.url).sign_in("fedor", PASSWORD)
+    fedor = visit(console.url).sign_in("fedor")
     page, keys = fedor.page, fedor.page.keyboard
     # From anywhere by two keys.
     keys.press("g")
@@ -104,7 +103,7 @@ def test_what_comes_in_does_not_take_the_place_of_what_is_read(
 ) -> None:
     with console.app.app_context(), transaction():
         first = came(card_payment(), 1)
-    fedor = visit(console.url).sign_in("fedor", PASSWORD)
+    fedor = visit(console.url).sign_in("fedor")
     fedor.open("/desk/webhooks")
     page = fedor.page
     expect(page.locator("body")).to_have_attribute("data-following", "stream", timeout=STEP_MS)
@@ -128,7 +127,7 @@ def test_the_bookings_behind_a_figure_are_reached_by_keyboard(
                 booking = make.booking(event_id=event.id, user_id=person.id, status=BookingStatus.CONFIRMED)
                 if name == "Anna":
                     make.payment(booking_id=booking.id, method="CASH", status="SUCCEEDED")
-    fedor = visit(console.url).sign_in("fedor", PASSWORD)
+    fedor = visit(console.url).sign_in("fedor")
     fedor.open("/desk/reconciliation?from=2031-06-01&to=2031-06-30")
     page, keys = fedor.page, fedor.page.keyboard
     page.locator("table.money-list").wait_for()

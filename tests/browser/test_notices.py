@@ -13,7 +13,6 @@ from playwright.sync_api import Page, expect
 from console import tasks
 from console.db import db, transaction
 from console.models import NoticeTemplate, OutboxMessage
-from console.services import accounts
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.browser import live
@@ -21,13 +20,12 @@ from tests.browser.conftest import BOT_SECRET, BOT_USERNAME, Visitor
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 
 
 @pytest.fixture
 def console(console: live.Console) -> live.Console:
     with console.app.app_context(), transaction():
-        accounts.create_staff("ada", UserRole.ADMIN, password=PASSWORD, actor=None)
+        live.hire("ada", UserRole.ADMIN)
     return console
 
 
@@ -47,7 +45,7 @@ def test_a_message_is_previewed_sent_once_followed_and_its_notices_sent_again(
             person.profile.full_name = name
             make.booking(event_id=event.id, user_id=person.id, status=BookingStatus.CONFIRMED)
         address = f"/desk/events/{event.id}/messages"
-    window = visit(console.url, width=390).sign_in("ada", PASSWORD)
+    window = visit(console.url, width=390).sign_in("ada")
     page = window.page
     window.open(address)
     page.get_by_label("Text", exact=True).focus()
@@ -103,7 +101,7 @@ def test_a_text_is_edited_with_a_live_preview_and_a_broken_one_is_refused(
 ) -> None:
     with console.app.app_context(), transaction():
         make.event(title="Katun & Chuya")
-    window = visit(console.url).sign_in("ada", PASSWORD)
+    window = visit(console.url).sign_in("ada")
     page = window.page
     window.open("/desk/notices/texts")
     page.locator("tr", has_text="Booking cancelled").first.get_by_role("link").nth(1).click()
@@ -134,7 +132,7 @@ def test_a_scheduled_message_says_that_its_people_are_chosen_then_and_is_withdra
         event = make.event(title="Rafting", timezone="UTC")
         make.booking(event_id=event.id, user_id=make.person().id, status=BookingStatus.CONFIRMED)
         address, at = f"/desk/events/{event.id}/messages", f"{make.soon(hours=5):%Y-%m-%dT%H:%M}"
-    window = visit(console.url).sign_in("ada", PASSWORD)
+    window = visit(console.url).sign_in("ada")
     page = window.page
     window.open(address)
     page.get_by_label("Text", exact=True).fill("Bring dry socks")
@@ -160,7 +158,7 @@ def test_a_code_is_shown_once_copied_and_links_the_chat_of_who_follows_it(
         person = make.person(telegram=False)
         person.profile.full_name = "Anna Smirnova"
         address = f"/desk/people/{person.id}/telegram"
-    window = visit(console.url, width=390).sign_in("ada", PASSWORD)
+    window = visit(console.url, width=390).sign_in("ada")
     window.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=console.url)
     page = window.page
     window.open(address)

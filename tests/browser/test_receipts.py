@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from console.db import db, transaction
 from console.models import AuditLog, Booking, OutboxMessage, Payment, PaymentReceipt
-from console.services import accounts, doctor, receipts
+from console.services import doctor, receipts
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.browser import live
@@ -23,7 +23,6 @@ from tests.browser.conftest import Visitor
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 RECEIPTS = 30
 #: A step on a machine that is busy with other tests.
 PATIENCE_MS = 60_000
@@ -57,7 +56,7 @@ def a_queue(console: live.Console, count: int) -> Queue:
     """Images and PDFs for bookings that are pending, confirmed, expired or cancelled, by now."""
     with console.app.app_context(), transaction():
         for username in ("anna", "boris"):
-            accounts.create_staff(username, UserRole.FINANCE, password=PASSWORD, actor=None)
+            live.hire(username, UserRole.FINANCE)
         event = make.event(title="Rafting on the Chuya", capacity=count, price=Decimal(4500))
         ids, names = [], []
         for number in range(count):
@@ -76,7 +75,7 @@ def a_queue(console: live.Console, count: int) -> Queue:
 
 
 def reviewer(visit: Callable[..., Visitor], console: live.Console, username: str) -> Visitor:
-    visitor = visit(console.url).sign_in(username, PASSWORD)
+    visitor = visit(console.url).sign_in(username)
     visitor.open("/desk/receipts")
     visitor.page.locator("[data-reviews][data-ready]").wait_for()
     return visitor
@@ -208,7 +207,7 @@ def test_a_decision_is_taken_back_and_a_stale_one_says_who_decided_and_keeps_wha
 
     # Somebody else decides on it, past its claim: the answer names them, and the reason is still there.
     with console.app.app_context(), transaction():
-        boris = accounts.create_staff("fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
+        boris = live.hire("fedor", UserRole.FINANCE)
         receipt = db.session.get_one(PaymentReceipt, queue.ids[0])
         receipt.claimed_by = receipt.claimed_until = None
         db.session.flush()

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from console import tasks
 from console.db import db, transaction
 from console.models import Booking, Crew, CrewAssignment, Profile
-from console.services import accounts, bookings, doctor
+from console.services import bookings, doctor
 from console.states import BookingStatus, UserRole
 from tests import make
 from tests.browser import live
@@ -19,7 +19,6 @@ from tests.browser.conftest import Visitor
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 #: A second, and many more for a busy machine.
 SOON_MS = 20_000
 ANNA, BORIS, CLARA, DMITRI, ELENA, FELIX = (
@@ -43,7 +42,7 @@ class Board:
     visit: Callable[..., Visitor]
 
     def open(self, username: str = "olga", **how: object) -> Page:
-        visitor = self.visit(self.console.url, **how).sign_in(username, PASSWORD)
+        visitor = self.visit(self.console.url, **how).sign_in(username)
         visitor.open(f"/desk/events/{self.event}/seating")
         visitor.page.locator("[data-board][data-ready]").wait_for()
         visitor.page.locator("body[data-following=stream]").wait_for()
@@ -91,9 +90,7 @@ def board(console: live.Console, visit: Callable[..., Visitor]) -> Board:
         for name in ("Orca", "Tern"):
             make.crew(event_id=event.id, name=name, capacity=3)
         for username in ("olga", "oleg"):
-            accounts.create_staff(
-                username, UserRole.ORGANIZER, organizer_slugs=["altai"], password=PASSWORD, actor=None
-            )
+            live.hire(username, UserRole.ORGANIZER, "altai")
         return Board(console, event.id, visit)
 
 

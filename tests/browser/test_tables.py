@@ -11,8 +11,8 @@ from redis import Redis
 
 from console import tasks
 from console.db import db, transaction
-from console.models import FaqItem, TaskRow, TeamMember
-from console.services import accounts, records
+from console.models import FaqItem, TaskRow, TeamMember, User
+from console.services import records
 from console.states import UserRole
 from tests import make
 from tests.browser import live
@@ -21,7 +21,6 @@ from tests.servers import Servers, cloned
 
 pytestmark = pytest.mark.browser
 
-PASSWORD = "rivers run downhill"
 TEAM = "/event/team_members/"
 
 
@@ -38,14 +37,14 @@ def console(
     ):
         with console.app.app_context(), transaction():
             for name in ("ada", "bob"):
-                accounts.create_staff(name, UserRole.ADMIN, password=PASSWORD, actor=None)
+                live.hire(name, UserRole.ADMIN)
         yield console
 
 
 @pytest.fixture
 def ada(console: live.Console, visit: Callable[..., Visitor], request: Any) -> Visitor:
     """Ada's window; indirectly parametrized by its width."""
-    return visit(console.url, width=getattr(request, "param", 1440)).sign_in("ada", PASSWORD)
+    return visit(console.url, width=getattr(request, "param", 1440)).sign_in("ada")
 
 
 def members(console: live.Console, *names: str) -> str:
@@ -60,7 +59,7 @@ def members(console: live.Console, *names: str) -> str:
 def rename(console: live.Console, old: str, new: str) -> None:
     """What Bob does meanwhile."""
     with console.app.app_context(), transaction():
-        bob = db.session.scalars(sa.select(accounts.User).filter_by(username="bob")).one()
+        bob = db.session.scalars(sa.select(User).filter_by(username="bob")).one()
         row = db.session.scalars(sa.select(TeamMember).filter_by(name=old)).one()
         records.update_record(row, {"name": new}, actor=bob)
 
@@ -259,7 +258,7 @@ def test_a_list_is_saved_opened_shared_and_forgotten(
     expect(page.locator("tbody tr")).to_have_count(2)
     expect(page.locator(".chip")).to_have_count(1)
     # Its address shows the same to a colleague; the name is only Ada's.
-    bob = visit(console.url).sign_in("bob", PASSWORD)
+    bob = visit(console.url).sign_in("bob")
     bob.page.goto(shared)
     expect(bob.page.locator("tbody tr")).to_have_count(2)
     bob.page.get_by_role("button", name="Saved").click()

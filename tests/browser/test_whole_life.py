@@ -15,7 +15,7 @@ from redis import Redis
 
 from console.db import db, transaction
 from console.models import Booking, CrewAssignment, Event, TelegramSubscription, User, WaitlistEntry
-from console.services import accounts, doctor
+from console.services import doctor
 from console.states import UserRole
 from tests import make
 from tests.browser import live
@@ -27,7 +27,6 @@ pytestmark = pytest.mark.browser
 HOLD_MINUTES = 45
 #: A tick, a job and a delivery, on a busy machine.
 JOB_SECONDS = 40
-PASSWORD = "rivers run downhill"
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,8 @@ def story(console: live.Console) -> Story:
             organizer_id=make.organizer(slug="altai").id,
         )
         first, second = _person("Anna Smirnova"), _person("Boris Volkov")
-        accounts.create_staff(
-            "olga", UserRole.ORGANIZER, organizer_slugs=["altai"], password=PASSWORD, actor=None
-        )
-        accounts.create_staff("fedor", UserRole.FINANCE, password=PASSWORD, actor=None)
+        live.hire("olga", UserRole.ORGANIZER, "altai")
+        live.hire("fedor", UserRole.FINANCE)
         # An organizer finds whom they know: both have been on a trip of theirs.
         past = make.event(
             organizer_id=event.organizer_id,
@@ -114,7 +111,7 @@ def book(visitor: Visitor, story: Story, name: str) -> None:
 def test_one_bookings_whole_life(
     console: live.Console, story: Story, visit: Callable[..., Visitor], tmp_path: Path
 ) -> None:
-    organizer = visit(console.url).sign_in("olga", PASSWORD)
+    organizer = visit(console.url).sign_in("olga")
     page = organizer.page
     desk = f"/desk/events/{story.event}"
     statuses = sa.select(Booking.status).where(Booking.event_id == story.event)
@@ -165,7 +162,7 @@ def test_one_bookings_whole_life(
     organizer.shoot("in review")
 
     # Finance approves with one key; the payer is told.
-    finance = visit(console.url).sign_in("fedor", PASSWORD)
+    finance = visit(console.url).sign_in("fedor")
     finance.open("/desk/receipts")
     finance.page.locator(".proof img").wait_for()
     assert finance.page.evaluate("document.querySelector('.proof img').naturalWidth") == 480

@@ -1,6 +1,7 @@
 """A job that is killed before any of its statements and commits: all or nothing, and the next run ends it."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import pytest
@@ -11,23 +12,11 @@ from console.services.content import Content
 from console.states import FileOwner
 from tests import make
 from tests.faults.conftest import Stage
-from tests.faults.test_killed_workers import notice
+from tests.faults.test_killed_workers import notice, overdue, waiting
 from tests.services import samples
 from tests.services.test_webhooks import body_for, card_payment, store
 
 SENT = "SELECT count(*) FROM notification.outbox WHERE status = 'SENT'"
-
-
-def overdue() -> None:
-    event = make.event(capacity=3)
-    for _ in range(2):
-        make.booking(event_id=event.id, user_id=make.person().id, expires_at=make.soon(minutes=-1))
-
-
-def waiting() -> None:
-    event = make.event(capacity=1)
-    for _ in range(2):
-        make.waitlist_entry(event_id=event.id)
 
 
 def paid() -> None:
@@ -67,12 +56,12 @@ INSPECTED = "SELECT count(*) FROM media.files WHERE inspected_at IS NOT NULL AND
 #: Of each job: its work, a count of what is done, and how much one portion of work adds to it.
 WORK: dict[str, tuple[Callable[[], None], str, int]] = {
     "expire-bookings": (
-        overdue,
+        partial(overdue, people=2),
         "SELECT count(*) FROM event.booking_logs WHERE action = 'expire'",
         2,
     ),
     "process-waitlist": (
-        waiting,
+        partial(waiting, people=2, seats=1),
         "SELECT count(*) FROM notification.outbox WHERE category = 'WAITLIST_AVAILABLE'",
         1,
     ),

@@ -26,15 +26,15 @@ KILLS = {
 }
 
 
-def overdue() -> None:
+def overdue(people: int = 12) -> None:
     event = make.event(capacity=20)
-    for _ in range(12):
+    for _ in range(people):
         make.booking(event_id=event.id, user_id=make.person().id, expires_at=make.soon(minutes=-1))
 
 
-def waiting() -> None:
-    event = make.event(capacity=4)
-    for _ in range(6):
+def waiting(people: int = 6, seats: int = 4) -> None:
+    event = make.event(capacity=seats)
+    for _ in range(people):
         make.waitlist_entry(event_id=event.id)
 
 

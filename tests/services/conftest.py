@@ -8,6 +8,9 @@ import pytest
 from flask import Flask
 
 from console.embedded.bot_api import BotApi
+from console.models import User
+from console.states import UserRole
+from tests import make
 from tests.mailbox import Mailbox, mail_server
 
 
@@ -40,3 +43,15 @@ def mailbox(change_settings: Callable[..., None]) -> Iterator[Mailbox]:
     with mail_server() as box:
         change_settings(smtp_url=box.url)
         yield box
+
+
+@pytest.fixture
+def anna() -> User:
+    """One of two who look after the money."""
+    return make.staff(UserRole.FINANCE)
+
+
+@pytest.fixture
+def boris() -> User:
+    """The other one."""
+    return make.staff(UserRole.FINANCE)

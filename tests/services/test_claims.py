@@ -14,16 +14,6 @@ from console.states import UserRole
 from tests import make
 
 
-@pytest.fixture
-def anna() -> User:
-    return make.staff(UserRole.FINANCE)
-
-
-@pytest.fixture
-def boris() -> User:
-    return make.staff(UserRole.FINANCE)
-
-
 def waiting(count: int, **values: Any) -> list[PaymentReceipt]:
     """Receipts that wait, the oldest first."""
     return [

@@ -34,16 +34,6 @@ def _two_above_a_thousand(change_settings: Callable[..., None]) -> None:
     change_settings(second_review_above=ABOVE)
 
 
-@pytest.fixture
-def anna() -> User:
-    return make.staff(UserRole.FINANCE)
-
-
-@pytest.fixture
-def boris() -> User:
-    return make.staff(UserRole.FINANCE)
-
-
 def cash(booking: Booking, actor: User, amount: int = 1500) -> Payment:
     return payments.register_cash(booking.id, amount=Decimal(amount), actor=actor)
 
