@@ -23,16 +23,17 @@ from console.states import (
     move,
 )
 
+#: Paid, and nothing to have for it; in words as the partial index has it, so that it is read.
+PAID_WITHOUT_SEAT = sa.text(
+    "bookings.payment_status = 'SUCCEEDED' AND bookings.status IN ('EXPIRED', 'CANCELLED')"
+)
 # What the lists select: too much, too little, or nothing to have for it.
 RECEIVED = sa.func.sum(Payment.amount)
 
 
 def without_seat() -> sa.Select[Booking, Decimal]:
     """Bookings that are paid and have no seat, with what was received."""
-    return _received_for(
-        # In words as the partial index has it, so that it is read.
-        sa.text("bookings.payment_status = 'SUCCEEDED' AND bookings.status IN ('EXPIRED', 'CANCELLED')")
-    )
+    return _received_for(PAID_WITHOUT_SEAT)
 
 
 def overpaid() -> sa.Select[Booking, Decimal]:

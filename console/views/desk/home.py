@@ -16,6 +16,7 @@ from flask_babel import lazy_gettext as _l
 from console import config, policy
 from console.db import db
 from console.models import Booking, Event, OutboxMessage, PaymentReceipt, User, WaitlistEntry, WebhookEvent
+from console.services import late_money
 from console.states import (
     HOLDS_SEAT,
     BookingStatus,
@@ -35,11 +36,6 @@ CHART_DAYS = 30
 NOTICE_PROMISE_MINUTES = 5
 WEBHOOK_PROMISE_MINUTES = 60
 MONEY_PROMISE_MINUTES = 3 * 24 * 60
-
-#: The partial index of the same name in words: what it covers is read without reading bookings.
-PAID_WITHOUT_SEAT = sa.text(
-    "bookings.payment_status = 'SUCCEEDED' AND bookings.status IN ('EXPIRED', 'CANCELLED')"
-)
 
 
 @dataclass(frozen=True)
@@ -103,80 +99,88 @@ def _greeting(user: User) -> str:
 
 def _queues(user: User) -> list[Queue]:
     """What waits for this person, the most urgent first."""
-    now = sa.func.now()
     queues = []
     if policy.allowed(user, "payment.payment_receipts", policy.Action.READ):
-        queues.append(
-            Queue(
-                "receipts",
-                _l("Proofs to review"),
-                "/desk/receipts"
-                if policy.may(user, "receipts")
-                else "/payment/payment_receipts/?reviewed_at.has=no",
-                policy.visible(user, PaymentReceipt).where(PaymentReceipt.reviewed_at.is_(None)),
-                PaymentReceipt.created_at,
-                round(config.current().review_hold_hours * 60),
-            )
-        )
+        queues.append(_proofs(user))
     if policy.may(user, "money"):
-        queues.append(
-            Queue(
-                "paid_without_seat",
-                _l("Paid without a seat"),
-                "/desk/receipts/settle/without-seat",
-                policy.visible(user, Booking).where(PAID_WITHOUT_SEAT),
-                Booking.created_at,
-                MONEY_PROMISE_MINUTES,
-            )
-        )
+        queues.append(_paid_without_seat(user))
     if policy.may(user, "waitlist"):
-        queues.append(
-            Queue(
-                "offers",
-                _l("Offers without an answer"),
-                "/event/waitlist/?notified_at.has=yes",
-                policy.visible(user, WaitlistEntry).where(WaitlistEntry.notified_at.is_not(None)),
-                WaitlistEntry.notified_at,
-                round(config.current().waitlist_offer_minutes),
-            )
-        )
+        queues.append(_offers(user))
     if policy.may(user, "notices"):
-        late = sa.and_(
-            OutboxMessage.status == OutboxStatus.PENDING,
-            OutboxMessage.next_attempt_at < now - timedelta(minutes=NOTICE_PROMISE_MINUTES),
-        )
-        queues.append(
-            Queue(
-                "failed_notices",
-                _l("Notices not delivered"),
-                "/desk/notices?show=failed",
-                sa.select(OutboxMessage).where(OutboxMessage.status == OutboxStatus.FAILED),
-                OutboxMessage.created_at,
-                NOTICE_PROMISE_MINUTES,
-            )
-        )
-        queues.append(
-            Queue(
-                "late_notices",
-                _l("Notices overdue"),
-                "/desk/notices?show=waiting",
-                sa.select(OutboxMessage).where(late),
-                OutboxMessage.next_attempt_at,
-                NOTICE_PROMISE_MINUTES,
-            )
-        )
+        queues += _notices()
     if policy.may(user, "webhooks"):
-        queues.append(
-            Queue(
-                "failed_webhooks",
-                _l("Webhooks failed"),
-                "/desk/webhooks?show=FAILED",
-                policy.visible(user, WebhookEvent).where(WebhookEvent.status == WebhookStatus.FAILED),
-                WebhookEvent.created_at,
-                WEBHOOK_PROMISE_MINUTES,
-            )
-        )
+        queues.append(_failed_webhooks(user))
     return queues
+
+
+def _proofs(user: User) -> Queue:
+    decides = policy.may(user, "receipts")
+    return Queue(
+        "receipts",
+        _l("Proofs to review"),
+        "/desk/receipts" if decides else "/payment/payment_receipts/?reviewed_at.has=no",
+        policy.visible(user, PaymentReceipt).where(PaymentReceipt.reviewed_at.is_(None)),
+        PaymentReceipt.created_at,
+        round(config.current().review_hold_hours * 60),
+    )
+
+
+def _paid_without_seat(user: User) -> Queue:
+    return Queue(
+        "paid_without_seat",
+        _l("Paid without a seat"),
+        "/desk/receipts/settle/without-seat",
+        policy.visible(user, Booking).where(late_money.PAID_WITHOUT_SEAT),
+        Booking.created_at,
+        MONEY_PROMISE_MINUTES,
+    )
+
+
+def _offers(user: User) -> Queue:
+    return Queue(
+        "offers",
+        _l("Offers without an answer"),
+        "/event/waitlist/?notified_at.has=yes",
+        policy.visible(user, WaitlistEntry).where(WaitlistEntry.notified_at.is_not(None)),
+        WaitlistEntry.notified_at,
+        round(config.current().waitlist_offer_minutes),
+    )
+
+
+def _notices() -> list[Queue]:
+    late = sa.and_(
+        OutboxMessage.status == OutboxStatus.PENDING,
+        OutboxMessage.next_attempt_at < sa.func.now() - timedelta(minutes=NOTICE_PROMISE_MINUTES),
+    )
+    return [
+        Queue(
+            "failed_notices",
+            _l("Notices not delivered"),
+            "/desk/notices?show=failed",
+            sa.select(OutboxMessage).where(OutboxMessage.status == OutboxStatus.FAILED),
+            OutboxMessage.created_at,
+            NOTICE_PROMISE_MINUTES,
+        ),
+        Queue(
+            "late_notices",
+            _l("Notices overdue"),
+            "/desk/notices?show=waiting",
+            sa.select(OutboxMessage).where(late),
+            OutboxMessage.next_attempt_at,
+            NOTICE_PROMISE_MINUTES,
+        ),
+    ]
+
+
+def _failed_webhooks(user: User) -> Queue:
+    return Queue(
+        "failed_webhooks",
+        _l("Webhooks failed"),
+        "/desk/webhooks?show=FAILED",
+        policy.visible(user, WebhookEvent).where(WebhookEvent.status == WebhookStatus.FAILED),
+        WebhookEvent.created_at,
+        WEBHOOK_PROMISE_MINUTES,
+    )
 
 
 def _figures(user: User, queues: list[Queue]) -> Mapping[str, Any]:
