@@ -23,7 +23,7 @@ from console.services import audit
 from console.states import State, TaskState
 
 BELL = "run-tasks"
-#: A worker renews it every third of that; a task whose worker died waits this long at most.
+#: A worker renews it many times meanwhile; a task whose worker died waits this long at most.
 LEASE_SECONDS = 15
 #: A task that ended its worker this often is set aside.
 ATTEMPTS = 3
