@@ -218,22 +218,6 @@ def settle_all(results: Sequence[Result]) -> set[UUID]:
     )
 
 
-def settle(
-    leased: Lease,
-    status: OutboxStatus,
-    *,
-    channel: Channel | None = None,
-    reason: str | None = None,
-) -> bool:
-    """Writes how a send ended: SENT, SKIPPED or FAILED. False, and no change, when the lease was lost."""
-    return leased.id in settle_all([Result(leased, status, channel, reason)])
-
-
-def retry(leased: Lease, *, reason: str, after_seconds: float | None = None) -> bool:
-    """Puts a notice back for a later attempt, see `again`. False: the lease was lost."""
-    return leased.id in settle_all([again(leased, reason=reason, after_seconds=after_seconds)])
-
-
 def again(leased: Lease, *, reason: str | None, after_seconds: float | None = None) -> Result:
     """Another attempt after a wait; FAILED after MAX_ATTEMPTS.
 

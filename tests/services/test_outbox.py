@@ -10,6 +10,7 @@ from console import errors
 from console.db import db, now
 from console.models import Booking, OutboxMessage, User
 from console.services import leases, outbox
+from console.services.leases import Lease, Result
 from console.states import Channel, NotificationCategory, OutboxStatus
 from tests import make
 from tests.services.look import audits, bells, notices
@@ -17,6 +18,16 @@ from tests.services.look import audits, bells, notices
 
 def queued(**values: object) -> OutboxMessage:
     return make.outbox_message(**values)
+
+
+def settle(
+    lease: Lease, status: OutboxStatus, *, channel: Channel | None = None, reason: str | None = None
+) -> bool:
+    return lease.id in leases.settle_all([Result(lease, status, channel, reason)])
+
+
+def retry(lease: Lease, *, reason: str, after_seconds: float | None = None) -> bool:
+    return lease.id in leases.settle_all([leases.again(lease, reason=reason, after_seconds=after_seconds)])
 
 
 def test_notice_is_queued_with_what_it_is_about() -> None:
@@ -64,7 +75,7 @@ def test_lease_takes_what_is_due_the_oldest_first_and_nothing_twice() -> None:
 def test_settled_notice_is_sent_by_its_channel() -> None:
     row = queued()
     (lease,) = leases.lease(1)
-    assert leases.settle(lease, OutboxStatus.SENT, channel=Channel.TELEGRAM)
+    assert settle(lease, OutboxStatus.SENT, channel=Channel.TELEGRAM)
     db.session.expire_all()
     assert (row.status, row.channel, row.sent_at) == (OutboxStatus.SENT, Channel.TELEGRAM, now())
     assert (row.lease_token, row.leased_until) == (None, None)
@@ -78,10 +89,10 @@ def test_who_lost_the_lease_changes_nothing() -> None:
     (new,) = leases.lease(1)
     assert new.token != old.token
     assert new.attempts == 2
-    assert not leases.settle(old, OutboxStatus.SENT)
-    assert not leases.retry(old, reason="late")
-    assert leases.settle(new, OutboxStatus.SKIPPED, reason="x")
-    assert not leases.settle(new, OutboxStatus.SENT)
+    assert not settle(old, OutboxStatus.SENT)
+    assert not retry(old, reason="late")
+    assert settle(new, OutboxStatus.SKIPPED, reason="x")
+    assert not settle(new, OutboxStatus.SENT)
     db.session.expire_all()
     assert row.status is OutboxStatus.SKIPPED
 
@@ -125,7 +136,7 @@ def test_notice_that_ends_every_worker_is_set_aside_after_three_attempts() -> No
 def test_worker_that_died_by_chance_does_not_count_after_another_outcome() -> None:
     row = lost(reason=outbox.LOST_ONCE)
     (lease,) = leases.lease(1)
-    leases.retry(lease, reason="no answer", after_seconds=0)
+    retry(lease, reason="no answer", after_seconds=0)
     leases.lease(1)
     db.session.expire_all()
     row.leased_until = now()
@@ -145,8 +156,8 @@ def test_renewed_lease_lasts_and_a_lost_one_stays_lost() -> None:
     kept = [row for row in rows if row.leased_until > now()]
     # One is the old worker's again, for it had not been taken; the other one is the new worker's.
     assert {row.id for row in kept} == {row.id for row in rows}
-    assert [leases.settle(lease, OutboxStatus.SENT) for lease in old].count(True) == 1
-    assert leases.settle(new, OutboxStatus.SENT)
+    assert [settle(lease, OutboxStatus.SENT) for lease in old].count(True) == 1
+    assert settle(new, OutboxStatus.SENT)
 
 
 def test_failed_attempt_waits_longer_each_time_and_ends_after_eight() -> None:
@@ -155,7 +166,7 @@ def test_failed_attempt_waits_longer_each_time_and_ends_after_eight() -> None:
     for attempt in range(1, leases.MAX_ATTEMPTS + 1):
         (lease,) = leases.lease(1)
         assert lease.attempts == attempt
-        assert leases.retry(lease, reason="no answer")
+        assert retry(lease, reason="no answer")
         db.session.expire_all()
         if attempt < leases.MAX_ATTEMPTS:
             assert row.status is OutboxStatus.PENDING
@@ -170,7 +181,7 @@ def test_failed_attempt_waits_longer_each_time_and_ends_after_eight() -> None:
 def test_asked_for_wait_is_kept_and_does_not_count() -> None:
     row = queued()
     (lease,) = leases.lease(1)
-    leases.retry(lease, reason="wait", after_seconds=17)
+    retry(lease, reason="wait", after_seconds=17)
     db.session.expire_all()
     assert row.attempts == 0
     assert row.next_attempt_at == now() + timedelta(seconds=17)

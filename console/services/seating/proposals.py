@@ -171,15 +171,6 @@ def accept(proposal_id: UUID, *, only: Collection[UUID] | None = None, actor: Us
     return Taken(step, len(moved), refused)
 
 
-def of_crew(proposal: SeatingProposal, crew_id: UUID) -> list[UUID]:
-    """Whom to take over for a crew to become as proposed: who enters it and who leaves it."""
-    return [
-        line.booking_id
-        for line in lines(proposal)
-        if crew_id in {place.crew_id for place in (line.before, line.after) if place is not None}
-    ]
-
-
 def close(proposal_id: UUID, *, actor: User) -> None:
     """Puts a proposal aside. Raises NotFound when it is closed or not there."""
     proposal = _open(proposal_id)
