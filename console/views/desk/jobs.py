@@ -61,6 +61,8 @@ OUTCOMES = {
     "sessions": _l("sessions"),
     "recovery_codes": _l("codes"),
     "texts": _l("texts of notices"),
+    "seating": _l("old steps and proposals of seating"),
+    "bot": _l("old traces of the bot"),
     "messages": _l("messages queued"),
     "sent": _l("sent"),
     "skipped": _l("skipped"),
