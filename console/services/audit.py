@@ -12,7 +12,7 @@ from console.db import Base, db
 from console.models import AuditLog, User
 
 #: Columns whose values are never written down; that they changed is.
-SECRETS = frozenset({"password_hash", "code_hash", "jti", "lease_token"})
+SECRETS = frozenset({"password_hash", "code_hash", "jti", "lease_token", "inspect_token"})
 MASK = "***"
 
 

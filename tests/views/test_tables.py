@@ -10,7 +10,7 @@ from console.db import Base
 from console.models import AuditLog, RecoveryCode, RefreshSession, User
 from console.services.audit import SECRETS
 from console.states import UserRole
-from console.views.columns import columns_of, key_columns
+from console.views.columns import LABELS, columns_of, key_columns
 from tests import make
 from tests.views.browser import post
 from tests.views.table_pages import (
@@ -100,6 +100,11 @@ def test_no_uuid_stands_where_a_name_belongs(admin, model):
         shown = set(re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", texts))
         stored = {str(value) for value in (getattr(row, c.name) for c in columns_of(model).values())}
         assert not shown & stored
+
+
+def test_every_column_is_called_by_a_word_and_not_by_its_name():
+    for model in TABLES:
+        assert set(columns_of(model)) <= set(LABELS), name_of(model)
 
 
 def test_no_column_of_a_secret_is_known_to_any_page():
