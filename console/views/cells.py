@@ -32,7 +32,7 @@ WRITTEN_OUT = frozenset({"date_start", "date_end"})
 LANGUAGE_NAMES = {"ru": "Русский", "en": "English"}
 
 #: Columns in which our services write sentences, in English.
-OURS = frozenset({"effect", "reason"})
+OURS = frozenset({"effect", "problem", "reason"})
 
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}")
 

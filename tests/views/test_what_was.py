@@ -1,11 +1,13 @@
 """What desks tell of the past is found from the event at hand, however much happened elsewhere."""
 
+import re
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from console.config import ROOT
 from console.db import db
 from console.models import Event
 from console.services import audit, bookings, payments
@@ -108,3 +110,16 @@ def test_each_step_of_a_booking_brings_it_to_the_front() -> None:
     db.session.flush()
     db.session.refresh(booking)
     assert booking.updated_at > make.soon(minutes=-1)
+
+
+RECORDED = re.compile(r'(?:record|log_booking)\(\s*(?:[\w.]+,\s*)?"([a-z_]+(?:\.[a-z_]+)?)"')
+
+
+def test_everything_that_services_write_into_the_logs_is_told_in_words() -> None:
+    sources = (ROOT / "console" / "services").rglob("*.py")
+    written = {action for path in sources for action in RECORDED.findall(path.read_text())}
+    assert len(written) > 60
+    told = {*activity.WORDS, *activity.CRUD}
+    # The services of these put their own name before it.
+    told |= {name.partition(".")[2] for name in told if name.startswith(("waitlist.", "outbox."))}
+    assert written <= told
