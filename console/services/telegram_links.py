@@ -120,12 +120,14 @@ def come_back(chat_id: int) -> None:
     _note(chat_id, blocked=False)
 
 
+def _linked_to(chat_id: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return TelegramSubscription.telegram_chat_id == chat_id, TelegramSubscription.verified_at.is_not(None)
+
+
 def _note(chat_id: int, *, blocked: bool) -> None:
     rows = db.session.scalars(
         sa.select(TelegramSubscription)
-        .where(
-            TelegramSubscription.telegram_chat_id == chat_id, TelegramSubscription.verified_at.is_not(None)
-        )
+        .where(*_linked_to(chat_id))
         .order_by(TelegramSubscription.user_id)
         .with_for_update()
     )
@@ -142,16 +144,10 @@ def whose(chat_id: int) -> User | None:
     return db.session.scalar(
         sa.select(User)
         .join(TelegramSubscription, TelegramSubscription.user_id == User.id)
-        .where(
-            TelegramSubscription.telegram_chat_id == chat_id, TelegramSubscription.verified_at.is_not(None)
-        )
+        .where(*_linked_to(chat_id))
         .order_by(TelegramSubscription.verified_at.desc(), User.id)
         .limit(1)
     )
-
-
-def _linked_to(chat_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return TelegramSubscription.telegram_chat_id == chat_id, TelegramSubscription.verified_at.is_not(None)
 
 
 PURGE = sa.text("""

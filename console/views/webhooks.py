@@ -1,4 +1,4 @@
-"""`POST /webhooks/<provider>`: what acquirers tell. Each proves itself in its own way: no sign-in, no form token."""
+"""`POST /webhooks/<provider>`: what acquirers tell. Each proves itself its own way, without a sign-in."""
 
 import logging
 
