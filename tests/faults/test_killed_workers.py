@@ -11,6 +11,7 @@ from console.db import db, transaction
 from console.doorbell import CRITICAL, queue
 from console.models import OutboxMessage
 from console.services import leases, outbox
+from console.services.leases import Result
 from console.states import OutboxStatus
 from tests import make
 from tests.faults.conftest import Stage, horses, signal_all
@@ -182,9 +183,9 @@ def test_control_without_the_token_a_late_result_overwrites_the_new_one(real_app
                 db.session.execute(sa.update(OutboxMessage).values(leased_until=sa.func.now()))
             with transaction():
                 (new,) = leases.lease(1)
-                assert leases.settle(new, OutboxStatus.SENT)
+                assert leases.settle_all([Result(new, OutboxStatus.SENT)])
             with transaction():
-                assert not leases.retry(old, reason="late")
+                assert not leases.settle_all([leases.again(old, reason="late")])
                 kept = db.session.scalars(sa.select(OutboxMessage.status)).one()
                 db.session.execute(
                     sa.update(OutboxMessage).where(OutboxMessage.id == old.id).values(status="PENDING")
