@@ -22,6 +22,8 @@ from tests.servers import process, until
 ROWS = int(os.environ.get("DRAIN_ROWS", "400"))
 WORKERS = int(os.environ.get("DRAIN_WORKERS", "2"))
 KILLS = int(os.environ.get("DRAIN_KILLS", "3"))
+#: Half of what they are in earnest: what a killed worker had taken waits so long, after each kill.
+LEASE_SECONDS = 4
 #: A lease, and what a loaded machine takes to start a worker.
 OVER_SECONDS = 90
 
@@ -53,6 +55,7 @@ def test_killed_in_the_middle_nothing_is_lost_and_each_kill_doubles_at_most_its_
                     TELEGRAM_API_BASE=bot_api.url,
                     TELEGRAM_PER_SECOND="0",
                     TELEGRAM_CHAT_SECONDS="0",
+                    DRAIN_LEASE_SECONDS=str(LEASE_SECONDS),
                 )
             )
             stack.callback(one.kill)
