@@ -139,7 +139,7 @@ def send(
         raise errors.NotFound()
     texts = clean_texts(texts)
     if event.status is EventStatus.CANCELLED:
-        raise errors.InvalidInput(field=N_("Event"), problem=N_("it is cancelled; no news of it are sent."))
+        raise errors.InvalidInput(field=N_("Event"), problem=N_("it is cancelled; no news of it is sent."))
     if send_at is not None and send_at <= now():
         raise errors.InvalidInput(field=N_("Send at"), problem=N_("this time has passed."))
     if send_at is not None and send_at >= event.date_end:
