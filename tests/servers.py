@@ -146,7 +146,9 @@ def cloned(servers: Servers, source: str, prefix: str = "test") -> Iterator[str]
 
 
 @contextmanager
-def running_on_copy(servers: Servers, source: str, redis_url: str, media: Path, prefix: str) -> Iterator[Flask]:
+def running_on_copy(
+    servers: Servers, source: str, redis_url: str, media: Path, prefix: str
+) -> Iterator[Flask]:
     """An application on a fresh copy of the database `source`, with its uploads in `media`."""
     with cloned(servers, source, prefix) as url:
         app = make_app(url, redis_url, media_url=f"file:{media}")

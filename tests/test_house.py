@@ -128,9 +128,7 @@ def test_every_icon_that_is_named_is_drawn() -> None:
     scripts = (CONSOLE / "static" / "js").rglob("*.js")
     named: set[str] = set()
     for path in [*CONSOLE.rglob("templates/**/*.html"), *scripts, *sources("views")]:
-        named |= set(
-            re.findall(r"""(?:\bicon\(|_icon = |"icon": )["']([a-z0-9-]+)["']""", path.read_text())
-        )
+        named |= set(re.findall(r"""(?:\bicon\(|_icon = |"icon": )["']([a-z0-9-]+)["']""", path.read_text()))
     assert len(named) > 50
     assert named <= drawn, named - drawn
 

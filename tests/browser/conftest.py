@@ -108,8 +108,11 @@ def started_console(
     """The one behind `console`: to start it takes longer than many a test."""
     bot = {"TELEGRAM_BOT_USERNAME": BOT_USERNAME, "TELEGRAM_WEBHOOK_SECRET": BOT_SECRET}
     home = tmp_path_factory.mktemp("console")
-    with cloned(servers, template_db) as url, live.running(url, redis_url, home, jobs=False, **bot) as console:
-        yield console
+    with (
+        cloned(servers, template_db) as url,
+        live.running(url, redis_url, home, jobs=False, **bot) as running,
+    ):
+        yield running
 
 
 @pytest.fixture

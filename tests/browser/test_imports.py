@@ -17,7 +17,6 @@ from tests.browser.conftest import Visitor
 pytestmark = pytest.mark.browser
 
 
-
 @pytest.fixture
 def console(console: live.Console) -> live.Console:
     with console.app.app_context(), transaction():

@@ -22,7 +22,6 @@ from tests.services.test_webhooks import body_for, card_payment
 pytestmark = pytest.mark.browser
 
 
-
 @pytest.fixture
 def console(console: live.Console) -> live.Console:
     # Nobody applies here but the test.

@@ -21,7 +21,6 @@ from tests.browser.conftest import BOT_SECRET, BOT_USERNAME, Visitor
 pytestmark = pytest.mark.browser
 
 
-
 @pytest.fixture
 def console(console: live.Console) -> live.Console:
     with console.app.app_context(), transaction():

@@ -125,8 +125,8 @@ def test_one_bookings_whole_life(
     organizer.said(f"{story.second} is on the waitlist, at place 1.")
     organizer.shoot("on the waitlist")
 
-    # Nobody pays, and the time of the hold is over: the scheduled worker ends it, and the seat is offered to the
-    # first in line.
+    # Nobody pays, and the time of the hold is over: the scheduled worker ends it, and the seat is offered to
+    # the first in line.
     hold = sa.select(Booking.expires_at - Booking.created_at).where(Booking.event_id == story.event)
     assert console.value(hold) == timedelta(minutes=HOLD_MINUTES)
     with console.app.app_context(), transaction():

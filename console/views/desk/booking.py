@@ -92,8 +92,7 @@ class BookingView(DeskView):
             "cash": policy.may(self.user, "money")
             and payable
             and booking.amount > 0
-            and booking.payment_status
-            not in PAID_OR_IN_REVIEW,
+            and booking.payment_status not in PAID_OR_IN_REVIEW,
             "refund": policy.may(self.user, "money"),
         }
 
