@@ -324,7 +324,6 @@ def test_cells_draw_what_the_macros_draw(app, session):
         assert drawn.moment(moment) == macro("moment", moment)
         assert cells.named("A<b", "@a", "/x?a=1&b") == macro("person", "A<b", "@a", "/x?a=1&b")
         assert cells.named("Anna", "", "") == macro("person", "Anna")
-        assert cells.tag("Yes", "green") == macro("yes_no", True)
         event = make.event(price=Decimal("1200.50"))
         column = {c.name: c for c in columns_of(Event).values()}
         assert drawn.cell(column["price"], event) == macro("money", event.price)
