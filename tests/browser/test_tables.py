@@ -185,7 +185,7 @@ def test_a_removed_record_leaves_what_was_typed_and_comes_back(ada: Visitor, con
     page.locator(".page-head").get_by_role("link", name="Edit").click()
     page.get_by_label("About").fill("He knows the river.")
     with console.app.app_context(), transaction():
-        bob = db.session.scalars(sa.select(accounts.User).filter_by(username="bob")).one()
+        bob = db.session.scalars(sa.select(User).filter_by(username="bob")).one()
         records.delete_record(
             db.session.scalars(sa.select(TeamMember).filter_by(name="Ilya")).one(), actor=bob
         )
