@@ -40,8 +40,8 @@ LIBRARIES = {
 ICONS = """
     layout-dashboard calendar-event receipt bell mail send brand-telegram webhook clock clock-play
     history hourglass ticket users user user-plus user-check user-x user-star sailboat kayak armchair
-    building building-community phone at id-badge key lock cash coin file file-text files photo upload
-    download printer search filter adjustments-horizontal arrow-up arrow-down arrow-right
+    building building-community phone at id-badge key lock shield-check cash coin file file-text files photo
+    upload download printer search filter adjustments-horizontal arrow-up arrow-down arrow-right
     arrow-back-up chevron-down chevron-left chevron-right chevrons-left chevrons-right dots plus minus
     x check checks trash pencil eye eye-off copy external-link link refresh rotate grip-vertical star
     heart sun moon device-desktop language logout menu-2 command keyboard info-circle alert-triangle
