@@ -36,9 +36,9 @@ from console.states import (
 )
 from console.views.desk.jobs import OUTCOMES
 from tests import make
+from tests.acquirers import body_for, card_payment, store
 from tests.services import samples
 from tests.services.look import categories, seats_add_up
-from tests.services.test_webhooks import body_for, card_payment, store
 
 pytestmark = pytest.mark.usefixtures("session")
 

@@ -6,7 +6,7 @@ from redis import Redis
 
 from console.db import AT_ONCE, db, transaction
 from console.models import WebhookEvent
-from tests.gateways.test_providers import stripe_header
+from tests.acquirers import stripe_header
 from tests.servers import until
 
 BODY = b'{"id": "evt_%d", "type": "x", "data": {"object": {"id": "pi_1"}}}'
@@ -14,7 +14,7 @@ BODY = b'{"id": "evt_%d", "type": "x", "data": {"object": {"id": "pi_1"}}}'
 
 def post(app: Flask, number: int) -> int:
     body = BODY % number
-    headers = {"Stripe-Signature": stripe_header(body, "stripe-secret")}
+    headers = {"Stripe-Signature": stripe_header(body)}
     return app.test_client().post("/webhooks/stripe", data=body, headers=headers).status_code
 
 

@@ -15,9 +15,9 @@ from console.models import Booking, Event, Payment, WebhookEvent
 from console.services import webhooks
 from console.states import BookingStatus, UserRole
 from tests import make
+from tests.acquirers import body_for, card_payment
 from tests.browser import live
 from tests.browser.conftest import STEP_MS, Visitor
-from tests.services.test_webhooks import body_for, card_payment
 
 pytestmark = pytest.mark.browser
 

@@ -11,10 +11,10 @@ from console.services import files, leases, outbox, proof_pages, receipts, webho
 from console.services.content import Content
 from console.states import FileOwner
 from tests import make
+from tests.acquirers import body_for, card_payment, store
 from tests.faults.conftest import Stage
 from tests.faults.test_killed_workers import notice, overdue, waiting
 from tests.services import samples
-from tests.services.test_webhooks import body_for, card_payment, store
 
 SENT = "SELECT count(*) FROM notification.outbox WHERE status = 'SENT'"
 

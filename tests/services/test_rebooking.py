@@ -24,9 +24,9 @@ from console.states import (
     WebhookStatus,
 )
 from tests import make
+from tests.acquirers import body_for, card_payment, told
 from tests.services import samples
 from tests.services.look import audits, categories, log_moves, logs, notices, seats_add_up
-from tests.services.test_webhooks import body_for, card_payment, told
 
 # Over the capacity
 

@@ -13,8 +13,7 @@ from console.models import Payment, WebhookEffect
 from console.services import webhook_leases, webhook_rules, webhooks
 from console.states import BookingStatus, PaymentStatus, WebhookStatus
 from tests import make
-from tests.services.look import log_moves, logs, seats_add_up
-from tests.services.test_webhooks import (
+from tests.acquirers import (
     apply,
     body_for,
     booking_of,
@@ -24,6 +23,7 @@ from tests.services.test_webhooks import (
     stored,
     told,
 )
+from tests.services.look import log_moves, logs, seats_add_up
 
 
 def one_by_one(caplog: pytest.LogCaptureFixture) -> bool:

@@ -14,8 +14,7 @@ from console.states import BookingStatus, PaymentStatus, UserRole, WebhookStatus
 from console.views.desk.webhook_words import WHY
 from console.views.payloads import covered
 from tests import make
-from tests.gateways.test_providers import stripe_header
-from tests.services.test_webhooks import body_for, card_payment, stored, told
+from tests.acquirers import body_for, card_payment, stored, stripe_header, told
 from tests.views.browser import post, sign_in
 
 PAGE = "/desk/webhooks"
@@ -122,7 +121,7 @@ def test_what_is_foretold_is_what_happens(
 ) -> None:
     payment = card_payment(make.booking(event_id=make.event(capacity=capacity).id, status=status))
     body = body_for(payment)
-    event = stored("stripe", {"stripe-signature": stripe_header(body, "stripe-secret")}, body)
+    event = stored("stripe", {"stripe-signature": stripe_header(body)}, body)
     assert webhook_rules.foretell(event) == (foretold, True)
     assert payment.status is PaymentStatus.PENDING
     webhooks.apply_due(10)

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from console.gateways.providers import tbank
 from console.models import WebhookEvent
 from console.services import webhook_intake
-from tests.gateways.test_providers import stripe_header, yookassa_event
+from tests.acquirers import stripe_header, yookassa_event
 
 STRIPE = json.dumps({"id": "evt_1", "type": "x", "data": {"object": {"id": "pi_1"}}}).encode()
 
@@ -29,7 +29,7 @@ def keys(session: Any) -> list[str]:
 
 def test_stripe_is_answered_with_200_each_time_and_stored_once(client: FlaskClient, session: Any) -> None:
     for _ in range(3):
-        headers = {"Stripe-Signature": stripe_header(STRIPE, "stripe-secret")}
+        headers = {"Stripe-Signature": stripe_header(STRIPE)}
         answer = client.post("/webhooks/stripe", data=STRIPE, headers=headers)
         assert answer.status_code == 200
     assert keys(session) == ["stripe:evt_1"]
@@ -113,7 +113,7 @@ def test_provider_without_a_secret_answers_like_a_wrong_one(
     make_app: Callable[..., Flask], session: Any
 ) -> None:
     client = make_app(webhook_secrets={}).test_client()
-    headers = {"Stripe-Signature": stripe_header(STRIPE, "stripe-secret")}
+    headers = {"Stripe-Signature": stripe_header(STRIPE)}
     answer = client.post("/webhooks/stripe", data=STRIPE, headers=headers)
     assert (answer.status_code, answer.text) == (401, "Not accepted.")
 
@@ -142,7 +142,7 @@ def test_webhook_asks_the_database_once_and_reads_no_session(
     client.set_cookie("crewdeck_session", "x")
     for number in (1, 1, 2):
         body = STRIPE.replace(b"evt_1", f"evt_{number}".encode())
-        headers = {"Stripe-Signature": stripe_header(body, "stripe-secret")}
+        headers = {"Stripe-Signature": stripe_header(body)}
         count_queries.clear()
         answer = client.post("/webhooks/stripe", data=body, headers=headers)
         assert answer.status_code == 200
