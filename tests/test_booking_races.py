@@ -1,5 +1,5 @@
-"""Races for seats on real connections: what must hold when everybody comes at once. As in every file of races,
-each has its control: the same race without the lock breaks the rule, so the test would see it.
+"""Races for seats on real connections: what must hold when everybody comes at once. As in every file of
+races, each has its control: the same race without the lock breaks the rule, so the test would see it.
 """
 
 import threading

@@ -86,7 +86,8 @@ def test_every_table_has_a_page(app: Flask) -> None:
 def test_no_file_grows_past_four_hundred_lines() -> None:
     long = {
         str(path.relative_to(ROOT)): count
-        for path in [*CONSOLE.rglob("*.py"), ROOT / "worker.py"]
+        for folder in ("console", "bench", "tests", "tools")
+        for path in [*(ROOT / folder).rglob("*.py"), ROOT / "worker.py"]
         if (count := len(path.read_text().splitlines())) > 400
     }
     assert not long

@@ -1,16 +1,13 @@
 """Two reviewers at one queue, by keyboard alone."""
 
-import io
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-import pypdfium2
 import pytest
 import sqlalchemy as sa
-from PIL import Image
 from playwright.sync_api import Page, expect
 
 from console.db import db, transaction
@@ -20,6 +17,7 @@ from console.states import BookingStatus, UserRole
 from tests import make
 from tests.browser import live
 from tests.browser.conftest import Visitor
+from tests.services import samples
 
 pytestmark = pytest.mark.browser
 
@@ -27,21 +25,6 @@ RECEIPTS = 30
 #: A step on a machine that is busy with other tests.
 PATIENCE_MS = 60_000
 STATES = (BookingStatus.PENDING, BookingStatus.PENDING, BookingStatus.CONFIRMED, BookingStatus.EXPIRED)
-
-
-def an_image(shade: int) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (240, 320), (shade, 90, 120)).save(out, "PNG")
-    return out.getvalue()
-
-
-def a_pdf() -> bytes:
-    document = pypdfium2.PdfDocument.new()
-    document.new_page(240, 320).close()
-    out = io.BytesIO()
-    document.save(out)
-    document.close()
-    return out.getvalue()
 
 
 @dataclass(frozen=True)
@@ -66,7 +49,11 @@ def a_queue(console: live.Console, count: int) -> Queue:
             booking = make.booking(
                 event_id=event.id, user_id=payer.id, status=status, amount=Decimal(1000 + number)
             )
-            proof = a_pdf() if number % 6 == 5 else an_image(number * 8)
+            proof = (
+                samples.pdf()
+                if number % 6 == 5
+                else samples.image("PNG", color=f"rgb({number * 8}, 90, 120)")
+            )
             receipt = receipts.upload_proof(booking.id, content=proof, actor=None)
             receipt.created_at = make.soon(hours=-30 + number / 10)
             ids.append(receipt.id)

@@ -10,10 +10,15 @@ import pypdfium2
 from PIL import Image, ImageDraw
 
 
-def image(kind: str = "JPEG", size: tuple[int, int] = (60, 40), mode: str = "RGB", **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.new(mode, size, "orange").save(out, kind, **options)
-    return out.getvalue()
+def image(
+    kind: str = "JPEG",
+    size: tuple[int, int] = (60, 40),
+    mode: str = "RGB",
+    *,
+    color: str = "orange",
+    **options: Any,
+) -> bytes:
+    return saved(Image.new(mode, size, color), kind, **options)
 
 
 def pdf(pages: int = 1) -> bytes:

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 from flask import Flask, Response, abort, g, jsonify, request
+from flask.testing import FlaskClient
 from redis import Redis
 
 from console import create_app, errors
 from console.db import db
 from console.models import Event
-from console.states import BookingStatus
+from console.states import BookingStatus, UserRole
 from console.views.security import csrf
 from tests import servers
 from tests.servers import FreshContextClient
+from tests.views.table_pages import signed_in
 
 
 @pytest.fixture
@@ -43,6 +45,12 @@ def probe(make_app: Callable[..., Flask]) -> Flask:
 @pytest.fixture
 def browser(probe: Flask) -> Any:
     return probe.test_client()
+
+
+@pytest.fixture
+def admin(app: Flask, session: Any) -> FlaskClient:
+    """A browser of an administrator, reading English."""
+    return signed_in(app, UserRole.ADMIN)[0]
 
 
 def add_pages(app: Flask) -> None:

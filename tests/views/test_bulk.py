@@ -18,11 +18,6 @@ from tests.views.browser import post
 from tests.views.table_pages import key_of, rows_in, said, signed_in
 
 
-@pytest.fixture
-def admin(app, session):
-    return signed_in(app, UserRole.ADMIN)[0]
-
-
 def test_bulk_reports_what_was_done_and_what_was_refused(admin, session):
     draft, published = make.event(status="DRAFT"), make.event(title="Already open")
     keys = [key_of(draft), key_of(published)]

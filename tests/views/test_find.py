@@ -12,11 +12,6 @@ from tests import make
 from tests.views.table_pages import signed_in
 
 
-@pytest.fixture
-def admin(app: Flask, session: Any) -> FlaskClient:
-    return signed_in(app, UserRole.ADMIN)[0]
-
-
 def found(client: FlaskClient, term: str) -> list[tuple[str, str]]:
     items = client.get("/find", query_string={"q": term}).get_json()["items"]
     return [(item["kind"], item["text"]) for item in items]

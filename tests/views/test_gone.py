@@ -30,11 +30,6 @@ from tests.views.table_pages import (
 )
 
 
-@pytest.fixture
-def admin(app: Flask, session: Any) -> FlaskClient:
-    return signed_in(app, UserRole.ADMIN)[0]
-
-
 def delete(client: FlaskClient, row: Any) -> str:
     """Removes a row; the address that undoes it, empty where there is none."""
     url = url_of(type(row))

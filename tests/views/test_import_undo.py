@@ -21,11 +21,6 @@ from tests.views.import_pages import commit, imported, looked, people, rows_of
 from tests.views.table_pages import signed_in
 
 
-@pytest.fixture
-def admin(app: Flask, session: Any) -> FlaskClient:
-    return signed_in(app, UserRole.ADMIN)[0]
-
-
 def take_back(client: FlaskClient, address: str) -> str:
     """What the page says after the button was pressed."""
     assert post(client, f"{address}undo/").status_code == 303

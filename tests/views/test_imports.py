@@ -1,7 +1,6 @@
 """Imports: looked at first, then done as a whole or not at all, by the rules of the forms."""
 
 import json
-import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,19 +14,14 @@ from flask.testing import FlaskClient
 from console import policy
 from console import tasks as long_work
 from console.db import db
-from console.models import AuditLog, Event, ImportRow, Organizer, Profile, Task, User, WaitlistEntry
+from console.models import AuditLog, Event, ImportRow, Organizer, Profile, Task, User
 from console.services import integrity, tasks
 from console.states import BookingStatus, EventStatus, UserRole
 from console.views.imports import kinds, work
 from tests import make
 from tests.views.browser import post
 from tests.views.import_pages import commit, counts, looked, people, refusals, rows_of, upload
-from tests.views.table_pages import said, signed_in
-
-
-@pytest.fixture
-def admin(app: Flask, session: Any) -> FlaskClient:
-    return signed_in(app, UserRole.ADMIN)[0]
+from tests.views.table_pages import signed_in
 
 
 def test_people_are_created_and_changed_as_the_look_said(admin: FlaskClient) -> None:
@@ -189,31 +183,6 @@ def test_the_rules_of_the_form_hold_for_each_line(admin: FlaskClient) -> None:
     assert why[11] == "Title: The spreadsheet has an error here: #N/A"
 
 
-def test_no_column_beyond_the_form_is_taken(admin: FlaskClient) -> None:
-    make.organizer(slug="rivers")
-    text = (
-        "title,organizer_id,type,date_start,date_end,capacity,price,status,available,created_at\n"
-        "A,rivers,trip,2027-07-01 10:00,2027-07-02 10:00,5,0,PUBLISHED,99,2001-01-01 00:00\n"
-    )
-    address = looked(admin, "event/events", text)
-    columns = {f"column-{number}": name for number, name in enumerate(text.partition("\n")[0].split(","))}
-    assert post(admin, f"{address}look/", **columns).status_code == 400
-    commit(admin, address)
-    event = rows_of(Event, title="A")[0]
-    assert (event.status, event.available, event.created_at.year) == (
-        EventStatus.DRAFT,
-        5,
-        datetime.now(UTC).year,
-    )
-    address = looked(
-        admin, "user/users", "full_name,role,password_hash,username,active\nEve,ADMIN,x,root,no\n"
-    )
-    commit(admin, address)
-    eve = db.session.get_one(User, people()["Eve"].user_id)
-    assert (eve.role, eve.password_hash, eve.active) == (UserRole.USER, None, True)
-    assert eve.username != "root"
-
-
 def test_who_has_nothing_but_an_email_is_found_again_by_it_and_the_name(admin: FlaskClient) -> None:
     mother = make.profile(full_name="Anna", email="home@example.com", phone="+79161234567")
     text = "name,email\nBoris,HOME@example.com\nVera,home@example.com\n"
@@ -222,27 +191,6 @@ def test_who_has_nothing_but_an_email_is_found_again_by_it_and_the_name(admin: F
     assert counts(admin, looked(admin, "user/users", text)) == {"same": 2}
     twice = looked(admin, "user/users", "name,email\nGleb,g@example.com\ngleb,G@example.com\n")
     assert "line 2" in refusals(admin.get(twice).text)[3]
-
-
-def test_what_is_not_imported_is_said_and_what_is_not_needed_is_not_asked_for(admin: FlaskClient) -> None:
-    event = make.event(capacity=5)
-    address = looked(admin, "event/events", f"id,capacity,<b>,Places\n{event.id},9,x,7\n")
-    page = admin.get(address).text
-    assert "Not imported: &lt;b&gt;, Places" in page
-    assert "No column is taken for" not in page
-    bad = looked(admin, "event/events", "title,capacity\nRafting,9\n")
-    assert "No column is taken for: Organizer" in admin.get(bad).text
-
-
-def test_the_columns_can_be_put_right(admin: FlaskClient) -> None:
-    address = looked(admin, "user/users", "Участник похода,Телефон,Имя\nAnna,+79161234567,x\n")
-    page = post(admin, f"{address}look/", **{"column-0": "full_name", "column-1": "phone", "column-2": ""})
-    assert page.status_code == 303
-    assert counts(admin, address) == {"create": 1}
-    twice = post(admin, f"{address}look/", **{"column-0": "phone", "column-1": "phone", "column-2": ""})
-    assert twice.status_code == 303 and "two columns" in said(admin)
-    commit(admin, address)
-    assert people()["Anna"].phone == "+79161234567"
 
 
 def test_an_event_out_of_reach_is_refused_like_one_that_is_missing(app: Flask, session: Any) -> None:
@@ -290,15 +238,6 @@ def test_who_may_not_create_finds_no_import(app: Flask, session: Any, admin: Fla
     assert admin.get(address.replace("events", "faq_items")).status_code == 404
 
 
-def test_the_template_names_columns_that_are_understood(admin: FlaskClient) -> None:
-    for table in ("user/users", "event/events", "event/team_members", "event/faq_items", "crew/crews"):
-        for kind in ("csv", "xlsx"):
-            content = admin.get(f"/{table}/import/template/{kind}/").data
-            page = admin.get(looked(admin, table, content, f"t.{kind}")).text
-            assert "No column is taken for" not in page
-            assert re.search(r'class="count">(\d+)/\1</span>', page), table
-
-
 def test_a_file_that_says_nothing_is_refused_beside_its_field(admin: FlaskClient) -> None:
     for content, said_of_it in (
         ("", "empty"),
@@ -308,62 +247,6 @@ def test_a_file_that_says_nothing_is_refused_beside_its_field(admin: FlaskClient
         answer = upload(admin, "event/events", content)
         assert answer.status_code == 422 and said_of_it in answer.text, content
     assert "choose a file" in post(admin, "/event/events/import/").text
-
-
-def waiting(event: Any) -> list[tuple[Any, int]]:
-    db.session.expire_all()
-    line = sa.select(WaitlistEntry).filter_by(event_id=event.id).order_by(WaitlistEntry.priority)
-    return [(entry.user_id, entry.priority) for entry in db.session.scalars(line)]
-
-
-def test_people_join_the_end_of_the_line_in_the_order_of_the_file(admin: FlaskClient) -> None:
-    event = make.event(title="Rafting", capacity=1)
-    draft = make.event(title="Draft", status="DRAFT")
-    over = make.event(title="Over", date_start=make.soon(days=-1))
-    first = make.waitlist_entry(event_id=event.id, priority=5)
-    anna, boris, booked = (make.person() for _ in range(3))
-    anna.profile.phone, boris.profile.telegram = "+79161234567", "Boris_V"
-    make.booking(event_id=event.id, user_id=booked.id, status=BookingStatus.CONFIRMED)
-    db.session.flush()
-    bad = looked(
-        admin,
-        "event/waitlist",
-        f"Event,Person,Place in line\nDraft,{anna.id},\nOver,{anna.id},\nRafting,{booked.username},\n"
-        f"Rafting,{boris.username},3\nRafting,{first.user_id},\n",
-    )
-    why = refusals(admin.get(bad).text)
-    assert sorted(why) == [2, 3, 4, 5]
-    assert "not open" in why[2] and "already begun" in why[3] and "active booking" in why[4]
-    assert "leave it empty" in why[5]
-    address = looked(admin, "event/waitlist", "event;person\nRafting;@boris_v\nrafting;8 916 123 45 67\n")
-    commit(admin, address)
-    assert waiting(event) == [(first.user_id, 5), (boris.id, 6), (anna.id, 7)]
-    joined = [row.payload for row in rows_of(AuditLog, action="waitlist.join")]
-    assert {payload["priority"] for payload in joined} == {6, 7}
-    assert draft.id and over.id
-
-
-def test_places_in_line_are_given_and_others_move_on(admin: FlaskClient) -> None:
-    event = make.event(title="Rafting", capacity=0)
-    entries = [make.waitlist_entry(event_id=event.id, priority=place) for place in (1, 2, 3, 7)]
-    people_ids = [entry.user_id for entry in entries]
-    address = looked(admin, "event/waitlist", f"id,priority\n{entries[3].id},1\n{entries[2].id},2\n")
-    commit(admin, address)
-    assert waiting(event) == [(people_ids[3], 1), (people_ids[2], 2), (people_ids[0], 3), (people_ids[1], 4)]
-    moved = {row.target_id: row.payload["was"] for row in rows_of(AuditLog, action="waitlist.move")}
-    assert moved == {entries[3].id: 7, entries[2].id: 3}
-    same = looked(admin, "event/waitlist", f"id,priority\n{entries[3].id},9\n{entries[2].id},9\n")
-    assert "Line 2 takes this place" in refusals(admin.get(same).text)[3]
-    other = looked(admin, "event/waitlist", f"id,event\n{entries[3].id},{make.event().id}\n")
-    assert "cannot be changed here" in refusals(admin.get(other).text)[2]
-
-
-def test_a_crew_keeps_the_seats_that_are_taken(admin: FlaskClient) -> None:
-    place = make.crew_assignment(crew_id=make.crew(capacity=4).id, seat_number=3)
-    other = make.event()
-    address = looked(admin, "crew/crews", f"id,capacity,event\n{place.crew_id},2,{other.id}\n")
-    why = refusals(admin.get(address).text)[2]
-    assert "seats above this capacity are taken" in why and "people of its event" in why
 
 
 def test_many_rows_are_looked_at_and_imported_by_a_worker(
@@ -407,18 +290,6 @@ def test_an_import_that_is_stopped_or_taken_over_writes_once_or_nothing(
     assert len(rows_of(Profile, full_name="Anna")) == 1
 
 
-def test_references_are_found_in_sets(admin: FlaskClient, count_queries: list[str]) -> None:
-    event = make.event(title="Rafting", capacity=0)
-    crowd = [make.person() for _ in range(40)]
-    needed = []
-    for count in (2, 40):
-        lines = "".join(f"{event.id},{person.username}\n" for person in crowd[:count])
-        count_queries.clear()
-        looked(admin, "event/waitlist", f"event,person\n{lines}")
-        needed.append(len(count_queries))
-    assert needed[0] == needed[1]
-
-
 def test_every_rule_of_the_database_is_known_before_it_refuses() -> None:
     told_otherwise = {"ck_events_available"}
     for model, imports in kinds.IMPORTS.items():
@@ -432,13 +303,6 @@ def test_every_rule_of_the_database_is_known_before_it_refuses() -> None:
         # What a form of this table cannot write, no file can.
         writable = {"ck_events_dates", "ck_events_price", "ck_crews_capacity"}
         assert known & writable == set(imports.checks), model
-
-
-def test_a_template_and_the_help_say_what_is_needed(admin: FlaskClient) -> None:
-    page = admin.get("/crew/crews/import/").text
-    assert "their event, type and name" in page
-    assert page.count("needed") == 4
-    assert "One of these:" in page
 
 
 def test_what_was_never_imported_is_forgotten_after_a_day(admin: FlaskClient) -> None:

@@ -35,11 +35,6 @@ from tests.views.table_pages import (
 )
 
 
-@pytest.fixture
-def admin(app, session):
-    return signed_in(app, UserRole.ADMIN)[0]
-
-
 def address(row: Any, column: str) -> str:
     return f"{row_url(row, 'inline')}&column={column}"
 

@@ -2,7 +2,6 @@
 
 import re
 from datetime import date
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -13,11 +12,6 @@ from console.views import filters
 from tests import make
 from tests.views.browser import post
 from tests.views.table_pages import errors_in, rows_in, said, signed_in
-
-
-@pytest.fixture
-def admin(app: Flask, session: Any) -> FlaskClient:
-    return signed_in(app, UserRole.ADMIN)[0]
 
 
 def heads(client: FlaskClient) -> list[str]:

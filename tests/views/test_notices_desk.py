@@ -180,3 +180,18 @@ def test_deliveries_are_drawn_by_category_and_day(client: FlaskClient, admin: An
     failed(category="EVENT_REMINDER", created_at=make.soon(days=-2))
     page = client.get("/desk/notices/delivery").text
     assert "Reminder: 1 sent, 1 not delivered, 0 skipped" in page and page.count('class="bar-sent" x') == 1
+
+
+def test_a_failed_notice_is_read_and_sent_again(client: FlaskClient, admin: Any) -> None:
+    message = failed(
+        event_id=make.event(title="Rafting on the Chuya").id, payload={"text": "Bring dry socks"}
+    )
+    page = client.get("/desk/notices").text
+    assert "HTTP 502" in page and "Rafting on the Chuya" in page
+    post(client, f"/desk/notices/{message.id}/resend", show="failed")
+    db.session.refresh(message)
+    assert (message.status, message.attempts) == (OutboxStatus.PENDING, 0)
+    post(client, f"/desk/notices/{message.id}/withdraw", show="waiting")
+    db.session.refresh(message)
+    assert message.status is OutboxStatus.SKIPPED
+    assert "Withdrawn by staff" in client.get("/desk/notices?show=skipped").text

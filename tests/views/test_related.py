@@ -23,11 +23,6 @@ each_table = pytest.mark.parametrize("model", TABLES, ids=name_of)
 NOT_OURS = ("SAVEPOINT", "ROLLBACK", "RELEASE")
 
 
-@pytest.fixture
-def admin(app, session):
-    return signed_in(app, UserRole.ADMIN)[0]
-
-
 def blocks_in(page):
     """Per block: the addresses of its rows, the link to its whole list, and those of its pager."""
     found = {}

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from console.db import Base
 from console.models import AuditLog, RecoveryCode, RefreshSession, User
 from console.services.audit import SECRETS
-from console.states import UserRole
 from console.views.columns import LABELS, columns_of, key_columns
 from tests import make
 from tests.views.browser import post
@@ -24,18 +23,12 @@ from tests.views.table_pages import (
     rows_in,
     said,
     save,
-    signed_in,
     url_of,
     view_of,
 )
 
 each_table = pytest.mark.parametrize("model", TABLES, ids=name_of)
 NOWHERE = "00000000-0000-0000-0000-000000000000"
-
-
-@pytest.fixture
-def admin(app, session):
-    return signed_in(app, UserRole.ADMIN)[0]
 
 
 def test_every_model_has_its_pages():

@@ -9,16 +9,10 @@ from decimal import Decimal
 import pytest
 from openpyxl import load_workbook
 
-from console.states import UserRole
 from console.views import export
 from console.views.columns import columns_of
 from tests import make
-from tests.views.table_pages import BUILDERS, TABLES, name_of, signed_in, url_of
-
-
-@pytest.fixture
-def admin(app, session):
-    return signed_in(app, UserRole.ADMIN)[0]
+from tests.views.table_pages import BUILDERS, TABLES, name_of, url_of
 
 
 def read_csv(response):

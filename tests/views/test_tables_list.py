@@ -17,11 +17,6 @@ from tests import make
 from tests.views.table_pages import key_of, row_url, rows_in, signed_in
 
 
-@pytest.fixture
-def admin(app, session):
-    return signed_in(app, UserRole.ADMIN)[0]
-
-
 def pager(response):
     """The addresses of the pager's buttons by their rel."""
     page = response.get_data(as_text=True)

@@ -4,17 +4,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from console.states import FileOwner, UserRole
+from console.states import FileOwner
 from tests import make
-from tests.views.table_pages import BUILDERS, key_of, rows_in, signed_in, url_of
-
-
-@pytest.fixture
-def admin(app: Flask, session: Any) -> FlaskClient:
-    return signed_in(app, UserRole.ADMIN)[0]
+from tests.views.table_pages import BUILDERS, key_of, rows_in, url_of
 
 
 def found(client: FlaskClient, table: str, term: Any) -> list[str]:

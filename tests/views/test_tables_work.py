@@ -2,7 +2,6 @@
 
 import io
 
-import pytest
 import sqlalchemy as sa
 from PIL import Image
 
@@ -29,12 +28,6 @@ from tests.views.table_pages import (
     save,
     signed_in,
 )
-
-
-@pytest.fixture
-def admin(app, session):
-    return signed_in(app, UserRole.ADMIN)[0]
-
 
 # What has a service of its own
 

@@ -2,6 +2,8 @@
 
 import re
 from datetime import timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -9,16 +11,17 @@ from flask.testing import FlaskClient
 
 from console.db import db, now
 from console.models import Booking, Event, JobState, WaitlistEntry
-from console.states import UserRole
+from console.services import waitlist
 from console.views.desk import waitlist as waitlist_desk
 from tests import make
-from tests.views.browser import post, sign_in
+from tests.views.browser import post
+from tests.views.desk_pages import desk, organizer_of
 
 
 def at_desk(client: FlaskClient, event: Event) -> str:
     """The address of the desk, for an organizer of the event who is signed in."""
-    sign_in(client, make.staff(UserRole.ORGANIZER, event.organizer))
-    return f"/desk/events/{event.id}/waitlist"
+    organizer_of(client, event)
+    return desk(event, "/waitlist")
 
 
 def test_the_desk_says_what_the_next_run_does_with_each(client: FlaskClient) -> None:
@@ -168,3 +171,68 @@ def test_nothing_is_promised_where_nothing_happens(client: FlaskClient) -> None:
     db.session.execute(sa.update(JobState).values(last_started_at=now() - timedelta(minutes=5)))
     make.waitlist_entry(event_id=event.id)
     assert "the next is late: the scheduler or its workers stand still" in client.get(desk).text
+
+
+def test_offers_are_made_taken_and_declined_for_people(client: FlaskClient) -> None:
+    event = make.event(capacity=2, auto_offers=False)
+    me = organizer_of(client, event)
+    first, second, third = (make.waitlist_entry(event_id=event.id) for _ in range(3))
+    post(client, desk(event, f"/waitlist/{third.id}/offer"), reason="Came from far away")
+    post(client, desk(event, "/waitlist/offer-next"), count="5")
+    for entry in (first, second, third):
+        db.session.refresh(entry)
+    assert [bool(entry.notified_at) for entry in (first, second, third)] == [True, False, True]
+    taker, last, gone = first.user_id, second.id, first.id
+    post(client, desk(event, f"/waitlist/{first.id}/accept"))
+    post(client, desk(event, f"/waitlist/{third.id}/decline"))
+    assert db.session.scalars(sa.select(Booking.user_id)).all() == [taker]
+    assert db.session.scalars(sa.select(WaitlistEntry.id)).all() == [last]
+    # Whoever comes too late is told what happened; what never waited here is not found.
+    late = post(client, desk(event, f"/waitlist/{gone}/accept"))
+    assert late.status_code == 303
+    page = client.get(desk(event, "/waitlist")).text
+    assert f"not on the waitlist any more. Offer taken: {me.username}." in page
+    foreign = make.waitlist_entry()
+    waitlist.leave(foreign.id, actor=None)
+    for other in (foreign.id, uuid4()):
+        assert post(client, desk(event, f"/waitlist/{other}/accept")).status_code == 404
+
+
+def test_people_move_up_and_down_and_leave(client: FlaskClient) -> None:
+    event = make.event(capacity=0)
+    organizer_of(client, event)
+    first, second, third = (make.waitlist_entry(event_id=event.id) for _ in range(3))
+
+    def line() -> list[Any]:
+        return list(
+            db.session.scalars(
+                sa.select(WaitlistEntry.id)
+                .where(WaitlistEntry.event_id == event.id)
+                .order_by(WaitlistEntry.priority)
+            )
+        )
+
+    post(client, desk(event, f"/waitlist/{third.id}/move"), before=second.id)
+    assert line() == [first.id, third.id, second.id]
+    post(client, desk(event, f"/waitlist/{first.id}/move"), before=second.id)
+    assert line() == [third.id, first.id, second.id]
+    post(client, desk(event, f"/waitlist/{third.id}/move"), before="")
+    assert line() == [first.id, second.id, third.id]
+    answer = post(
+        client,
+        desk(event, f"/waitlist/{third.id}/move"),
+        headers={"Accept": "application/json"},
+        before=first.id,
+    )
+    assert answer.status_code == 204
+    post(client, desk(event, f"/waitlist/{first.id}/leave"))
+    assert line() == [third.id, second.id]
+
+
+def test_an_offer_out_of_order_wants_a_reason(client: FlaskClient) -> None:
+    event = make.event(capacity=1)
+    organizer_of(client, event)
+    entry = make.waitlist_entry(event_id=event.id)
+    post(client, desk(event, f"/waitlist/{entry.id}/offer"), reason="  ")
+    db.session.refresh(entry)
+    assert entry.notified_at is None
