@@ -150,7 +150,7 @@ class Cells:
             return named(label.text, label.sub, url)
         text = self.text(column, row) if not is_empty(value) else self._kind_of_target(column, row)
         if column.pointed_by and value is not None:
-            text = f"{gettext('gone')} {text}"
+            text = gettext("gone") + f" {text}"
         return Markup(f'<a href="{escape(url)}">{escape(cut(text))}</a>')
 
     def badge(self, value: State) -> Markup:
@@ -164,8 +164,8 @@ class Cells:
         """What a key points at, linked where the reader may open it."""
         label = self.labels.get(model, key)
         if label is None:
-            short = escape(str(key)[:6])
-            return Markup(f'<span class="muted">{escape(gettext("gone"))}</span> <code>{short}</code>')
+            gone, short = escape(gettext("gone")), escape(str(key)[:6])
+            return Markup(f'<span class="muted">{gone}</span> <code>{short}</code>')
         return named(label.text, label.sub, label.url)
 
     def time(self, value: datetime, zone: str | None = None) -> Markup:

@@ -235,7 +235,7 @@ class SeatingView(DeskView):
             if stuck is not None and not isinstance(refusal, errors.NothingToUndo | errors.NothingToRedo):
                 with transaction():
                     steps.drop(event.id, stuck, actor=self.user)
-                told = f"{told} {_('This step can no longer be repeated or taken back.')}"
+                told += " " + _("This step can no longer be repeated or taken back.")
             fresh = board.read(event_id, viewer_id=me, since=since)
             return _json(f'{{"error": {json.dumps(told)}, "board": {fresh}}}', status=409)
         return _json(f'{{"board": {board.read(event_id, viewer_id=me, since=since)}}}')
@@ -261,7 +261,7 @@ def _told(event: Event, refusal: errors.ConsoleError) -> str:
         said = _("%(who)s took %(name)s out meanwhile.", **facts)
     else:
         said = _("%(who)s put %(name)s into %(crew)s, seat %(seat)s, meanwhile.", **facts)
-    return f"{said} {_('Nothing of yours was moved.')}"
+    return said + " " + _("Nothing of yours was moved.")
 
 
 def _json(text: str, status: int = 200) -> Response:

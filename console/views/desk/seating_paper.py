@@ -108,7 +108,7 @@ class SeatingPaperView(DeskView):
                             count,
                             count=number(count),
                         )
-                        return done(f"{told} {_('Undo takes it back.')}", self._board(event))
+                        return done(told + " " + _("Undo takes it back."), self._board(event))
                 else:
                     plan = imports.check(event.id, kind, text)
             except errors.ConsoleError as error:

@@ -83,7 +83,7 @@ def _consequence(row: confirmations.Waiting) -> str:
         said = _("%(amount)s are marked as given back, and %(name)s is told.", amount=amount, name=name)
         is_unpaid = payments.received(booking) - row.payment.amount < booking.amount
         ends = booking.status in ACTIVE_BOOKING and is_unpaid
-        return f"{said} {_('The booking is cancelled with it.')}" if ends else said
+        return said + " " + _("The booking is cancelled with it.") if ends else said
     over = row.payment.amount - payments.still_due(booking)
     said = _of_money(booking.status, name)
     if over <= 0 or booking.status is BookingStatus.CANCELLED:
