@@ -217,6 +217,10 @@ class StillUsed(ConsoleError):
     """Other records depend on this one: {tables}. Remove those first, or deactivate it instead."""
 
 
+class GoneForGood(ConsoleError):
+    """What belonged to it is lost: {tables}. So it cannot be put back."""
+
+
 class DuplicateValue(ConsoleError):
     """There is already a record with the same {fields}."""
 

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from console.db import Base, db
-from console.errors import NotFound, StillUsed
-from console.models import User
+from console.errors import GoneForGood, NotFound, StillUsed
+from console.models import AuditLog, User
 from console.services import audit, integrity
 
 Row = TypeVar("Row", bound=Base)
@@ -70,10 +70,12 @@ def delete_record(row: Base, *, actor: User | None) -> None:
 
     Raises StillUsed naming the tables that stand in the way.
     """
-    in_the_way = [found.word for found in dependents(row) if found.effect == "RESTRICT"]
+    found = dependents(row)
+    in_the_way = [each.word for each in found if each.effect == "RESTRICT"]
     if in_the_way:
         raise StillUsed(tables=in_the_way)
-    audit.record(actor, "delete", row, before=audit.snapshot(row))
+    belonged = {each.table: each.count for each in found} or None
+    audit.record(actor, "delete", row, before=audit.snapshot(row), belonged=belonged)
     db.session.delete(row)
     _flush()
 
@@ -88,13 +90,18 @@ def stands_alone(row: Base, found: Sequence[Dependents] | None = None) -> bool:
     return not (dependents(row) if found is None else found)
 
 
-def bring_back(model: type[Row], before: Mapping[str, Any], *, actor: User | None) -> Row:
+def bring_back(model: type[Row], removal: AuditLog, *, actor: User | None) -> Row:
     """Makes a removed row anew, with its key and the values that the audit log has kept of it.
 
-    Raises NotFound where it has not kept all of them, and what `create_record` does.
+    Raises NotFound where it has not kept all of them, GoneForGood where something belonged to the row, and
+    what `create_record` does.
     """
+    before = removal.payload["before"]
     if audit.MASK in before.values():
         raise NotFound()
+    belonged = removal.payload.get("belonged")
+    if belonged:
+        raise GoneForGood(tables=[integrity.word(table) for table in belonged])
     table = cast(sa.Table, model.__table__)
     source = f'jsonb_populate_record(NULL::"{table.schema}".{table.name}, CAST(:before AS jsonb))'
     typed = sa.text(f"SELECT * FROM {source}")  # noqa: S608 - constants only

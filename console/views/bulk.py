@@ -17,13 +17,14 @@ from werkzeug.wrappers import Response
 
 from console import policy
 from console import tasks as long_work
-from console.db import db, transaction
-from console.errors import ConsoleError, NotAllowed, NotFound
+from console.db import db, lock, transaction
+from console.errors import ConsoleError, NotAllowed, NotFound, NothingToUndo
 from console.models import Task, TaskRow, User
 from console.policy import Action
 from console.services import tasks
 from console.services.tasks import Claim
 from console.states import TaskState
+from console.views import gone
 from console.views.desk.tasks import WORDS, Words, task_url
 from console.views.formats import number, sentence
 from console.views.labels import Labels, has_label
@@ -35,12 +36,15 @@ if TYPE_CHECKING:
     from console.views.table import TableView
 
 KIND = "bulk"
+DELETE = "delete"
 #: With more rows than this a worker does it.
 AT_ONCE_MAX = 500
 #: Rows a transaction changes: few, because each holds its locks until the commit.
 BATCH = 100
 #: A set that is larger is no longer looked through by whoever freezes it.
 ROWS_MAX = 1_000_000
+#: Of more rows a removal cannot be undone: who put so many back row by row would wait for minutes.
+UNDO_ROWS_MAX = 10_000
 #: Rows named before it is done, and refusals on a page of the report.
 NAMED = 5
 REPORT_ROWS = 100
@@ -61,6 +65,8 @@ class BulkAction:
     confirm: Any = ""
     icon: str = "check"
     is_guarded: bool = False
+    #: Whether its rows are gone: then `run(key, actor)`, and no list offers it.
+    is_of_gone: bool = False
     #: Which rows offer it, each on its own page alone; without it all do, and lists for many at once.
     fits: Callable[[Any], bool] | None = None
 
@@ -72,11 +78,11 @@ class BulkAction:
 
 def actions_for(view: "TableView", user: User) -> list[BulkAction]:
     """What `user` may do with rows: the table's own actions, and deleting where that is allowed."""
-    return [action for action in _all(view) if action.allowed(user, view.table)]
+    return [action for action in _all(view) if action.allowed(user, view.table) and not action.is_of_gone]
 
 
 def action_named(view: "TableView", user: User, name: str) -> BulkAction | None:
-    return next((action for action in actions_for(view, user) if action.name == name), None)
+    return next((a for a in _all(view) if a.name == name and a.allowed(user, view.table)), None)
 
 
 def answer(view: "TableView") -> Response | str:
@@ -84,7 +90,7 @@ def answer(view: "TableView") -> Response | str:
     action = action_named(view, view.user, request.form.get("action", ""))
     keys = request.form.getlist("rowid")
     # One address is one page of a list at most.
-    if action is None or len(keys) > PAGE_SIZES[-1]:
+    if action is None or action.is_of_gone or len(keys) > PAGE_SIZES[-1]:
         abort(404)
     if action.is_guarded:
         must_be_fresh()
@@ -127,7 +133,10 @@ def asking_page(view: "TableView") -> dict[str, Any]:
         sa.select(TaskRow).where(TaskRow.task_id == task.id).order_by(TaskRow.number).limit(NAMED)
     ).all()
     titles = [title for _, title in _titles(view, first)]
-    return {"task": task, "action": action, "titles": titles, "more": (task.total or 0) - len(titles)}
+    total = task.total or 0
+    if action.name == DELETE:
+        action = _delete(view, total)
+    return {"task": task, "action": action, "titles": titles, "more": total - len(titles)}
 
 
 def start(view: "TableView") -> Response:
@@ -163,6 +172,7 @@ def report_page(view: "TableView") -> dict[str, Any]:
         "refused": [
             (url, title, reason) for (url, title), reason in zip(_titles(view, shown), reasons, strict=True)
         ],
+        "may_undo": may_undo(view, task),
         "next_url": f"{view.url}/report/?task={task.id}&after={shown[-1].number}"
         if len(refused) > REPORT_ROWS
         else None,
@@ -192,12 +202,44 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
             return {"done": done, "refused": refused}
 
 
+def may_undo(view: "TableView", task: Task) -> bool:
+    """Whether what a task has removed can be put back, as far as one can tell without looking at it."""
+    removed = int((task.progress or {}).get("succeeded", 0))
+    if task.args["action"] != DELETE or not view.may_come_back or "undo" in task.args:
+        return False
+    is_fresh = task.finished_at is not None and task.finished_at >= gone.undo_begins()
+    return is_fresh and 0 < removed <= UNDO_ROWS_MAX
+
+
+def undo(view: "TableView") -> Response:
+    """Puts back what a task has removed, and reports what cannot be. Pressed twice, it is done once."""
+    view.need(Action.DELETE)
+    removal = own_task(view, request.args.get("task", ""))
+    with transaction():
+        removal = lock(Task, removal.id)
+        if not may_undo(view, removal):
+            raise NothingToUndo()
+        key = (TaskRow.key[place].astext.label(column.name) for place, column in enumerate(view.keys))
+        removed = sa.select(*key).where(
+            TaskRow.task_id == removal.id,
+            TaskRow.number <= (removal.progress or {})["last"],
+            TaskRow.refusal.is_(None),
+        )
+        action = _put_back(view)
+        task = _prepare(view, action, removed.order_by(TaskRow.number))
+        removal.args = {**removal.args, "undo": str(task.id)}
+        tasks.start_prepared(task.id, actor=view.user)
+    if (task.total or 0) > AT_ONCE_MAX:
+        return redirect(task_url(task), 303)
+    return _done_at_once(view, action, task)
+
+
 def _try(view: "TableView", action: BulkAction, row: TaskRow, user: User) -> dict[str, Any] | None:
     """Does it to one row; returns why not."""
     key = [parse(column, text) for column, text in zip(view.keys, row.key, strict=True)]
     try:
         with db.session.begin_nested():
-            found = policy.find(user, view.model, *key)
+            found = key if action.is_of_gone else policy.find(user, view.model, *key)
             if found is None:
                 raise NotFound()
             action.run(found, user)
@@ -223,10 +265,10 @@ def _done_at_once(view: "TableView", action: BulkAction, task: Task) -> Response
         raise tasks.refused(result)
     if result.get("done"):
         count = result["done"]
-        flash(
-            ngettext("%(label)s: %(num)s done.", "%(label)s: %(num)s done.", count, label=action.label),
-            "success",
-        )
+        text = ngettext("%(label)s: %(num)s done.", "%(label)s: %(num)s done.", count, label=action.label)
+        undo_url = f"{view.url}/bring-back/?task={task.id}" if may_undo(view, task) else None
+        message = {"text": text, "undo_url": undo_url, "key": "u"} if undo_url else text
+        flash(message, "success")  # type: ignore[arg-type]
     if result.get("refused"):
         return redirect(f"{view.url}/report/?task={task.id}", 303)
     return redirect(view.back(), 303)
@@ -253,15 +295,40 @@ def _action_of(view: "TableView", task: Task) -> BulkAction:
 
 
 def _all(view: "TableView") -> list[BulkAction]:
-    delete = BulkAction(
-        "delete",
+    return [*view.bulk_actions, _delete(view), _put_back(view)]
+
+
+def _delete(view: "TableView", count: int = 1) -> BulkAction:
+    """Deleting so many rows, which cannot be undone where they are too many."""
+    confirm = [gettext("The records are removed, with what belongs to them.")]
+    if view.may_come_back and count <= UNDO_ROWS_MAX:
+        confirm += [
+            gettext(
+                "For %(minutes)s minutes they can be put back, except those that something belonged to.",
+                minutes=gone.UNDO_MINUTES,
+            )
+        ]
+    elif view.may_come_back:
+        most = number(UNDO_ROWS_MAX)
+        confirm += [gettext("They cannot be put back: only up to %(most)s at once can be.", most=most)]
+    return BulkAction(
+        DELETE,
         view.delete_label or gettext("Delete"),
         view.delete,
         right=Action.DELETE,
-        confirm=gettext("The records are removed, with what belongs to them."),
+        confirm=" ".join(confirm),
         icon="trash",
     )
-    return [*view.bulk_actions, delete]
+
+
+def _put_back(view: "TableView") -> BulkAction:
+    return BulkAction(
+        "put-back",
+        gettext("Put back"),
+        lambda key, actor: gone.put_back(view, key, actor),
+        right=Action.DELETE,
+        is_of_gone=True,
+    )
 
 
 def _titles(view: "TableView", rows: Sequence[TaskRow]) -> list[tuple[str, str]]:
@@ -276,10 +343,11 @@ def _titles(view: "TableView", rows: Sequence[TaskRow]) -> list[tuple[str, str]]
     wanted = [(view.model, key[0]) for key in found] if has_label(view.model) else []
     wanted += [(c.target, getattr(row, c.name)) for row in found.values() for c in view.keys if c.target]
     labels.load(wanted)
+    missing = gone.titles(view, [key for key in keys if key not in found])
     return [
         (f"{view.url}/details/?id={write_key(key)}", view.title(found[key], labels))
         if key in found
-        else ("", str(key[0])[:6])
+        else ("", missing[key])
         for key in keys
     ]
 
@@ -301,8 +369,11 @@ def _outcome(task: Task) -> str:
 
 def _link(task: Task) -> tuple[str, str] | None:
     view = views()[task.args["table"]]
+    report = f"{view.url}/report/?task={task.id}"
     if (task.result or {}).get("refused"):
-        return gettext("What was refused"), f"{view.url}/report/?task={task.id}"
+        return gettext("What was refused"), report
+    if may_undo(view, task):
+        return gettext("Put back what was removed"), report
     return gettext("To the list"), f"{view.url}/"
 
 

@@ -76,6 +76,7 @@ LABELS = {
     "auto_offers": _l("Automatic offers"),
     "available": _l("Free seats"),
     "avoids_user_ids": _l("Avoids"),
+    "belonged": _l("What belonged to it"),
     "bio": _l("About"),
     "blocked_at": _l("Blocked"),
     "booking_id": _l("Booking"),

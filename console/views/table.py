@@ -378,8 +378,8 @@ class TableView(StaffView):
 
     @expose("/bring-back/", methods=("POST",))
     def bring_back_view(self) -> Answer:
-        """Undoes the removal of a row."""
-        return gone.bring_back(self)
+        """Undoes the removal of a row, or of those that a bulk action removed."""
+        return bulk.undo(self) if "task" in request.args else gone.bring_back(self)
 
     @expose("/action/", methods=("POST",))
     def action_view(self) -> Answer:

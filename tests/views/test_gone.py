@@ -9,10 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from console import policy
-from console.models import FaqItem, Organizer, RecoveryCode, TeamMember
+from console.models import Event, FaqItem, Organizer, RecoveryCode, TeamMember
 from console.services import records
 from console.states import UserRole
-from console.views import gone
+from console.views import bulk, gone
 from console.views.table import TableView
 from tests import make
 from tests.views.browser import post
@@ -160,3 +160,86 @@ def test_a_record_whose_owner_is_gone_says_why_it_cannot_come_back(admin: FlaskC
     session.execute(sa.delete(Organizer).where(Organizer.id == organizer.id))
     assert post(admin, undo_url).status_code == 303
     assert "there is no such record" in admin.get("/event/faq_items/").text
+
+
+# Many at once
+
+
+def answered(client: FlaskClient, **form: Any) -> Any:
+    """What came of removing many people of a team."""
+    return post(client, "/event/team_members/action/", action="delete", **form)
+
+
+def undo_of(page: str) -> str:
+    found = re.search(r'action="([^"]*/bring-back/\?task=[^"]*)"', page)
+    return found[1] if found else ""
+
+
+def test_many_that_were_removed_come_back_and_each_that_cannot_says_why(
+    admin: FlaskClient, session: Any
+) -> None:
+    kept, lost = make.organizer(), make.organizer(name="Lost")
+    members = [make.team_member(organizer_id=kept.id, name=f"Guide {n}") for n in range(3)]
+    widow = make.team_member(organizer_id=lost.id, name="Widow")
+    owned = make.team_member(name="Owner")
+    keys = [key_of(row) for row in (*members, widow, owned)]
+    assert "can be put back" in admin.get("/event/team_members/").text
+    answered(admin, rowid=keys)
+    undo_url = undo_of(admin.get("/event/team_members/").text)
+    assert not session.scalars(sa.select(TeamMember)).all()
+    # Meanwhile one has nowhere to come back to, and another is there again.
+    session.execute(sa.delete(Organizer).where(Organizer.id == lost.id))
+    assert post(admin, f"/event/team_members/bring-back/?id={key_of(owned)}").status_code == 303
+    report = admin.get(post(admin, undo_url).location).text
+    assert "Put back: 3 done." in report
+    assert "Widow" in report and "there is no such record" in report
+    assert "Owner" in report and "There is no such record" in report
+    back = session.scalars(sa.select(TeamMember.name).order_by(TeamMember.name)).all()
+    assert back == ["Guide 0", "Guide 1", "Guide 2", "Owner"]
+    # Once.
+    post(admin, undo_url)
+    assert "nothing of yours to take back" in admin.get("/event/team_members/").text
+
+
+def test_what_belonged_to_a_record_is_lost_and_so_is_the_record(admin: FlaskClient, session: Any) -> None:
+    event, bare = make.event(title="With a crew"), make.event(title="Bare")
+    make.crew(event_id=event.id)
+    post(admin, "/event/events/action/", action="delete", rowid=[key_of(event), key_of(bare)])
+    report = admin.get(post(admin, undo_of(admin.get("/event/events/").text)).location).text
+    assert "With a crew" in report and "What belonged to it is lost: crews." in report
+    assert session.scalars(sa.select(Event.title)).all() == ["Bare"]
+
+
+def test_only_the_own_and_not_too_many_and_in_time(
+    app: Flask, admin: FlaskClient, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [make.team_member(), make.team_member()]
+    monkeypatch.setattr(bulk, "UNDO_ROWS_MAX", 1)
+    asked = answered(admin, matching="")
+    assert "only up to 1 at once" in admin.get(asked.location).text
+    assert "can be put back, except" not in admin.get(asked.location).text
+    post(admin, "/event/team_members/bulk/", task=asked.location.partition("task=")[2])
+    assert undo_of(admin.get("/event/team_members/").text) == ""
+    undo_url = asked.location.replace("/bulk/", "/bring-back/")
+    post(admin, undo_url)
+    assert "nothing of yours to take back" in admin.get("/event/team_members/").text
+    monkeypatch.setattr(bulk, "UNDO_ROWS_MAX", 2)
+    assert post(signed_in(app, UserRole.ADMIN)[0], undo_url).status_code == 404
+    with monkeypatch.context() as later:
+        later.setattr(gone, "UNDO_MINUTES", 0)
+        post(admin, undo_url)
+        assert not session.scalars(sa.select(TeamMember)).all()
+    post(admin, undo_url)
+    assert len(session.scalars(sa.select(TeamMember)).all()) == len(members)
+    # What is gone cannot be chosen in a list.
+    post_back = post(admin, "/event/team_members/action/", action="put-back", rowid=[key_of(members[0])])
+    assert post_back.status_code == 404
+
+
+def test_what_cannot_come_back_is_called_by_whom_it_was_of(admin: FlaskClient, session: Any) -> None:
+    code = make.recovery_code(user_id=make.staff(username="olga").id)
+    url, secret = url_of(RecoveryCode), code.code_hash
+    post(admin, f"{url}action/", action="delete", rowid=[key_of(code)])
+    report = admin.get(post(admin, undo_of(admin.get(url).text)).location).text
+    assert "olga" in report and "There is no such record" in report
+    assert secret not in report
