@@ -31,7 +31,7 @@ LOG = "INSERT INTO event.booking_logs (booking_id, action, old_value, new_value)
 
 
 class Breaking(NamedTuple):
-    """Statements of SQL, one or with semicolons between, that break one invariant; what the doctor then says."""
+    """Statements of SQL, with semicolons between, that break an invariant, and what the doctor then says."""
 
     check: str
     says: str
