@@ -27,8 +27,8 @@ class SettingError(Exception):
 class Settings:
     """What the environment says. Times are in the unit of their name."""
 
-    database_url: str
-    redis_url: str
+    database_url: str = field(repr=False)
+    redis_url: str = field(repr=False)
     secret_key: str = field(repr=False)
     development: bool
     public_url: str = "http://127.0.0.1:5000"
