@@ -4,15 +4,19 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.abc import AdaptContext, Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, registry
@@ -41,6 +45,32 @@ ATTEMPTS = 5
 AT_ONCE = "at_once"
 
 T = TypeVar("T")
+
+
+class TimeLoader(Loader):
+    """A TIMESTAMPTZ as Python has it; what it has no date for, as `infinity`, is far ahead or long ago.
+
+    Other services may write such: one row of theirs must not end every page and batch that reads it. Far
+    enough from the ends of Python's calendar for the windows that are added.
+    """
+
+    plain = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT)
+    long_ago, far_ahead = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        super().__init__(oid, context)
+        assert self.plain is not None
+        self._read = self.plain(oid, context).load
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return self._read(data)
+        except psycopg.DataError:
+            text = bytes(data)
+            return self.long_ago if text.startswith(b"-") or text.endswith(b"BC") else self.far_ahead
+
+
+psycopg.adapters.register_loader("timestamptz", TimeLoader)
 
 
 class Base(DeclarativeBase):

@@ -269,7 +269,7 @@ WITH turn AS MATERIALIZED (
     RETURNING b.id, b.event_id, b.user_id, b.status, b.payment_status, b.expires_at,
         {AS_JSON.format(row="j")} AS was
 ), freed AS (
-    UPDATE event.events e SET available = e.available + f.seats, updated_at = now()
+    UPDATE event.events e SET available = least(e.available + f.seats, e.capacity), updated_at = now()
     FROM (SELECT event_id, count(*) AS seats FROM changed WHERE status = 'EXPIRED' GROUP BY event_id) f
     WHERE e.id = f.event_id
 ), logged AS (

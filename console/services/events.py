@@ -10,7 +10,7 @@ from console import errors
 from console.db import db, lock, ring
 from console.errors import N_
 from console.models import Event, User
-from console.services import audit
+from console.services import audit, seats
 from console.services.history import AS_JSON
 from console.states import EventStatus, move
 
@@ -131,7 +131,7 @@ def cancel_event(event_id: UUID, *, actor: User | None, reason: str) -> Event:
     ended = db.session.execute(
         CANCEL, {"event_id": event_id, "reason": reason, "actor_id": actor.id if actor else None}
     ).one()
-    event.available += ended.bookings + ended.offers
+    seats.give_back(event, ended.bookings + ended.offers)
     _record(actor, "event.cancel", event, old, reason=reason, bookings=ended.bookings)
     # The statement changed rows that the session may know.
     db.session.expire_all()

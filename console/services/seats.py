@@ -64,8 +64,12 @@ def check_open(event: Event) -> None:
 
 
 def give_back(event: Event, count: int = 1) -> None:
-    """Returns seats to the event, which must be locked; the waitlist is looked at after the commit."""
-    event.available += count
+    """Returns seats to the event, which must be locked; the waitlist is looked at after the commit.
+
+    Never more than it has: a booking that another service wrote without taking its seat ends like any other,
+    here and in the set statements; `flask doctor` tells of what is left of it.
+    """
+    event.available = min(event.available + count, event.capacity)
     db.session.flush()
     ring("process-waitlist")
 

@@ -222,7 +222,7 @@ WITH due AS MATERIALIZED (
 ), lapsed AS (
     DELETE FROM event.waitlist w USING due WHERE w.id = due.id RETURNING w.*
 ), freed AS (
-    UPDATE event.events e SET available = e.available + f.seats, updated_at = now()
+    UPDATE event.events e SET available = least(e.available + f.seats, e.capacity), updated_at = now()
     FROM (SELECT event_id, count(*) AS seats FROM lapsed GROUP BY event_id) f WHERE e.id = f.event_id
 ), kept AS (
     INSERT INTO "user".audit_log (action, target_type, target_id, payload)
