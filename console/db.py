@@ -47,15 +47,23 @@ AT_ONCE = "at_once"
 T = TypeVar("T")
 
 
-class TimeLoader(Loader):
-    """A TIMESTAMPTZ as Python has it; what it has no date for, as `infinity`, is far ahead or long ago.
+#: What stands for the times of PostgreSQL that Python has no date for: far enough from the ends of its
+#: calendar for the windows that are added.
+LONG_AGO, FAR_AHEAD = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
-    Other services may write such: one row of theirs must not end every page and batch that reads it. Far
-    enough from the ends of Python's calendar for the windows that are added.
+
+def beyond_dates(text: str) -> datetime:
+    """The moment for a time, as PostgreSQL writes it, that Python has no date for, as `infinity`."""
+    return LONG_AGO if text.startswith("-") or text.endswith("BC") else FAR_AHEAD
+
+
+class TimeLoader(Loader):
+    """A TIMESTAMPTZ as Python has it, also where it has no date for it (`beyond_dates`).
+
+    Other services may write such: one row of theirs must not end every page and batch that reads it.
     """
 
     plain = psycopg.adapters.get_loader(psycopg.adapters.types["timestamptz"].oid, Format.TEXT)
-    long_ago, far_ahead = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
     def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
         super().__init__(oid, context)
@@ -66,8 +74,7 @@ class TimeLoader(Loader):
         try:
             return self._read(data)
         except psycopg.DataError:
-            text = bytes(data)
-            return self.long_ago if text.startswith(b"-") or text.endswith(b"BC") else self.far_ahead
+            return beyond_dates(bytes(data).decode())
 
 
 psycopg.adapters.register_loader("timestamptz", TimeLoader)

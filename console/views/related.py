@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from flask import request
 
 from console import policy
-from console.db import Base
+from console.db import Base, beyond_dates
 from console.errors import BadAddress
 from console.models import User
 from console.policy import FILE_OWNERS, Action
@@ -365,4 +365,11 @@ def _value(column: Column, value: Any) -> Any:
         return [UUID(key) for key in value]
     if column.kind in (Kind.ID, Kind.REF) and isinstance(column.attribute.type, sa.UUID):
         return UUID(value)
-    return datetime.fromisoformat(value) if column.kind == Kind.TIME else value
+    return _time(value) if column.kind == Kind.TIME else value
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return beyond_dates(text)

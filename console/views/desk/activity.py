@@ -327,18 +327,23 @@ def _named(row: Any) -> list[tuple[Any, Any]]:
     return wanted + facts
 
 
-def _facts(payload: dict[str, Any] | None) -> list[tuple[type[Base], str, UUID]]:
+def _facts(payload: Any) -> list[tuple[type[Base], str, UUID]]:
     """The person, the crew and the event that a row names: what is left of a row that is gone."""
-    facts = payload or {}
+    facts = _named_values(payload)
     # Of a place that was freed, only the values before tell whose it was.
-    facts = {**(facts.get("before") or {}), **(facts.get("after") or {}), **facts}
+    facts = {**_named_values(facts.get("before")), **_named_values(facts.get("after")), **facts}
     found: list[tuple[type[Base], str, UUID]] = []
     for model, name in ((User, "user_id"), (Crew, "crew_id"), (Event, "event_id")):
         try:
-            found.append((model, name, UUID(facts[name])))
-        except (KeyError, TypeError, ValueError):
+            found.append((model, name, UUID(str(facts[name]))))
+        except (KeyError, ValueError):
             continue
     return found
+
+
+def _named_values(value: Any) -> dict[str, Any]:
+    """Another service may have written anything into the log."""
+    return value if isinstance(value, dict) else {}
 
 
 def _step(row: Any, labels: Labels, unsaid: tuple[type[Base], ...]) -> Step:

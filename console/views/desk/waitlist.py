@@ -335,7 +335,9 @@ def past_offers(event_id: UUID) -> sa.Select[Any]:
         .limit(PAST_SHOWN)
         .subquery()
     )
-    person_id = sa.cast(newest.c.payload["user_id"].astext, sa.UUID())
+    written = newest.c.payload["user_id"].astext
+    # Another service may have written anything into the log.
+    person_id = sa.case((sa.func.pg_input_is_valid(written, "uuid"), sa.cast(written, sa.UUID())))
     return (
         sa.select(newest.c.created_at, newest.c.action, User)
         .join(User, User.id == person_id)
