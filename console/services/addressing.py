@@ -46,6 +46,7 @@ OUTDATED = {
     (Category.EVENT_REMINDER, ""): _all_but(BookingStatus.CONFIRMED),
     # These ask for money, or for another proof.
     (Category.PAYMENT_STATUS, "rejected"): _all_but(BookingStatus.PENDING),
+    (Category.PAYMENT_STATUS, "booked"): _all_but(BookingStatus.PENDING),
     (Category.PAYMENT_STATUS, "reinstated"): _all_but(BookingStatus.PENDING),
     (Category.PAYMENT_STATUS, "moved"): _all_but(BookingStatus.PENDING),
     (Category.PAYMENT_STATUS, "paid_in_part"): _all_but(*ACTIVE_BOOKING),
@@ -234,7 +235,7 @@ def _outdated(lease: Lease, person: sa.RowMapping) -> str | None:
     if person["withdrawn"]:
         return outbox.WITHDRAWN
     pointless = OUTDATED.get((category, kind), OUTDATED.get((category, ""), ()))
-    answered = kind in ("rejected", "paid_in_part") and person["payment_status"] in ANSWERED
+    answered = kind in ("booked", "rejected", "paid_in_part") and person["payment_status"] in ANSWERED
     # What was asked of those who have not paid is not asked of who has, nor is news for who has cancelled.
     if person["booking_status"] in pointless or answered or person["left_audience"]:
         return outbox.OUTDATED_BOOKING

@@ -59,7 +59,9 @@ def create_booking(
     if not isinstance(answer, errors.EventFull) or not over_capacity_reason.strip():
         raise answer
     event, _ = claim_seat(event_id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason)
-    return seats.book_taken_seat(event, user_id=user_id, actor=actor, reason=over_capacity_reason.strip())
+    booking = seats.book_taken_seat(event, user_id=user_id, actor=actor, reason=over_capacity_reason.strip())
+    seats.ask_to_pay(booking, actor=actor)
+    return booking
 
 
 def claim_seat(

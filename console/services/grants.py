@@ -89,8 +89,11 @@ WITH line AS MATERIALIZED (
     SELECT actor_id, 'booking.create', 'event.bookings', id, facts || jsonb_build_object('after', new_value)
     FROM granted WHERE actor_id IS NOT NULL
 ), told AS (
-    INSERT INTO notification.outbox (user_id, category, event_id, booking_id)
-    SELECT user_id, 'BOOKING_CONFIRMED', CAST(:event_id AS uuid), id FROM granted WHERE status = 'CONFIRMED'
+    INSERT INTO notification.outbox (user_id, category, event_id, booking_id, payload)
+    SELECT user_id, CASE status WHEN 'PENDING' THEN 'PAYMENT_STATUS' ELSE 'BOOKING_CONFIRMED' END,
+        CAST(:event_id AS uuid), id, CASE status WHEN 'PENDING'
+            THEN facts || jsonb_build_object('kind', 'booked', 'expires_at', expires_at) ELSE '{{}}' END
+    FROM granted WHERE status = 'CONFIRMED' OR actor_id IS NOT NULL
 )
 SELECT j.answer, g.id, line.in_line
 FROM line, judged j LEFT JOIN granted g USING (user_id) ORDER BY j.place
@@ -102,7 +105,7 @@ def grant(event_id: UUID, requests: Sequence[Request], *, past_the_line: bool = 
 
     A booking is PENDING until it is paid for, CONFIRMED at once when the event is free of charge. A person on
     the waitlist leaves it, and a live offer of theirs gives its seat. Free seats that are about to be offered
-    to those who wait are theirs, unless `past_the_line`.
+    to those who wait are theirs, unless `past_the_line`. Whom staff book, and who is confirmed, is told.
 
     Answers may be AlreadyBooked, EventFull, LineFirst. Raises NotFound, EventNotOpen, EventOver for all of
     them; the event is locked then, too.
@@ -129,7 +132,7 @@ def grant(event_id: UUID, requests: Sequence[Request], *, past_the_line: bool = 
     ).all()
     db.session.expire(event)
     answers = {request.user_id: _answer(row) for request, row in zip(firsts, rows, strict=True)}
-    if is_free:
+    if is_free or any(request.actor_id for request in requests):
         ring("drain-outbox")
     return _each(requests, answers)
 

@@ -151,6 +151,19 @@ TEXTS: dict[tuple[str, str], dict[str, Text]] = {
         "ru": Text("Возврат оплаты: {title}", "<b>{title}</b>\nМы вернули вашу оплату.\nСумма: {money}"),
         "en": Text("Refund: {title}", "<b>{title}</b>\nWe have refunded your payment.\nAmount: {money}"),
     },
+    ("PAYMENT_STATUS", "booked"): {
+        "ru": Text(
+            "Вас записали: {title}",
+            "<b>{title}</b>\nВас записали, место держим за вами.\nОплатите {money} до {until}.\n"
+            "Прислать чек о переводе: {link}\nНачало: {starts}\nМесто встречи: {place}",
+        ),
+        "en": Text(
+            "You are booked: {title}",
+            "<b>{title}</b>\nYou are booked, and a seat is held for you.\n"
+            "Please pay {money} before {until}.\nSend the proof of your transfer: {link}\n"
+            "Start: {starts}\nPlace: {place}",
+        ),
+    },
     ("PAYMENT_STATUS", "reinstated"): {
         "ru": Text(
             "Место снова за вами: {title}",

@@ -137,6 +137,18 @@ def book_taken_seat(
     return booking
 
 
+def ask_to_pay(booking: Booking, *, actor: User | None) -> None:
+    """Tells whom staff have booked what to pay and until when; whoever books for themselves sees it."""
+    if actor is not None and booking.status is BookingStatus.PENDING:
+        outbox.tell(
+            booking,
+            NotificationCategory.PAYMENT_STATUS,
+            kind="booked",
+            amount=booking.amount,
+            expires_at=booking.expires_at,
+        )
+
+
 def insert_booking(
     event: Event, *, user_id: UUID, actor: User | None, amount: Decimal, is_confirmed: bool = False
 ) -> Booking:

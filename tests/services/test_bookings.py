@@ -10,7 +10,13 @@ from console import errors
 from console.db import db, now
 from console.models import Booking, CrewAssignment, WaitlistEntry
 from console.services import bookings
-from console.states import BookingPaymentStatus, BookingStatus, EventStatus, PaymentStatus
+from console.states import (
+    BookingPaymentStatus,
+    BookingStatus,
+    EventStatus,
+    NotificationCategory,
+    PaymentStatus,
+)
 from tests import make
 from tests.services.look import audits, bells, categories, log_moves, logs, notices, seats_add_up
 
@@ -26,7 +32,8 @@ def test_booking_takes_a_seat_and_waits_for_its_payment() -> None:
     assert event.available == 1
     assert log_moves(booking) == [("create", None, "PENDING")]
     assert [row.action for row in audits(booking)] == ["booking.create"]
-    assert notices(person.id) == []
+    [told] = notices(person.id)
+    assert (told.category, told.payload["kind"]) == (NotificationCategory.PAYMENT_STATUS, "booked")
 
 
 def test_the_system_leaves_no_audit_row() -> None:

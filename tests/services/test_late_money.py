@@ -100,7 +100,9 @@ def test_first_in_the_line_with_the_money_pays_for_the_offer(finance: User) -> N
     event.price = Decimal(1800)
     waitlist.offer_next(event.id, count=1, actor=finance)
     db.session.refresh(entry)
-    fresh = waitlist.accept_offer(entry.id, actor=None)
+    fresh = waitlist.accept_offer(entry.id, actor=finance)
+    # Not to pay again.
+    assert [notice.payload.get("kind") for notice in notices(booking.user_id)].count("booked") == 0
     assert (fresh.status, fresh.amount) == (BookingStatus.CONFIRMED, Decimal(1500))
     assert fresh.payment_status is BookingPaymentStatus.SUCCEEDED
     assert payments.received(fresh) == 1500

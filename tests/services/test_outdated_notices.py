@@ -60,6 +60,7 @@ def test_nobody_is_reminded_of_what_has_begun(bot_api: BotApi) -> None:
     [
         ("PAYMENT_STATUS", "rejected", BookingStatus.EXPIRED),
         ("PAYMENT_STATUS", "rejected", BookingStatus.CONFIRMED),
+        ("PAYMENT_STATUS", "booked", BookingStatus.CONFIRMED),
         ("PAYMENT_STATUS", "reinstated", BookingStatus.CANCELLED),
         ("PAYMENT_STATUS", "moved", BookingStatus.CONFIRMED),
         ("PAYMENT_STATUS", "paid_in_part", BookingStatus.EXPIRED),

@@ -1,6 +1,7 @@
 """The link that takes a proof: in which notices it stands, for whom, and how long."""
 
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -8,13 +9,14 @@ import sqlalchemy as sa
 from console import errors
 from console.db import db, now
 from console.embedded.bot_api import BotApi
-from console.models import Booking, OutboxMessage
-from console.services import bookings, delivery, leases, proof_links, rebooking, receipts
+from console.models import Booking, OutboxMessage, User
+from console.services import bookings, delivery, leases, proof_links, rebooking, receipts, waitlist
 from console.services.content import Content
 from console.services.proof_links import Standing
 from console.states import BookingPaymentStatus, BookingStatus, UserRole
 from tests import make
 from tests.services import samples
+from tests.services.look import bells, categories
 
 PROOF = Content(samples.image(), "image/jpeg", "jpg")
 
@@ -78,6 +80,35 @@ def test_notice_that_the_seat_is_theirs_again_asks_for_the_proof(bot_api: BotApi
     db.session.flush()
     anew = rebooking.reinstate_booking(booking.id, actor=make.staff(UserRole.ADMIN))
     assert proof_links.address(anew.id) in drained(bot_api)
+
+
+BY_STAFF: dict[str, Callable[[User], Booking]] = {
+    "free seat": lambda staff: bookings.create_booking(
+        make.event().id, user_id=make.person().id, actor=staff
+    ),
+    "over capacity": lambda staff: bookings.create_booking(
+        make.event(capacity=0).id, user_id=make.person().id, actor=staff, over_capacity_reason="the guide"
+    ),
+    "offer taken": lambda staff: waitlist.accept_offer(
+        make.waitlist_entry(offered=True, user_id=make.person().id).id, actor=staff
+    ),
+}
+
+
+@pytest.mark.parametrize("way", BY_STAFF)
+def test_whom_staff_book_is_told_at_once_what_to_pay_until_when_and_how(bot_api: BotApi, way: str) -> None:
+    booking = BY_STAFF[way](make.staff(UserRole.ADMIN))
+    assert "drain-outbox" in bells()
+    told = drained(bot_api)
+    assert booking.event.title in told and "1,500" in told
+    assert f"{booking.expires_at.astimezone(ZoneInfo('Europe/Moscow')):%H:%M}" in told
+    assert proof_links.address(booking.id) in told
+
+
+def test_who_books_for_themselves_sees_it_and_is_not_told() -> None:
+    booking = bookings.create_booking(make.event().id, user_id=make.user().id, actor=None)
+    taken = waitlist.accept_offer(make.waitlist_entry(offered=True).id, actor=None)
+    assert categories(booking.user_id) == categories(taken.user_id) == []
 
 
 def test_notice_that_asks_for_no_money_has_no_link(bot_api: BotApi) -> None:

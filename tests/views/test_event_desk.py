@@ -32,6 +32,8 @@ def test_booking_a_person_on_a_free_seat_holds_it(client: FlaskClient) -> None:
     event, someone = make.event(capacity=2), make.person()
     me = organizer_of(client, event)
     make.waitlist_entry(event_id=event.id, user_id=someone.id)
+    page = client.get(desk(event, "/bookings/new")).text
+    assert "The person is told at once what to pay and until when." in page
     answer = post(client, desk(event, "/bookings/new"), user_id=str(someone.id))
     assert answer.status_code == 303 and answer.location.endswith(desk(event))
     booking = db.session.scalars(sa.select(Booking).where(Booking.user_id == someone.id)).one()

@@ -47,6 +47,7 @@ KINDS = {
     "paid_in_part": _l("paid in part"),
     "rejected": _l("proof rejected"),
     "refunded": _l("refunded"),
+    "booked": _l("booked by staff"),
     "reinstated": _l("seat held again"),
     "place": _l("place in a crew"),
     "event_cancelled": _l("to those who waited"),
