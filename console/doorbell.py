@@ -171,15 +171,19 @@ def failures(limit: int) -> list[Failure]:
     return sorted(found, key=lambda each: each.at or datetime.min.replace(tzinfo=UTC), reverse=True)[:limit]
 
 
-def forget_failure(job_id: str) -> str | None:
-    """Takes a failed run off the list and returns its job's name; None when it is not there (any more)."""
+def failed_job(job_id: str) -> str | None:
+    """Which job a failed run was of; None when it is not on the list (any more). Raises redis.RedisError."""
+    if not any(job_id in queue(name).failed_job_registry.get_job_ids() for name in QUEUES):
+        return None
+    return _failure(Job.fetch(job_id, redis(), serializer=JSONSerializer)).name
+
+
+def forget_failure(job_id: str) -> None:
+    """Takes a failed run off the list. Raises redis.RedisError."""
     for name in QUEUES:
         registry = queue(name).failed_job_registry
         if job_id in registry.get_job_ids():
-            job = Job.fetch(job_id, redis(), serializer=JSONSerializer)
-            registry.remove(job, delete_job=True)
-            return str(job.args[0]) if job.args else None
-    return None
+            registry.remove(job_id, delete_job=True)
 
 
 def _failure(job: Job) -> Failure:

@@ -50,6 +50,26 @@ def test_a_failed_run_is_shown_and_tried_again(client: FlaskClient, redis: Redis
     assert post(client, f"/desk/jobs/failures/{failed[0].id}/retry").status_code == 404
 
 
+def test_a_failed_run_of_a_job_that_rests_is_kept_until_it_runs_again(
+    client: FlaskClient, redis: Redis, fail: Any
+) -> None:
+    fail("expire-bookings")
+    sign_in(client, make.staff(UserRole.ADMIN))
+    with client.application.app_context():
+        [failed] = doorbell.failures(10)
+    retry = f"/desk/jobs/failures/{failed.id}/retry"
+    post(client, "/desk/jobs/expire-bookings/pause")
+    post(client, retry)
+    page = client.get("/desk/jobs").text
+    assert "expire-bookings rests: a worker would not run it. Resume it first." in page
+    assert "RuntimeError: expire-bookings met a bug" in page
+    assert redis.llen("rq:queue:default") == 0
+    post(client, "/desk/jobs/expire-bookings/resume")
+    post(client, retry)
+    assert redis.llen("rq:queue:default") == 1
+    assert "Failed runs" not in client.get("/desk/jobs").text
+
+
 def test_old_failures_are_forgotten(app: Flask, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorbell, "FAILURES_KEPT", 2)
     fail("expire-bookings", "process-webhooks", "complete-events")

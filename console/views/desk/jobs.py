@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -237,30 +238,22 @@ class JobsView(DeskView):
 
     @expose("/<job_name>/run", methods=("POST",))
     def run(self, job_name: str) -> Response:
-        job = self._job(job_name)
-        if _rests(job):
-            flash(_("%(name)s rests: a worker would not run it. Resume it first.", name=job.name), "error")
-            return redirect(self.get_url(".index"), 303)
-        try:
-            doorbell.ring_workers([job.name])
-        except RedisError as error:
-            log.warning("could not ring for %s: %s", job.name, type(error).__name__)
-            flash(
-                _("Redis is away, so no worker can be told. The scheduler will run it when it is due."),
-                "error",
-            )
-            return redirect(self.get_url(".index"), 303)
-        return done(_("%(name)s is on its way: a worker runs it now.", name=job.name), self.get_url(".index"))
+        _ring(self._job(job_name))
+        return redirect(self.get_url(".index"), 303)
 
     @expose("/failures/<job_id>/retry", methods=("POST",))
     def retry(self, job_id: str) -> Response:
+        """Runs the job of a failed run again; it stays on the list until a worker was told."""
         try:
-            name = doorbell.forget_failure(job_id)
+            name = doorbell.failed_job(job_id)
         except RedisError:
             name = None
         if name not in BY_NAME:
             abort(404)
-        return self.run(name)
+        if _ring(BY_NAME[name]):
+            with suppress(RedisError):
+                doorbell.forget_failure(job_id)
+        return redirect(self.get_url(".index"), 303)
 
     @expose("/<job_name>/dry-run", methods=("POST",))
     def dry_run(self, job_name: str) -> str:
@@ -304,6 +297,23 @@ def _rests(job: ScheduledJob) -> bool:
     """Whether staff paused it, so that no worker runs it."""
     state = db.session.get(JobState, job.name)
     return state is not None and state.paused
+
+
+def _ring(job: ScheduledJob) -> bool:
+    """Has a worker run a job now, and says what comes of it; False when none was told."""
+    if _rests(job):
+        flash(_("%(name)s rests: a worker would not run it. Resume it first.", name=job.name), "error")
+        return False
+    try:
+        doorbell.ring_workers([job.name])
+    except RedisError as error:
+        log.warning("could not ring for %s: %s", job.name, type(error).__name__)
+        flash(
+            _("Redis is away, so no worker can be told. The scheduler will run it when it is due."), "error"
+        )
+        return False
+    flash(_("%(name)s is on its way: a worker runs it now.", name=job.name), "success")
+    return True
 
 
 def _failures() -> list[doorbell.Failure]:
