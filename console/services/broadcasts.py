@@ -31,6 +31,9 @@ KIND, WITHDRAWAL = "broadcast", "broadcast-withdrawal"
 LANGUAGES = ("ru", "en")
 #: A text for everybody stands under this name.
 ALL = ""
+#: What refusals call the texts, and the time.
+TEXTS = {ALL: N_("Text"), "ru": N_("Text in Russian"), "en": N_("Text in English")}
+SEND_AT = N_("Send at")
 #: People named in each group of a preview.
 NAMED = 6
 
@@ -114,10 +117,14 @@ def preview(event_id: UUID, audience: Audience, texts: Mapping[str, str]) -> lis
 def clean_texts(texts: Mapping[str, str]) -> dict[str, str]:
     """The texts without what surrounds them: one for all, or one in each language. Raises InvalidInput."""
     found = {language: text.strip().replace("\r\n", "\n") for language, text in texts.items()}
-    if not found or set(found) not in ({ALL}, set(LANGUAGES)) or not all(found.values()):
-        raise errors.InvalidInput(field=N_("Text"), problem=N_("write what people should read."))
-    if any(len(text) > MAX_FACT_CHARACTERS or "\0" in text for text in found.values()):
-        raise errors.InvalidInput(field=N_("Text"), problem=N_("at most 1500 characters fit into a message."))
+    if not found or set(found) not in ({ALL}, set(LANGUAGES)):
+        raise errors.InvalidInput(field=TEXTS[ALL], problem=N_("write what people should read."))
+    for language, text in found.items():
+        if not text:
+            raise errors.InvalidInput(field=TEXTS[language], problem=N_("write what people should read."))
+        if len(text) > MAX_FACT_CHARACTERS or "\0" in text:
+            problem = N_("at most 1500 characters fit into a message.")
+            raise errors.InvalidInput(field=TEXTS[language], problem=problem)
     return found
 
 
@@ -141,9 +148,9 @@ def send(
     if event.status is EventStatus.CANCELLED:
         raise errors.InvalidInput(field=N_("Event"), problem=N_("it is cancelled; no news of it is sent."))
     if send_at is not None and send_at <= now():
-        raise errors.InvalidInput(field=N_("Send at"), problem=N_("this time has passed."))
+        raise errors.InvalidInput(field=SEND_AT, problem=N_("this time has passed."))
     if send_at is not None and send_at >= event.date_end:
-        raise errors.InvalidInput(field=N_("Send at"), problem=N_("the event is over by then."))
+        raise errors.InvalidInput(field=SEND_AT, problem=N_("the event is over by then."))
     made = db.session.scalar(
         insert(Broadcast)
         .values(

@@ -94,6 +94,24 @@ def test_a_changed_text_is_looked_at_again_and_bad_input_keeps_what_was_typed(cl
     assert db.session.scalar(sa.select(Broadcast)) is None
 
 
+def test_what_is_wrong_is_said_at_its_field_which_has_the_focus(client: FlaskClient) -> None:
+    event = an_event(client)
+    address = f"/desk/events/{event.id}/messages/preview"
+    one_empty = {"text_": "", "each": "1", "text_ru": "Привет", "text_en": ""}
+    for form, field in (
+        (typed(send_at="soon"), "send_at"),
+        (typed(text_=""), "text_"),
+        (typed(**one_empty), "text_en"),
+    ):
+        answer = post(client, address, **form)
+        assert answer.status_code == 422 and 'role="alert"' not in answer.text
+        # What static/js/forms.js puts the focus on.
+        [control] = re.findall(r"<[^>]*aria-invalid=\"true\"[^>]*>", answer.text)
+        assert f'id="{field}"' in control and f'{field}-error"' in control
+        assert f'<p class="error" id="{field}-error">' in answer.text
+        assert re.search(r"<form[^>]*data-form", answer.text)
+
+
 def test_who_does_not_know_yet_is_listed_until_a_channel_delivers(client: FlaskClient) -> None:
     event = an_event(client, people=0)
     person = make.person()

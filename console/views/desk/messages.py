@@ -18,13 +18,14 @@ from werkzeug.wrappers import Response
 
 from console import policy
 from console.db import db, transaction
-from console.errors import ConsoleError, InvalidInput
+from console.errors import N_, InvalidInput
 from console.models import Broadcast, Crew, Event, Task
 from console.models.ops import OPEN
 from console.services import broadcasts, unheard
-from console.services.broadcasts import ALL, LANGUAGES, Audience, Group
+from console.services.broadcasts import ALL, LANGUAGES, SEND_AT, TEXTS, Audience, Group
 from console.services.notices import zone_of
 from console.states import BookingStatus, Channel, OutboxStatus
+from console.views.base import Answer
 from console.views.desk.base import DeskView, done, typed_id
 from console.views.desk.event import event_tabs
 from console.views.desk.notice_reasons import reason_words
@@ -40,6 +41,8 @@ STATUSES = (
     BookingStatus.EXPIRED,
     BookingStatus.CANCELLED,
 )
+#: The fields of the form, by what refusals call them.
+FIELDS = {SEND_AT: "send_at"} | {name: f"text_{language}" for language, name in TEXTS.items()}
 HISTORY_SHOWN = 20
 UNHEARD_SHOWN = 300
 
@@ -114,22 +117,28 @@ class MessagesView(DeskView):
         )
 
     @expose("/preview", methods=("POST",))
-    def preview(self, event_id: UUID) -> str:
+    def preview(self, event_id: UUID) -> Answer:
         """Who would get it and how; nothing is sent or kept."""
         event = self._event(event_id)
         return self._previewed(event, self._typed(event))
 
-    def _previewed(self, event: Event, draft: Draft, *, note: str = "") -> str:
+    def _previewed(self, event: Event, draft: Draft, *, note: str = "") -> Answer:
         try:
             texts = broadcasts.clean_texts(draft.texts)
             self._send_at(event, draft)
-        except ConsoleError as error:
-            return self._page(event, draft, error=sentence(error))
+        except InvalidInput as error:
+            return self._to_correct(event, draft, error)
         groups = broadcasts.preview(event.id, draft.audience, texts)
-        return self._page(event, draft, groups=groups, error=note)
+        return self._page(event, draft, groups=groups, note=note)
+
+    def _to_correct(self, event: Event, draft: Draft, error: InvalidInput) -> Answer:
+        """The page with a refusal beside the field it is about, or above the form."""
+        return self._page(
+            event, draft, note=sentence(error), field=FIELDS.get(error.facts["field"], "")
+        ), error.status_code
 
     @expose("/send", methods=("POST",))
-    def send(self, event_id: UUID) -> Response | str:
+    def send(self, event_id: UUID) -> Answer:
         event = self._event(event_id)
         draft = self._typed(event)
         if request.form.get("seen") != draft.seen:
@@ -145,7 +154,7 @@ class MessagesView(DeskView):
                     actor=self.user,
                 )
         except InvalidInput as error:
-            return self._page(event, draft, error=sentence(error))
+            return self._to_correct(event, draft, error)
         said = _("The message is scheduled.") if sent.send_at else _("The message is on its way.")
         return done(said, url_for(".index", event_id=event.id))
 
@@ -189,7 +198,16 @@ class MessagesView(DeskView):
             abort(404)
         return row
 
-    def _page(self, event: Event, draft: Draft, *, groups: list[Group] | None = None, error: str = "") -> str:
+    def _page(
+        self,
+        event: Event,
+        draft: Draft,
+        *,
+        groups: list[Group] | None = None,
+        note: str = "",
+        field: str = "",
+    ) -> str:
+        """The form; a `note` stands beside the `field` it is about, or above all."""
         rows = db.session.scalars(
             sa.select(Broadcast)
             .where(Broadcast.event_id == event.id)
@@ -202,7 +220,8 @@ class MessagesView(DeskView):
             event=event,
             tabs=event_tabs(event, self.user, "messages"),
             draft=draft,
-            error=error,
+            note=note,
+            field=field,
             groups=by_outcome(groups) if groups is not None else None,
             later=bool(draft.send_at),
             reached=sum(each.count for each in groups or () if each.outcome in list(Channel)),
@@ -244,11 +263,10 @@ class MessagesView(DeskView):
             moment = local.astimezone(UTC)
             skipped = moment.astimezone(zone).replace(tzinfo=None) != local.replace(tzinfo=None)
         except (ValueError, OverflowError):
-            raise InvalidInput(field=_("Send at"), problem=_("give a day and a time.")) from None
+            raise InvalidInput(field=SEND_AT, problem=N_("give a day and a time.")) from None
         if skipped:
-            raise InvalidInput(
-                field=_("Send at"), problem=_("the clocks go forward then: there is no such time.")
-            )
+            problem = N_("the clocks go forward then: there is no such time.")
+            raise InvalidInput(field=SEND_AT, problem=problem)
         return moment
 
 
