@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from console.moments import compared
 from console.views.columns import Column
 from console.views.values import parse, write
 
@@ -42,4 +43,4 @@ def _read_place(column: Column, text: Any) -> Any:
         return None
     if not isinstance(text, str):
         raise TypeError(column.name)
-    return parse(column, text)
+    return compared(parse(column, text))

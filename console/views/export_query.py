@@ -34,6 +34,9 @@ DANGER = f"{FORMULA}|{UNPRINTABLE}"
 #: Between the parts of a value that only Python can put into words.
 JOINT = "\u2028"
 
+#: The zones that PostgreSQL knows; to tell them takes a while.
+ZONES = sa.select(sa.column("name")).select_from(sa.table("pg_timezone_names")).cte("zones")
+
 #: What is still to be put into words, by the place of its column.
 Wording = dict[int, Callable[[str], str]]
 
@@ -115,7 +118,7 @@ class ExportQuery:
         if model in STATE_SUBS:
             sub = words(sub, STATE_SUBS[model])
         amount = sa.cast(label.c.amount, sa.Text) + " " + label.c.currency
-        at = sa.func.to_char(sa.func.timezone(sa.func.coalesce(label.c.zone, self.zone), label.c.at), MOMENT)
+        at = sa.func.to_char(sa.func.timezone(_known(label.c.zone, self.zone), label.c.at), MOMENT)
         line = sa.func.concat_ws(" · ", amount, label.c.text, sa.func.nullif(sub, ""), at)
         return sa.func.nullif(line, "")
 
@@ -137,7 +140,7 @@ class ExportQuery:
         column = self._zone_column
         if column is not None:
             own = column.attribute if column.kind == Kind.ZONE else self._label(column).c.zone
-            zone = sa.func.coalesce(own, self.zone)
+            zone = _known(own, self.zone)
         return sa.func.to_char(sa.func.timezone(zone, attribute), MOMENT)
 
 
@@ -153,6 +156,11 @@ def words(attribute: Any, enum: type[State] | None) -> Any:
     assert enum is not None
     text = sa.cast(attribute, sa.Text)
     return sa.case({member.value: state_label(member) for member in enum}, value=text, else_=text)
+
+
+def _known(zone: Any, otherwise: str) -> Any:
+    """The zone, if the database knows it: at another the export would break off."""
+    return sa.case((zone.in_(sa.select(ZONES.c.name)), zone), else_=otherwise)
 
 
 def _labels(user: User, column: Column) -> Any:

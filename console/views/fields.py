@@ -19,6 +19,7 @@ from wtforms.widgets import DateTimeLocalInput
 from console import config
 from console.db import Base
 from console.errors import N_, FileRefused, InvalidInput
+from console.moments import at_clock
 from console.services.contacts import clean_email, clean_phone, clean_telegram
 from console.views.columns import Column, Kind, table_of
 from console.views.formats import state_label
@@ -147,7 +148,7 @@ class LocalTimeField(Field):
         return value
 
     def _shown(self, value: datetime) -> str:
-        return value.astimezone(self.zone).strftime("%Y-%m-%dT%H:%M")
+        return at_clock(value, self.zone).isoformat(timespec="minutes")[:16]
 
     def _value(self) -> str:
         if self.raw_data:
@@ -226,7 +227,7 @@ class PeopleField(SelectMultipleField):
         self.data = list(dict.fromkeys(read_uuid(value) for value in valuelist if value.strip()))
 
     def chosen(self) -> list[UUID]:
-        return list(self.data or [])
+        return [key for key in dict.fromkeys(self.data or ()) if key is not None]
 
     def say(self, words: dict[UUID, str]) -> None:
         self.options = [(str(key), words.get(key, str(key)[:6])) for key in self.chosen()]
@@ -236,7 +237,12 @@ class PeopleField(SelectMultipleField):
 
 
 class ChoiceField(SelectField):
-    """One of a list; its refusals are sentences of ours."""
+    """One of a list, or what is stored already; its refusals are sentences of ours."""
+
+    def process_data(self, value: Any) -> None:
+        super().process_data(value)
+        if self.data is not None and self.data not in {choice.value for choice in self.choices}:
+            self.choices.append(SelectChoice(self.data, str(self.data)))
 
     def process_formdata(self, valuelist: list[str]) -> None:
         if not valuelist:
@@ -247,7 +253,7 @@ class ChoiceField(SelectField):
             raise ValueError(gettext("Choose one of the list.")) from None
 
     def pre_validate(self, form: Any) -> None:
-        if not any(self.coerce(choice.value) == self.data for choice in self.choices):
+        if not any(self.coerce(choice.value) == self.coerce(self.data) for choice in self.choices):
             raise ValidationError(gettext("Choose one of the list."))
 
 

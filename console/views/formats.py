@@ -12,6 +12,7 @@ from flask_babel import get_locale, gettext, pgettext
 
 from console.errors import ConsoleError
 from console.models import User
+from console.moments import at_clock
 from console.states import State
 from console.views.columns import LABELS
 
@@ -69,9 +70,9 @@ def localtime(dt: datetime | None, tz: str | None = None) -> str:
         return ""
     home = _zone(current_app.config["SETTINGS"].timezone)
     zone = _zone(tz) if tz else home
-    local = dt.astimezone(zone)
+    local = at_clock(dt, zone)
     text = f"{_day(local.date(), 'd MMM y', _locale())}, {local:%H:%M}"
-    if local.utcoffset() == dt.astimezone(home).utcoffset():
+    if local.utcoffset() == at_clock(dt, home).utcoffset():
         return text
     return f"{text} ({_distance(local)})"
 
@@ -92,7 +93,7 @@ def ago(dt: datetime | None, now: datetime | None = None) -> str:
                 return gettext("tomorrow") if away.total_seconds() > 0 else gettext("yesterday")
             return _away((1 if away.total_seconds() > 0 else -1) * count * size, unit, _locale())
     zone = _zone(current_app.config["SETTINGS"].timezone)
-    local = dt.astimezone(zone)
+    local = at_clock(dt, zone)
     pattern = "d MMM" if local.year == now.astimezone(zone).year else "d MMM y"
     return _day(local.date(), pattern, _locale())
 

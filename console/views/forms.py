@@ -4,13 +4,14 @@ version it was read from, so that an edit never overwrites somebody else's.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext
-from wtforms import Form
+from wtforms import Form, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
 from console import policy
@@ -19,7 +20,7 @@ from console.errors import ConsoleError
 from console.models import User
 from console.services import audit, integrity
 from console.views.columns import Column, columns_of
-from console.views.fields import LookupField, PeopleField, field_for
+from console.views.fields import LocalTimeField, LookupField, PeopleField, field_for
 from console.views.formats import sentence
 from console.views.labels import Labels
 from console.views.values import parse
@@ -41,6 +42,20 @@ class RecordForm(Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.refusals, self.kept = [], []
+
+    def process(self, formdata: Any = None, obj: Any = None, **kwargs: Any) -> None:
+        """Fills the fields from what was sent, and from the row `obj`.
+
+        What comes back as the page showed it stays as it is stored: other services write what no field of
+        ours would take, and nobody has touched it.
+        """
+        super().process(formdata, obj, **kwargs)
+        if not formdata or obj is None:
+            return
+        shown = type(self)(obj=obj)
+        for field in self:
+            if field.raw_data and field.name in self.columns and came_back(field, shown[field.name]):
+                field.data, field.process_errors, field.validators = field.object_data, [], ()
 
     def values(self) -> dict[str, Any]:
         """The values of the columns, by name; nothing but what the form offers."""
@@ -94,6 +109,16 @@ class RecordForm(Form):
         for field in chosen:
             found = {key: labels.get(field.target, key) for key in field.chosen()}
             field.say({key: label.line for key, label in found.items() if label and label.url})
+
+
+def came_back(sent: Any, shown: Any) -> bool:
+    """Whether a browser sent a field as it was `shown`; how it ends lines is its own affair."""
+    if isinstance(shown, PeopleField):
+        return bool(sent.raw_data == [str(key) for key in shown.chosen()])
+    if not isinstance(shown, StringField | LocalTimeField):
+        return bool(not sent.process_errors and sent.data == shown.data)
+    ends = "\n" if isinstance(shown, TextAreaField) else ""
+    return re.sub("\r\n?|\n", ends, sent.raw_data[0]) == re.sub("\r\n?|\n", ends, shown._value())
 
 
 def names_in(layout: Layout) -> list[str]:

@@ -85,7 +85,7 @@ class Order:
 
 
 def _after(columns: Sequence[Any], values: Sequence[Any], *, down: bool) -> sa.ColumnElement[bool]:
-    left, right = sa.tuple_(*columns), tuple(values)
+    left, right = sa.tuple_(*columns), sa.tuple_(*values, types=[column.type for column in columns])
     return left < right if down else left > right
 
 

@@ -15,6 +15,7 @@ from console import policy
 from console.db import Base, db
 from console.errors import InvalidInput
 from console.models import Event, Organizer, Profile, User
+from console.moments import at_clock
 from console.services.contacts import clean_phone, clean_telegram
 from console.views.cells import console_zone
 from console.views.imports.zones import zone_named
@@ -131,7 +132,7 @@ def _events(user: User, texts: set[str]) -> Found:
     )
     for row in db.session.execute(query.where(named)):
         zone = zone_named(row.timezone) if row.timezone else console_zone()
-        start = row.date_start.astimezone(zone).strftime(MOMENT)
+        start = at_clock(row.date_start, zone).strftime(MOMENT)
         known.add("id", str(row.id), row.id)
         known.add("title", row.title.lower(), row.id)
         known.add("start", f"{row.title}{JOINT}{start}".lower(), row.id)
