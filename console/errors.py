@@ -283,6 +283,10 @@ class ImportMovedOn(ConsoleError):
     """Since then these lines were changed, or something depends on them: {lines}. Nothing was taken back."""
 
 
+class PlacesMovedOn(ConsoleError):
+    """People of lines {lines}, or who was passed, have moved, left or got an offer. Nothing was taken back."""
+
+
 class BadAddress(ConsoleError):
     """This address cannot be read: {part} is not understood. Open the list again."""
 

@@ -4,6 +4,7 @@ Lock the events first (`lock_events`): what `refusals` says holds until the comm
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -116,10 +117,21 @@ def leave_many(entry_ids: Sequence[UUID], *, actor: User) -> None:
     db.session.execute(LEAVE, {"ids": list(entry_ids), "actor_id": actor.id})
 
 
-def place_many(places: Mapping[UUID, int], *, actor: User) -> None:
+@dataclass(frozen=True)
+class MadeWay:
+    """Somebody of a queue who moved on because others, `passed_by` among them, were given places."""
+
+    id: UUID
+    priority: int
+    was: int
+    passed_by: UUID
+
+
+def place_many(places: Mapping[UUID, int], *, actor: User) -> list[MadeWay]:
     """Gives people these numbers in their queues, each number once per event.
 
-    Who has one of them moves on to the next that is free, with those behind who are in the way.
+    Who has one of them moves on to the next that is free, with those behind who are in the way: they are
+    returned.
     """
     events = sa.text("SELECT DISTINCT event_id FROM event.waitlist WHERE id = ANY(:ids)")
     event_ids = list(db.session.scalars(events, {"ids": list(places)}))
@@ -127,15 +139,17 @@ def place_many(places: Mapping[UUID, int], *, actor: User) -> None:
     for row in db.session.execute(LINE, {"ids": event_ids}):
         lines.setdefault(row.event_id, []).append(row)
     moved = [
-        {"id": row.id, "priority": number, "was": row.priority}
+        MadeWay(row.id, number, row.priority, next(other.id for other in line if other.id in places))
         for line in lines.values()
         for row, number in _numbered(line, places)
         if number != row.priority
     ]
     if moved:
         # One statement: in between, two people would stand at the same place.
-        values = {"rows": record_sets.as_json(moved), "asked": list(places), "actor_id": actor.id}
+        rows = record_sets.as_json([asdict(each) for each in moved])
+        values = {"rows": rows, "asked": list(places), "actor_id": actor.id}
         db.session.execute(MOVE, values)
+    return [each for each in moved if each.id not in places]
 
 
 def _numbered(line: Sequence[Any], places: Mapping[UUID, int]) -> Iterable[tuple[Any, int]]:

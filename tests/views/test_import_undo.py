@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from console import tasks as long_work
 from console.db import db
 from console.models import AuditLog, Crew, Event, FaqItem, Task, TeamMember, User, WaitlistEntry
-from console.services import doctor, records
+from console.services import doctor, records, waitlist
 from console.states import FileOwner, UserRole
 from console.views.imports import undo, work
 from tests import make
@@ -107,7 +107,7 @@ def test_what_depends_on_it_is_not_lost(admin: FlaskClient) -> None:
     assert len(rows_of(Crew, event_id=event.id)) == 2
 
 
-def test_who_joined_a_waitlist_leaves_it_but_places_are_not_given_back(admin: FlaskClient) -> None:
+def test_who_joined_a_waitlist_leaves_it(admin: FlaskClient) -> None:
     event = make.event(title="Rafting", capacity=0)
     first = make.waitlist_entry(event_id=event.id, priority=1)
     anna = make.person()
@@ -115,10 +115,45 @@ def test_who_joined_a_waitlist_leaves_it_but_places_are_not_given_back(admin: Fl
     assert "Taken back." in take_back(admin, address)
     assert [row.user_id for row in rows_of(WaitlistEntry)] == [first.user_id]
     assert [row.payload["user_id"] for row in rows_of(AuditLog, action="waitlist.leave")] == [str(anna.id)]
-    moved = imported(admin, "event/waitlist", f"id,priority\n{first.id},5\n")
-    assert "Take the import back" not in admin.get(moved).text
-    assert "Imported." in take_back(admin, moved)
-    assert rows_of(WaitlistEntry)[0].priority == 5
+
+
+def the_line(event: Event) -> list[tuple[Any, int]]:
+    entries = sorted(rows_of(WaitlistEntry, event_id=event.id), key=lambda entry: entry.priority)
+    return [(entry.id, entry.priority) for entry in entries]
+
+
+@pytest.fixture
+def passed(admin: FlaskClient) -> tuple[str, Event, list[tuple[Any, int]]]:
+    """An import that put the last two of four people before the others, and the line as it was."""
+    event = make.event(title="Rafting", capacity=0)
+    before = [(make.waitlist_entry(event_id=event.id, priority=n).id, n) for n in (1, 2, 4, 5)]
+    address = imported(admin, "event/waitlist", f"id,priority\n{before[3][0]},1\n{before[2][0]},2\n")
+    assert [key for key, _ in the_line(event)] == [before[n][0] for n in (3, 2, 0, 1)]
+    return address, event, before
+
+
+def test_places_in_a_line_are_given_back_to_who_was_passed(admin: FlaskClient, passed: Any) -> None:
+    address, event, before = passed
+    assert "Take the import back" in admin.get(address).text
+    assert "Taken back." in take_back(admin, address)
+    assert the_line(event) == before
+
+
+@pytest.mark.parametrize("what", ["offered", "left", "moved"])
+def test_a_line_that_has_moved_on_is_left_alone(admin: FlaskClient, passed: Any, what: str) -> None:
+    address, event, before = passed
+    was_passed, staff = before[1][0], make.staff()
+    if what == "offered":
+        event.capacity = event.available = 1
+        waitlist.offer(was_passed, actor=staff, reason="their turn")
+    elif what == "left":
+        waitlist.leave(was_passed, actor=staff)
+    else:
+        waitlist.set_priority(was_passed, priority=9, actor=staff)
+    line = the_line(event)
+    page = take_back(admin, address)
+    assert re.search(r"People of lines [23], or who was passed, have moved", page)
+    assert the_line(event) == line
 
 
 def test_a_worker_takes_much_back(admin: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

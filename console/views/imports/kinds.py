@@ -9,8 +9,18 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 
 from console.db import Base, db
-from console.errors import CapacityHeld, InvalidInput, ValueRefused
-from console.models import Crew, CrewAssignment, Event, FaqItem, Profile, TeamMember, User, WaitlistEntry
+from console.errors import CapacityHeld, InvalidInput, PlacesMovedOn, ValueRefused
+from console.models import (
+    Crew,
+    CrewAssignment,
+    Event,
+    FaqItem,
+    Profile,
+    Task,
+    TeamMember,
+    User,
+    WaitlistEntry,
+)
 from console.services import event_sets, events, integrity, people_sets, record_sets, waitlist_sets
 from console.services.contacts import clean_name
 from console.views.columns import Column, columns_of
@@ -249,8 +259,7 @@ class Waitlist(Import):
     natural = ("event_id", "user_id")
     natural_words = _l("their event and person")
     title = "user_id"
-    # Whoever was passed has another number since.
-    may_change_back = False
+    moved_on = PlacesMovedOn
     consequence = _l("Free seats are offered to the waitlist by themselves.")
     example = {
         "event_id": _l("Rafting on the Shuya"),
@@ -282,10 +291,27 @@ class Waitlist(Import):
         super().lock(target_ids, rows)
 
     def write(self, new: Sequence[dict[str, Any]], changed: Mapping[UUID, Mapping[str, Any]]) -> None:
-        waitlist_sets.place_many(
-            {key: values["priority"] for key, values in changed.items()}, actor=self.user
-        )
+        places = {key: values["priority"] for key, values in changed.items()}
+        self.made_way = [
+            {
+                "id": str(each.id),
+                "for": str(each.passed_by),
+                "before": {"priority": each.was},
+                "after": {"priority": each.priority},
+            }
+            for each in waitlist_sets.place_many(places, actor=self.user)
+        ]
         waitlist_sets.join_many(new, actor=self.user)
+
+    def may_change_back(self, task: Task) -> bool:
+        # Imports of before did not keep who had made way.
+        return "made_way" in task.args
+
+    def select(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        return super().select(query).add_columns(WaitlistEntry.notified_at)
+
+    def stands(self, stored: Stored, after: Mapping[str, Any]) -> bool:
+        return stored["notified_at"] is None and super().stands(stored, after)
 
     def remove(self, ids: Sequence[UUID]) -> None:
         waitlist_sets.leave_many(ids, actor=self.user)

@@ -14,8 +14,8 @@ from werkzeug.datastructures import MultiDict
 
 from console import policy
 from console.db import Base, db
-from console.errors import ConsoleError, ValueRefused
-from console.models import User
+from console.errors import ConsoleError, ImportMovedOn, ValueRefused
+from console.models import Task, User
 from console.services import audit, integrity, record_sets
 from console.states import ImportOutcome
 from console.views import forms
@@ -26,6 +26,7 @@ from console.views.imports.cells import typed, unquoted
 from console.views.imports.references import among
 from console.views.imports.zones import zone_named
 from console.views.table import TableView
+from console.views.values import says
 
 #: How often a run says how far it is.
 TOLD_EVERY = 500
@@ -90,13 +91,16 @@ class Import:
     example: Mapping[str, Any] = {}
     #: Other words for a column, in both languages.
     aliases: Mapping[str, tuple[str, ...]] = {}
-    #: Whether the old values of what it changed can be put back.
-    may_change_back = True
+    #: What is said when it cannot be taken back any more.
+    moved_on: type[ConsoleError] = ImportMovedOn
     #: The CHECK of a table by name, and when a record keeps it.
     checks: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {}
 
     def __init__(self, view: TableView, user: User) -> None:
         self.view, self.user = view, user
+        #: Records that `write` changed to make room: their "id", the values "before" and "after", and "for"
+        #: which record it was. JSON: a task keeps it until the import is taken back.
+        self.made_way: list[dict[str, Any]] = []
         self.model: type[Base] = view.model
         self.new = forms.names_in(view.layout_to_create)
         self.old = self.names_to_change()
@@ -342,6 +346,14 @@ class Import:
         record_sets.change_records(self.model, changed, actor=self.user)
 
     # Taking back
+
+    def may_change_back(self, task: Task) -> bool:
+        """Whether the old values of what an import changed can be put back."""
+        return True
+
+    def stands(self, stored: Stored, after: Mapping[str, Any]) -> bool:
+        """Whether a record still is as an import left it."""
+        return all(says(self.columns[name], value, stored[name]) for name, value in after.items())
 
     def untouched(self, ids: Sequence[UUID]) -> set[UUID]:
         """Of records that an import made those that are as it made them, and that nothing belongs to."""

@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from console import policy
 from console import tasks as long_work
 from console.db import db, lock
-from console.errors import ImportMovedOn, NothingToUndo
+from console.errors import NothingToUndo
 from console.models import Task, User
 from console.policy import Action
 from console.services import import_rows, tasks
@@ -27,7 +27,6 @@ from console.views.formats import number
 from console.views.imports import work
 from console.views.imports.references import among
 from console.views.imports.spec import Import
-from console.views.values import says
 
 KIND = "import.undo"
 
@@ -43,7 +42,7 @@ def may_undo(imports: Import, task: Task, counts: Mapping[ImportOutcome, int]) -
         return False
     if made and not policy.allowed(imports.user, imports.view.table, Action.DELETE):
         return False
-    return not changed or imports.may_change_back
+    return not changed or imports.may_change_back(task)
 
 
 def start(task: Task, user: User) -> Task:
@@ -61,7 +60,7 @@ def undo_of(task: Task) -> Task | None:
 
 
 def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
-    """The import taken back. Raises ImportMovedOn, NothingToUndo, NotAllowed."""
+    """The import taken back. Raises ImportMovedOn, PlacesMovedOn, NothingToUndo, NotAllowed."""
     return work.as_a_whole(claim, signs, UUID(claim.args["task"]), _take_back)
 
 
@@ -73,23 +72,25 @@ def _take_back(task: Task, user: User) -> dict[str, int]:
         raise NothingToUndo()
     lines = {plan[1]: (line, *plan) for line, plan in import_rows.plans_of(task.id).items()}
     made = [key for key, line in lines.items() if line[1] is ImportOutcome.CREATE]
-    changed = [key for key, line in lines.items() if line[1] is ImportOutcome.CHANGE]
-    imports.lock([*made, *changed], ())
-    found = imports.stored(among(imports.key.element, [*made, *changed], sa.UUID))
+    changed = {key: line for key, line in lines.items() if line[1] is ImportOutcome.CHANGE}
+    made_way = {UUID(each["id"]): each for each in task.args.get("made_way", ())}
+    imports.lock([*made, *changed, *made_way], ())
+    found = imports.stored(among(imports.key.element, [*made, *changed, *made_way], sa.UUID))
     stored = {row["id"]: row for row in found}
-    untouched = {*changed, *imports.untouched(made)}
+    untouched = imports.untouched(made)
 
     def stands(key: Any, after: Mapping[str, Any]) -> bool:
-        return key in stored and all(
-            says(imports.columns[name], value, stored[key][name]) for name, value in after.items()
-        )
+        return key in stored and imports.stands(stored[key], after)
 
-    moved = [
-        lines[key][0] for key in (*made, *changed) if key not in untouched or not stands(key, lines[key][3])
+    moved = [lines[key][0] for key in made if key not in untouched or not stands(key, lines[key][3])]
+    moved += [line[0] for key, line in changed.items() if not stands(key, line[3])]
+    moved += [
+        changed[UUID(each["for"])][0] for key, each in made_way.items() if not stands(key, each["after"])
     ]
     if moved:
-        raise ImportMovedOn(lines=work.named(sorted(moved)))
-    imports.write([], {key: lines[key][4] for key in changed})
+        raise imports.moved_on(lines=work.named(sorted(set(moved))))
+    before = {key: line[4] for key, line in changed.items()}
+    imports.write([], before | {key: each["before"] for key, each in made_way.items()})
     imports.remove(made)
     task.result = {**(task.result or {}), "undone": True}
     return {"removed": len(made), "restored": len(changed)}

@@ -135,6 +135,7 @@ def _write(task: Task, user: User, told: Any) -> dict[str, int]:
     records = [imports.fresh(row) for row in new]
     old = [row for row in rows if row.outcome is ImportOutcome.CHANGE]
     imports.write(records, {row.target_id: row.values for row in old if row.target_id})
+    task.args = {**task.args, "made_way": imports.made_way}
     made = zip(new, records, strict=True)
     import_rows.save(task.id, [{**row.plan(), "target_id": record["id"]} for row, record in made])
     import_rows.forget_cells(task.id)
