@@ -15,6 +15,7 @@ from console.states import (
     BookingStatus,
     FileOwner,
     NotificationCategory,
+    PaymentMethod,
     PaymentStatus,
     move,
 )
@@ -23,9 +24,51 @@ from console.states import (
 SEATLESS = (BookingStatus.EXPIRED, BookingStatus.CANCELLED)
 
 
+#: Money that came, also if it was given back.
+CAME_ONCE = (PaymentStatus.SUCCEEDED, PaymentStatus.REFUNDED)
+#: What came for a booking and was not given back; of one that another service calls paid without a payment
+#: here, what it costs.
+CAME = (
+    sa.select(
+        sa.case(
+            (
+                sa.func.count() > 0,
+                sa.func.coalesce(
+                    sa.func.sum(Payment.amount).filter(Payment.status == PaymentStatus.SUCCEEDED), 0
+                ),
+            ),
+            (Booking.payment_status == BookingPaymentStatus.SUCCEEDED, Booking.amount),
+            else_=0,
+        )
+    )
+    .where(Payment.booking_id == Booking.id, Payment.status.in_(CAME_ONCE))
+    .correlate(Booking)
+    .scalar_subquery()
+)
+
+
 def is_kept(booking: Booking) -> bool:
     """Whether a booking is "paid without a seat"."""
     return booking.status in SEATLESS and booking.payment_status is BookingPaymentStatus.SUCCEEDED
+
+
+def write_down(booking: Booking) -> None:
+    """Gives a booking that another service calls paid the payment that is missing here, so that its money can
+    go along or back. It counts as cash: nothing tells of a bank. The booking must be locked.
+    """
+    came = sa.exists().where(Payment.booking_id == booking.id, Payment.status.in_(CAME_ONCE))
+    is_paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED and booking.amount > 0
+    if not is_paid or db.session.scalar(sa.select(came)):
+        return
+    payment = Payment(
+        booking_id=booking.id,
+        method=PaymentMethod.CASH,
+        amount=booking.amount,
+        status=PaymentStatus.SUCCEEDED,
+    )
+    db.session.add(payment)
+    db.session.flush()
+    booking.payment_id = payment.id
 
 
 def carry(old: Booking, new: Booking, *, until: Event) -> Payment:
@@ -86,8 +129,11 @@ def pay_with(paid_booking_id: UUID, booking: Booking, event: Event, *, actor: Us
     if not is_kept(old) or booking.status is not BookingStatus.PENDING or old.user_id != booking.user_id:
         return False
     was, became = before(old), before(booking)
+    try:
+        payment = carry(old, booking, until=event)
+    except errors.NothingToSettle:
+        return False
     booking.amount = old.amount
-    payment = carry(old, booking, until=event)
     move(booking, BookingStatus.CONFIRMED)
     booking.expires_at = None
     log_booking(old, "money_out", was, actor=actor, as_booking=booking.id, payment_id=payment.id)

@@ -4,7 +4,6 @@ Locks are taken in the order events by id, waitlist, booking, payment.
 """
 
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -33,7 +32,8 @@ RECEIVED = sa.func.sum(Payment.amount)
 
 def without_seat() -> sa.Select[Booking, Decimal]:
     """Bookings that are paid and have no seat, with what was received."""
-    return _received_for(PAID_WITHOUT_SEAT)
+    came = carried_money.CAME
+    return sa.select(Booking, came.label("received")).where(PAID_WITHOUT_SEAT, came > 0)
 
 
 def overpaid() -> sa.Select[Booking, Decimal]:
@@ -46,15 +46,6 @@ def underpaid() -> sa.Select[Booking, Decimal]:
     return _differing().having(Booking.amount > RECEIVED)
 
 
-def _received_for(criterion: Any) -> sa.Select[Booking, Decimal]:
-    return (
-        sa.select(Booking, RECEIVED.label("received"))
-        .join(Payment, sa.and_(Payment.booking_id == Booking.id, Payment.status == PaymentStatus.SUCCEEDED))
-        .where(criterion)
-        .group_by(Booking.id)
-    )
-
-
 def _differing() -> sa.Select[Booking, Decimal]:
     """Bookings with a payment that was not what was due; whether it all adds up now is another question."""
     other = sa.select(Payment.booking_id).where(
@@ -63,7 +54,12 @@ def _differing() -> sa.Select[Booking, Decimal]:
     is_kept = sa.and_(
         Booking.status.in_(carried_money.SEATLESS), Booking.payment_status == PaymentStatus.SUCCEEDED.value
     )
-    return _received_for(sa.and_(Booking.id.in_(other), sa.not_(is_kept)))
+    return (
+        sa.select(Booking, RECEIVED.label("received"))
+        .join(Payment, sa.and_(Payment.booking_id == Booking.id, Payment.status == PaymentStatus.SUCCEEDED))
+        .where(Booking.id.in_(other), sa.not_(is_kept))
+        .group_by(Booking.id)
+    )
 
 
 def move_money(
@@ -191,4 +187,5 @@ def _kept(booking_id: UUID, actor: User | None) -> Booking:
     payments.refuse_own(booking, actor)
     if not carried_money.is_kept(booking):
         raise errors.NothingToSettle()
+    carried_money.write_down(booking)
     return booking

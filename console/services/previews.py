@@ -13,15 +13,13 @@ import sqlalchemy as sa
 from console import errors
 from console.db import db, now
 from console.errors import ConsoleError
-from console.models import Booking, CrewAssignment, Event, Payment, User, WaitlistEntry
-from console.services import events, outbox, seats, waitlist
-from console.services.rebooking import GOES_ALONG
+from console.models import Booking, CrewAssignment, Event, User, WaitlistEntry
+from console.services import carried_money, events, outbox, rebooking, seats, waitlist
 from console.states import (
     ACTIVE_BOOKING,
     BookingPaymentStatus,
     BookingStatus,
     EventStatus,
-    PaymentStatus,
     State,
     may_move,
 )
@@ -133,10 +131,10 @@ def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False
     grows = over_capacity and isinstance(refusal, errors.EventFull) and not passes
     if refusal is not None and not grows and not passes:
         return Preview(refusal=refusal)
-    goes_along = booking.payment_status in GOES_ALONG
     is_paid = booking.payment_status is BookingPaymentStatus.SUCCEEDED
     came = _came(booking)
-    due = Decimal(0) if goes_along else target.price
+    along = came if is_paid else rebooking.in_review(booking)
+    due = Decimal(0) if along else target.price
     waits = due > 0 and booking.status is BookingStatus.PENDING and booking.expires_at is not None
     return Preview(
         seats_freed=1,
@@ -144,7 +142,7 @@ def move_booking(booking: Booking, target: Event, *, over_capacity: bool = False
         seats_added=int(grows),
         passes_the_line=passes,
         places_lost=_places(CrewAssignment.booking_id == booking.id),
-        carried=(came if is_paid else booking.amount) if goes_along else Decimal(0),
+        carried=along,
         refund=Decimal(0) if is_paid else came,
         due=due,
         held_until=max(booking.expires_at or now(), now() + seats.hold_window()) if waits else None,
@@ -159,7 +157,7 @@ def cancel_event(event: Event) -> Preview:
     active = (
         sa.select(
             (Booking.payment_status == BookingPaymentStatus.SUBMITTED).label("is_in_review"),
-            CAME.label("came"),
+            carried_money.CAME.label("came"),
         )
         .where(Booking.event_id == event.id, Booking.status.in_(ACTIVE_BOOKING))
         .subquery()
@@ -200,18 +198,8 @@ def publish_event(event: Event) -> Preview:
     return Preview(seats_added=event.available, waiting=_waiting(event))
 
 
-#: What came for a booking; of one that another service calls paid without a payment here, its amount.
-CAME = sa.func.coalesce(
-    sa.select(sa.func.sum(Payment.amount))
-    .where(Payment.booking_id == Booking.id, Payment.status == PaymentStatus.SUCCEEDED)
-    .correlate(Booking)
-    .scalar_subquery(),
-    sa.case((Booking.payment_status == BookingPaymentStatus.SUCCEEDED, Booking.amount), else_=0),
-)
-
-
 def _came(booking: Booking) -> Decimal:
-    return db.session.scalars(sa.select(CAME).where(Booking.id == booking.id)).one()
+    return db.session.scalars(sa.select(carried_money.CAME).where(Booking.id == booking.id)).one()
 
 
 def _no_move(row: Any, to: State) -> Preview:

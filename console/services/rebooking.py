@@ -3,6 +3,7 @@
 Locks are taken in the order events by id, waitlist, booking, payment.
 """
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +90,7 @@ def move_booking(
     booking = lock(Booking, booking_id)
     if booking.status not in ACTIVE_BOOKING:
         raise errors.TransitionRefused(current=booking.status, wanted=BookingStatus.CANCELLED)
+    carried_money.write_down(booking)
     payment = _payment_to_take_along(booking)
     fresh = seats.insert_booking(
         target,
@@ -167,19 +169,31 @@ def locked_events(booking_id: UUID, to_event_id: UUID) -> tuple[Event, Event]:
     return source, target
 
 
+def in_review(booking: Booking) -> Decimal:
+    """The money of the proof in review that would go along with a booking; nothing where there is none."""
+    is_in_review = booking.payment_status is BookingPaymentStatus.SUBMITTED
+    payment = db.session.scalar(_shown_payment(booking)) if is_in_review else None
+    return payment.amount if payment is not None else Decimal(0)
+
+
 def _payment_to_take_along(booking: Booking) -> Payment | None:
     """The payment that a locked booking shows, locked, when it is received or in review."""
-    status = GOES_ALONG.get(booking.payment_status)
-    if status is None:
+    if booking.payment_status not in GOES_ALONG:
         return None
     return db.session.scalar(
+        _shown_payment(booking)
+        .with_for_update(of=Payment, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _shown_payment(booking: Booking) -> sa.Select[Payment]:
+    return (
         sa.select(Payment)
-        .where(Payment.booking_id == booking.id, Payment.status == status)
+        .where(Payment.booking_id == booking.id, Payment.status == GOES_ALONG[booking.payment_status])
         # Rows of before the console came may not say which one.
         .order_by(sa.case((Payment.id == booking.payment_id, 0), else_=1), Payment.created_at, Payment.id)
         .limit(1)
-        .with_for_update(of=Payment, key_share=True)
-        .execution_options(populate_existing=True)
     )
 
 

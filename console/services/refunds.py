@@ -55,6 +55,7 @@ def refund_booking(
     _need(reason)
     event, booking = bookings.locked_booking(booking_id)
     payments.refuse_own(booking, actor)
+    carried_money.write_down(booking)
     found = _received(booking)
     if not found:
         raise errors.NothingToSettle()

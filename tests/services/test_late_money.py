@@ -9,7 +9,17 @@ import sqlalchemy as sa
 from console import errors
 from console.db import db
 from console.models import Booking, Payment, User, WaitlistEntry
-from console.services import doctor, late_money, payments, rebooking, receipts, refunds, waitlist
+from console.services import (
+    doctor,
+    events,
+    late_money,
+    payments,
+    previews,
+    rebooking,
+    receipts,
+    refunds,
+    waitlist,
+)
 from console.states import BookingPaymentStatus, BookingStatus, UserRole
 from tests import make
 from tests.services.look import log_moves, logs, notices, seats_add_up
@@ -187,3 +197,41 @@ def test_a_booking_paid_in_parts_moves_with_all_its_money(finance: User) -> None
     fresh = rebooking.move_booking(booking.id, to_event_id=other_event(booking).id, actor=finance)
     assert payments.received(fresh) == 1500
     assert payments.received(booking) == 0
+
+
+def called_paid(booking: Booking) -> Booking:
+    """As another service may write it: paid, and no payment to show for it."""
+    booking.payment_status, booking.payment_id = BookingPaymentStatus.SUCCEEDED, None
+    db.session.flush()
+    return booking
+
+
+def test_money_that_only_another_service_knows_of_is_listed_and_given_back(finance: User) -> None:
+    booking = called_paid(make.booking(status=BookingStatus.CONFIRMED))
+    look = previews.cancel_event(booking.event)
+    events.cancel_event(booking.event_id, actor=None, reason="storm")
+    assert (look.refunds, look.refund) == (1, Decimal(1500))
+    assert listed(late_money.without_seat()) == {booking.id: Decimal(1500)}
+    assert refunds.refund_booking(booking.id, actor=finance, reason="storm") == Decimal(1500)
+    assert listed(late_money.without_seat()) == {}
+    assert doctor.violations() == []
+
+
+def test_money_that_only_another_service_knows_of_goes_along() -> None:
+    booking = called_paid(make.booking(status=BookingStatus.CONFIRMED))
+    target = other_event(booking, price=2000)
+    look = previews.move_booking(booking, target)
+    fresh = rebooking.move_booking(booking.id, to_event_id=target.id, actor=None)
+    assert (look.carried, look.due) == (Decimal(1500), Decimal(0))
+    assert (payments.received(fresh), fresh.payment_status) == (Decimal(1500), BookingPaymentStatus.SUCCEEDED)
+
+
+def test_money_given_back_meanwhile_pays_for_no_offer(finance: User) -> None:
+    booking = without_seat()
+    entry = late_money.wait_with_money(booking.id, actor=finance)
+    booking.event.capacity = booking.event.available = 1
+    waitlist.offer(entry.id, actor=finance, reason="first")
+    # By another service, which leaves the booking as it is.
+    db.session.execute(sa.update(Payment).values(status="REFUNDED"))
+    fresh = waitlist.accept_offer(entry.id, actor=None)
+    assert (fresh.status, fresh.amount) == (BookingStatus.PENDING, Decimal(1500))

@@ -235,3 +235,11 @@ def test_booking_somebody_new_says_whether_a_seat_is_left_by_those_who_wait() ->
     event.auto_offers = False
     assert previews.create_booking(event).seats_taken == 1
     assert bookings.create_booking(event.id, user_id=make.user().id, actor=None)
+
+
+def test_moving_takes_along_what_the_proof_in_review_says() -> None:
+    booking = make.booking()
+    make.payment(booking_id=booking.id, status=PaymentStatus.SUBMITTED, amount=2000)
+    target = make.event(organizer_id=booking.event.organizer_id)
+    look = previews.move_booking(booking, target)
+    assert (look.carried, look.due) == (Decimal(2000), Decimal(0))

@@ -151,11 +151,7 @@ class SettleView(DeskView):
 
     def _total(self, name: str) -> Decimal:
         """What the whole list comes to: money without a seat, too much, or missing."""
-        rows = (
-            self._mine(LISTS[name].rows())
-            .with_only_columns(Booking.amount, late_money.RECEIVED.label("received"))
-            .subquery()
-        )
+        rows = self._mine(LISTS[name].rows()).subquery()
         sums = {
             "without-seat": sa.func.sum(rows.c.received),
             "overpaid": sa.func.sum(rows.c.received - rows.c.amount),
