@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, registry
 
-from console import errors, moments
+from console import errors
 from console.states import State
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,6 @@ class Base(DeclarativeBase):
     )
 
 
-moments.register()
 db = SQLAlchemy(
     model_class=Base,
     engine_options={

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from console.moments import compared
+from console.db import FAR_AHEAD, LONG_AGO
 from console.views.columns import Column
 from console.views.values import parse, write
 
@@ -43,4 +43,6 @@ def _read_place(column: Column, text: Any) -> Any:
         return None
     if not isinstance(text, str):
         raise TypeError(column.name)
-    return compared(parse(column, text))
+    value = parse(column, text)
+    # Of all that no date of ours stands for, only this is written by anybody.
+    return {FAR_AHEAD: "infinity", LONG_AGO: "-infinity"}.get(value, value)

@@ -19,10 +19,9 @@ from wtforms.widgets import DateTimeLocalInput
 from console import config
 from console.db import Base
 from console.errors import N_, FileRefused, InvalidInput
-from console.moments import at_clock
 from console.services.contacts import clean_email, clean_phone, clean_telegram
 from console.views.columns import Column, Kind, table_of
-from console.views.formats import state_label
+from console.views.formats import at_clock, state_label
 from console.views.values import MONEY_MAX, parse_uuid
 
 JSON_MAX_BYTES = 100_000

@@ -12,7 +12,6 @@ from flask_babel import get_locale, gettext, pgettext
 
 from console.errors import ConsoleError
 from console.models import User
-from console.moments import at_clock
 from console.states import State
 from console.views.columns import LABELS
 
@@ -75,6 +74,14 @@ def localtime(dt: datetime | None, tz: str | None = None) -> str:
     if local.utcoffset() == at_clock(dt, home).utcoffset():
         return text
     return f"{text} ({_distance(local)})"
+
+
+def at_clock(dt: datetime, zone: ZoneInfo) -> datetime:
+    """A moment as the clocks of `zone` show it; at the ends of the calendar, where they cannot, as it is."""
+    try:
+        return dt.astimezone(zone)
+    except OverflowError:
+        return dt
 
 
 def ago(dt: datetime | None, now: datetime | None = None) -> str:

@@ -15,9 +15,9 @@ from console import policy
 from console.db import Base, db
 from console.errors import InvalidInput
 from console.models import Event, Organizer, Profile, User
-from console.moments import at_clock
 from console.services.contacts import clean_phone, clean_telegram
 from console.views.cells import console_zone
+from console.views.formats import at_clock
 from console.views.imports.zones import zone_named
 from console.views.values import parse_uuid
 
