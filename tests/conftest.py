@@ -1,7 +1,7 @@
 """Fixtures: real servers once per run, a session that is rolled back, databases for real commits.
 
-- `session` (also `db_session`): `db.session` on a connection whose transaction is rolled back after the test;
-  `transaction()` commits a savepoint of it. An application context is pushed.
+- `session`: `db.session` on a connection whose transaction is rolled back after the test; `transaction()`
+  commits a savepoint of it. An application context is pushed.
 - `client`: a browser without cookies on the same session.
 - `real_db`: the address of a database of the test's own, where commits are real.
 - `real_app`: an application on that database.
@@ -111,11 +111,6 @@ def session(app: Flask) -> Iterator[Any]:
             db.session = original
             outer.rollback()
             connection.close()
-
-
-@pytest.fixture
-def db_session(session: Any) -> Any:
-    return session
 
 
 @pytest.fixture

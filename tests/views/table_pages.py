@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from console import models
 from console.db import Base
 from console.models import Organizer, User
-from console.states import FileOwner, UserRole
+from console.states import UserRole
 from console.views.columns import key_columns, table_of
 from console.views.table import TableView
 from console.views.tables import VIEWS
@@ -135,7 +135,3 @@ def rows_in(response: TestResponse) -> list[str]:
 def _attribute(tag: str, name: str) -> str:
     found = re.search(rf'\s{name}="([^"]*)"', tag)
     return html.unescape(found[1]) if found else ""
-
-
-def owned_file(owner: Any) -> Any:
-    return make.file(owner_type=FileOwner.ORGANIZER, owner_id=owner.id)

@@ -22,7 +22,7 @@ from console.services.seating.changes import Change, Locked, Moved, Place
 from console.services.seating.moves import lowest_free
 from console.services.seating.problem import NOWHERE
 from console.services.seating.rows import Seated
-from console.services.seating.score import Score, score
+from console.services.seating.score import score
 from console.services.seating.solve import Solution
 from console.states import ACTIVE_BOOKING, CrewType, SeatingMode
 
@@ -137,11 +137,6 @@ def lines(proposal: SeatingProposal) -> list[Proposed]:
         Proposed(UUID(who), _place(before), _place(after), accepted)
         for who, before, after, accepted in proposal.people
     ]
-
-
-def scores(proposal: SeatingProposal) -> tuple[Score, Score]:
-    """What the seating was worth when the engine began, and what the proposal is worth."""
-    return Score(**proposal.before), Score(**proposal.after)
 
 
 def accept(proposal_id: UUID, *, only: Collection[UUID] | None = None, actor: User) -> Taken:
