@@ -1,6 +1,5 @@
 """Two who change accounts at the same time, on a database where commits are real."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +11,7 @@ from console.models import User
 from console.services import accounts
 from console.states import UserRole
 from tests import make
+from tests.servers import until
 
 
 @pytest.mark.parametrize("locked", [True, False], ids=["locked", "control: without the lock"])
@@ -47,10 +47,3 @@ def waits_for_a_lock(app):
                 " WHERE NOT l.granted AND a.datname = current_database())"
             )
         )
-
-
-def until(true, seconds=10):
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.01)

@@ -2,7 +2,8 @@
 
 Run by hand when a version moves, then commit the result; nothing here runs in production:
 
-    npm install --prefix DIR @tabler/core@1.6.1 ... && python tools/vendor_assets.py DIR/node_modules
+    npm install --prefix DIR $(awk '{print $1 "@" $2}' console/static/vendor/*/VERSION)
+    python tools/vendor_assets.py DIR/node_modules
 
 Every library lands in console/static/vendor/<name>/ with its LICENSE and a VERSION line. Source map
 references are cut, because the maps stay behind and the browser would ask for them in vain.

@@ -189,7 +189,7 @@ def register_cash(booking_id: UUID, *, amount: Decimal, actor: User | None) -> P
     """Registers cash for all that is due and confirms the booking; an expired one takes a free seat again.
 
     Above SECOND_REVIEW_ABOVE it is noted: the payment is SUBMITTED, the seat held, until somebody else
-    confirms it (`confirmations.confirm_payment`). Raises NotFound, InvalidInput for less than is due,
+    confirms it (`confirmations.confirm`). Raises NotFound, InvalidInput for less than is due,
     OwnBooking, AlreadyPaid, EventFull when an expired booking finds no seat, WaitsForSecond when it was noted
     already, TransitionRefused when it was cancelled or a proof is in review.
     """

@@ -20,8 +20,8 @@ def waiting(event: Any) -> list[tuple[Any, int]]:
 
 def test_people_join_the_end_of_the_line_in_the_order_of_the_file(admin: FlaskClient) -> None:
     event = make.event(title="Rafting", capacity=1)
-    draft = make.event(title="Draft", status="DRAFT")
-    over = make.event(title="Over", date_start=make.soon(days=-1))
+    make.event(title="Draft", status="DRAFT")
+    make.event(title="Over", date_start=make.soon(days=-1))
     first = make.waitlist_entry(event_id=event.id, priority=5)
     anna, boris, booked = (make.person() for _ in range(3))
     anna.profile.phone, boris.profile.telegram = "+79161234567", "Boris_V"
@@ -42,7 +42,6 @@ def test_people_join_the_end_of_the_line_in_the_order_of_the_file(admin: FlaskCl
     assert waiting(event) == [(first.user_id, 5), (boris.id, 6), (anna.id, 7)]
     joined = [row.payload for row in rows_of(AuditLog, action="waitlist.join")]
     assert {payload["priority"] for payload in joined} == {6, 7}
-    assert draft.id and over.id
 
 
 def test_places_in_line_are_given_and_others_move_on(admin: FlaskClient) -> None:

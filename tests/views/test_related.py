@@ -238,7 +238,7 @@ def test_values_are_drawn_as_in_their_own_list(admin, session):
     url = row_url(event.organizer, "details")
     assert ">Rafting<" in admin.get(url).text
     page = admin.get(row_url(event, "details")).text
-    assert "1,234.50" in page or "1 234,50" in page or "1,234.5" in page
+    assert "1,234.50" in page
 
 
 def test_history_goes_on_by_pages(admin, session):
