@@ -3,7 +3,8 @@
 A few of each, always through an index: names first, then the bookings and payments of the people found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,11 @@ from console import policy
 from console.db import Base, db
 from console.models import Booking, Crew, Event, Payment, User
 from console.policy import Action
-from console.views import search
+from console.views import naming, search
 from console.views.base import Answer, StaffView
 from console.views.columns import TABLE_NAMES, key_columns, table_of
 from console.views.labels import Labels
+from console.views.naming import Named
 
 #: Shown of each kind; of people and events so many are known while looking for what is theirs.
 SHOWN = 5
@@ -69,23 +71,40 @@ class FindView(StaffView):
 def _found(user: User, term: str) -> dict[type[Base], list[UUID]]:
     """The keys of a few rows of each kind that the user may read. Two statements."""
     open_to = [model for model, _ in KINDS if policy.allowed(user, table_of(model), Action.READ)]
-    named = {model: _named(user, model, term) for model in open_to}
-    found: dict[type[Base], list[UUID]] = _keys({m: some for m, some in named.items() if some is not None})
+    is_whole = all(policy.scope(user, model) is None for model in open_to)
+    if is_whole and not search.may_be_id(term):
+        by_name = [(model, each) for model in open_to for each in _names(user, model, term)]
+        found = _keys(
+            _first_of_each(tuple((table_of(model), each.select) for model, each in by_name)),
+            {name: value for _, each in by_name for name, value in each.values.items()},
+        )
+    else:
+        found = _keys(_union((table_of(m), some) for m in open_to for some in _matching(user, m, term)))
     people, events = found.get(User, []), found.get(Event, [])
-    theirs: dict[type[Base], sa.Select[Any]] = {}
+    theirs: list[tuple[str, sa.Select[Any]]] = []
     if Booking in open_to and (people or events):
-        theirs[Booking] = _newest(user, Booking, Booking.user_id, people)
+        theirs.append((table_of(Booking), _newest(user, Booking, Booking.user_id, people)))
     if Payment in open_to and people:
         of_people = sa.select(Booking.id).where(Booking.user_id.in_(people))
-        theirs[Payment] = _newest(user, Payment, Payment.booking_id, of_people)
+        theirs.append((table_of(Payment), _newest(user, Payment, Payment.booking_id, of_people)))
     if theirs:
-        for model, keys in _keys(theirs).items():
+        for model, keys in _keys(_union(theirs)).items():
             found[model] = [*found.get(model, []), *keys]
     return {model: list(dict.fromkeys(keys))[:SHOWN] for model, keys in found.items()}
 
 
-def _named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
-    """The rows that carry the term themselves: their key, their name, the acquirer's number."""
+def _names(user: User, model: type[Base], term: str) -> list[Named]:
+    """What finds the rows of `model`, all of which the user sees, by their name or the acquirer's number."""
+    if model is Payment:
+        return [naming.with_text(Payment, "provider_payment_id", term)]
+    found = [naming.named(user, model, term)] if model in (User, Event, Crew) else []
+    # Before all others who have it somewhere in their names.
+    return [naming.called(user, term), *found] if model is User else found
+
+
+def _matching(user: User, model: type[Base], term: str) -> list[sa.Select[Any]]:
+    """The rows of `model` that the user sees and that carry the term themselves: their key, their name, the
+    acquirer's number. Each by its own index: an OR over them would read the table."""
     key = key_columns(model)[0].attribute
     criteria: list[Any] = []
     exact, beginning = search.as_uuid(term), search.beginning(term)
@@ -95,27 +114,14 @@ def _named(user: User, model: type[Base], term: str) -> sa.Select[Any] | None:
         criteria.append(key.between(*beginning))
     if exact is None and model is User:
         # Before all others who have it somewhere in their names.
-        criteria.append(key.in_(search.called(user, term)))
+        criteria.append(key.in_(naming.called(user, term).filled))
     if exact is None and model in (User, Event, Crew):
-        if policy.scope(user, model) is None:
-            criteria.append(key.in_(search.named(user, model, term).limit(KNOWN)))
-        else:
-            # Of those whom the term names, theirs may be the last.
-            criteria.append(search.matches(user, model, key_columns(model), term).criterion)
+        # Of those whom the term names, theirs may be the last.
+        criteria.append(search.matches(user, model, key_columns(model), term).criterion)
     if model is Payment:
         criteria.append(search.starts_with(Payment.provider_payment_id, term))
-    if not criteria:
-        return None
-    # Each by its own index: an OR over them would read the table.
-    parts = [
-        policy.visible(user, model, listed=True).with_only_columns(key).where(c).limit(KNOWN)
-        for c in criteria
-    ]
-    return (
-        parts[0]
-        if len(parts) == 1
-        else sa.select(sa.union_all(*(p.subquery().select() for p in parts)).subquery().c[0])
-    )
+    rows = policy.visible(user, model, listed=True).with_only_columns(key)
+    return [rows.where(criterion).limit(KNOWN) for criterion in criteria]
 
 
 def _newest(user: User, model: Any, column: Any, keys: Any) -> sa.Select[Any]:
@@ -123,14 +129,23 @@ def _newest(user: User, model: Any, column: Any, keys: Any) -> sa.Select[Any]:
     return rows.order_by(model.created_at.desc()).limit(SHOWN)
 
 
-def _keys(selects: dict[type[Base], sa.Select[Any]]) -> dict[type[Base], list[UUID]]:
-    """What each of these selects finds, in one statement."""
-    by_table = {table_of(model): model for model in selects}
-    parts: Sequence[Any] = [
-        sa.select(sa.literal(table_of(model), sa.Text), select.subquery().c[0])
-        for model, select in selects.items()
-    ]
+@lru_cache(maxsize=64)
+def _first_of_each(selects: tuple[tuple[str, sa.Select[Any]], ...]) -> sa.CompoundSelect[Any]:
+    return _union((table, select.limit(KNOWN)) for table, select in selects)
+
+
+def _union(selects: Iterable[tuple[str, sa.Select[Any]]]) -> sa.CompoundSelect[Any]:
+    """What each of these selects finds, with its table."""
+    return sa.union_all(
+        *(sa.select(sa.literal(table, sa.Text), select.subquery().c[0]) for table, select in selects)
+    )
+
+
+def _keys(
+    union: sa.CompoundSelect[Any], values: dict[str, Any] | None = None
+) -> dict[type[Base], list[UUID]]:
+    by_table = {table_of(model): model for model, _ in KINDS}
     found: dict[type[Base], list[UUID]] = {}
-    for table, key in db.session.execute(sa.union_all(*parts)):
+    for table, key in db.session.execute(union, values):
         found.setdefault(by_table[table], []).append(key)
     return found

@@ -47,7 +47,7 @@ def admin(large_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[User]:
     monkeypatch.setattr("console.views.totals.COUNT_MAX", 100)
     monkeypatch.setattr("console.views.totals.counted.__defaults__", (100,))
     monkeypatch.setattr("console.views.totals.SURELY_MORE", 300)
-    monkeypatch.setattr("console.views.search.KEYS_MAX", 50)
+    monkeypatch.setattr("console.views.naming.KEYS_MAX", 50)
     monkeypatch.setattr("console.views.lookup.SOME", 50)
     monkeypatch.setattr("console.views.lookup.LAST", 50)
     with large_app.test_request_context(), force_locale("en"):

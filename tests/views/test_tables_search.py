@@ -4,11 +4,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from console.states import FileOwner
+from console.models import User
+from console.states import FileOwner, UserRole
+from console.views import naming
 from tests import make
-from tests.views.table_pages import BUILDERS, key_of, rows_in, url_of
+from tests.views.table_pages import BUILDERS, key_of, rows_in, signed_in, url_of
 
 
 def found(client: FlaskClient, table: str, term: Any) -> list[str]:
@@ -131,3 +134,16 @@ def test_who_is_called_exactly_so_stands_first(admin: FlaskClient) -> None:
         assert [item["id"] for item in items].index(str(ann.id)) == 0
         assert len({item["id"] for item in items}) == 5
         assert admin.get("/find", query_string={"q": q}).get_json()["items"][0]["text"] == "ann"
+
+
+def test_a_statement_that_is_kept_brings_nobody_elses_term_or_rights(app: Flask, session: Any) -> None:
+    one, other = (make.profile(full_name=name, phone=None) for name in ("Глеб Ярцев", "Ирма Ярцева"))
+    accountant = make.staff(role=UserRole.FINANCE)
+    client, admin = signed_in(app, UserRole.ADMIN)
+    for person, term in ((one, "глеб"), (other, "ирма"), (one, "глеб")):
+        items = client.get("/user/users/lookup/", query_string={"q": term}).get_json()["items"]
+        assert [item["id"] for item in items] == [str(person.user_id)]
+    first, second = (naming.named(admin, User, term) for term in ("глеб ярц", "ирма ярц"))
+    assert first.select is second.select and first.values != second.values
+    # Who may not read profiles looks into no phone, by whatever statement others do.
+    assert naming.named(accountant, User, "916123").select is not naming.named(admin, User, "916123").select
