@@ -101,6 +101,13 @@ KEPT = {
         _l("What you typed is kept on this page: sign in in another tab, then send it again here."),
     ),
 }
+#: What passes by itself: the same step is worth another try.
+PASSING = (429, 503)
+SEND_LATER = _l("What you typed is kept on this page: wait a little, then send it again.")
+#: What went wrong with what was sent: the form is one page back.
+SENT_WRONG = (400, 405, 409, 413, 422)
+#: Pages of people who have no console to go to.
+PUBLIC = ("offer", "proof")
 
 #: Larger forms are not written into the page that offers to send them again.
 RESEND_MAX_CHARACTERS = 200_000
@@ -140,7 +147,9 @@ def answer(code: int, page: Page | None = None, *, keep_form: bool = False) -> R
         response = jsonify(error=str(page.text or page.title), status=code)
     else:
         resend = _form_to_resend() if keep_form else None
-        response = Response(_render(code, KEPT[code] if resend else page, resend))
+        if resend:
+            page = KEPT.get(code) or page._replace(what_now=SEND_LATER)
+        response = Response(_render(code, page, resend))
     response.status_code = code
     return response
 
@@ -150,11 +159,21 @@ def _render(code: int, page: Page, resend: dict[str, Any] | None) -> str:
     g.staff = None
     try:
         db.session.rollback()
-        return render_template("error.html", code=code, resend=resend, **page._asdict())
+        steps = _steps(code)
+        return render_template("error.html", code=code, resend=resend, steps=steps, **page._asdict())
     except Exception:
         current_app.logger.exception("the error page failed")
         title, text = escape(page.title), escape(page.text)
         return f"<!doctype html><meta charset=utf-8><title>{title}</title><h1>{title}</h1><p>{text}</p>"
+
+
+def _steps(code: int) -> list[str]:
+    """Where to go from here, the likeliest first: `again`, `back`, `home`."""
+    if code >= 500 or code in PASSING:
+        steps = ["again" if request.method == "GET" else "back", "home"]
+    else:
+        steps = ["back", "home"] if code in SENT_WRONG else ["home", "back"]
+    return [step for step in steps if step != "home" or request.blueprint not in PUBLIC]
 
 
 def _http(error: HTTPException) -> Any:
@@ -180,7 +199,8 @@ def _csrf(error: CSRFError) -> Response:
 
 def _refused(error: ConsoleError) -> Response:
     page = PAGES.get(error.status_code, PAGES[409])
-    return answer(error.status_code, Page(page.title, sentence(error), page.what_now))
+    code = error.status_code
+    return answer(code, Page(page.title, sentence(error), page.what_now), keep_form=code in PASSING)
 
 
 def _constraint(error: IntegrityError) -> Response:
@@ -192,7 +212,7 @@ def _away(error: Exception) -> Response:
     current_app.logger.error(
         "the database is away: %s %s", type(original).__name__, getattr(original, "sqlstate", None) or ""
     )
-    response = answer(503)
+    response = answer(503, keep_form=True)
     response.headers["Retry-After"] = "30"
     return response
 

@@ -87,7 +87,7 @@ def add_pages(app: Flask) -> None:
     def status(code: int) -> str:
         abort(code)
 
-    @app.get("/probe/raise/<name>")
+    @app.route("/probe/raise/<name>", methods=["GET", "POST"])
     def fail(name: str) -> str:
         raise RAISED[name]()
 

@@ -209,7 +209,26 @@ def test_failure_is_a_page_of_ours(signed_in, code):
     answer = signed_in.get(f"/probe/status/{code}")
     assert answer.status_code == code
     assert str(PAGES[code].title) in answer.text
-    assert '<a class="btn btn-primary" href="/">' in answer.text
+    assert re.search(r'<a class="btn[^"]*" href="/">', answer.text)
+
+
+@pytest.mark.parametrize(
+    ("code", "first"),
+    [
+        (404, '<a class="btn btn-primary" href="/">'),
+        (409, '<button class="btn btn-primary" type="button" data-back>'),
+        (503, '<a class="btn btn-primary" href="">Try again'),
+    ],
+)
+def test_failure_leads_on_by_its_likeliest_step(signed_in, code, first):
+    assert first in signed_in.get(f"/probe/status/{code}").text
+
+
+def test_what_was_typed_while_others_held_the_rows_is_kept(signed_in):
+    answer = post(signed_in, "/probe/raise/busy", headers=SAME_ORIGIN, reason="typed for an hour")
+    assert answer.status_code == 503
+    assert "Others are changing the same records right now." in answer.text
+    assert 'value="typed for an hour"' in answer.text
 
 
 @pytest.mark.parametrize("code", [406, 415, 418, 501, 502])

@@ -130,6 +130,6 @@ initCopy();
 initLists(enhance);
 initBlocks(enhance);
 enhance();
-document.querySelector("[data-back]")?.addEventListener("click", () => history.back());
+document.querySelector("[data-back]")?.addEventListener("click", () => (history.length > 1 ? history.back() : location.assign("/")));
 document.querySelector("[data-print]")?.addEventListener("click", () => print());
 document.documentElement.dataset.ready = "";
