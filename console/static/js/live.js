@@ -1,6 +1,8 @@
 // A page that follows: when others change its event it fetches itself and takes over what is new, around what
 // the reader is doing. Without a stream (too many, or a proxy that cuts them) it looks every few seconds.
+import { element, say } from "./text.js";
 import { initTimes } from "./times.js";
+import { toast } from "./toasts.js";
 
 const POLL_MS = 5_000; // and a little more or less: those who were turned away together do not come back together
 const GATHER_MS = 150; // a step changes several tables: one look for all of them
@@ -15,6 +17,8 @@ let gathering = 0;
 let looking = false;
 let leaving = false;
 let holds = 0;
+let misses = 0; // looks in a row that the server did not answer
+let why = null;
 
 // While somebody drags, the page stays as it is: call the answer when it is over.
 export function hold() {
@@ -52,23 +56,45 @@ async function look() {
   changed = new Set();
   looking = true;
   try {
-    if (lookOtherwise) {
-      if ([401, 404].includes(await lookOtherwise(tables))) stop();
-      return;
-    }
-    const answer = await fetch(body.dataset.liveHere ?? location.href, { headers: { "X-Requested-With": "live" }, redirect: "manual" });
-    if (leaving) return;
-    if (answer.status === 0 || answer.status === 401 || answer.status === 404) { stop(); return; }
-    if (!answer.ok) return;
-    const text = await answer.text();
-    if (leaving) return;
-    if (holds) { tables.forEach((table) => changed.add(table)); return; }
-    takeOver(new DOMParser().parseFromString(text, "text/html"), tables);
-  } catch { /* away for a moment: the next change or look brings it */
+    const status = await (lookOtherwise ?? lookAtPage)(tables);
+    if (status === 0 || status === 401) { stop(); sayWhy("signed_out").append(" ", element("a", { href: `/login?next=${encodeURIComponent(location.pathname + location.search)}` }, say("sign_in"))); }
+    else if (status === 404) stop();
+    else if (status >= 500) fallBehind(tables);
+    else catchUp();
+  } catch { fallBehind(tables);
   } finally {
     looking = false;
     if (changed.size && !holds) gather();
   }
+}
+
+async function lookAtPage(tables) {
+  const answer = await fetch(body.dataset.liveHere ?? location.href, { headers: { "X-Requested-With": "live" }, redirect: "manual" });
+  if (leaving || !answer.ok) return answer.status;
+  const text = await answer.text();
+  if (leaving) return answer.status;
+  if (holds) tables.forEach((table) => changed.add(table));
+  else takeOver(new DOMParser().parseFromString(text, "text/html"), tables);
+  return answer.status;
+}
+
+// Why the page does not follow: said once, for as long as it is so. Returns the place of the words.
+function sayWhy(name) {
+  why?.remove();
+  why = toast(say(name), { tone: "amber", stays: true });
+  return why.querySelector("p");
+}
+
+// One miss may be a server that starts anew, or this page being left.
+function fallBehind(tables) {
+  misses += 1;
+  if (misses === 2 && !leaving) sayWhy("behind");
+  setTimeout(() => gather(tables), POLL_MS);
+}
+
+function catchUp() {
+  misses = 0;
+  why?.remove();
 }
 
 const seen = (node) => node.textContent.replace(/\s+/g, " ");
@@ -141,6 +167,7 @@ function listen() {
   });
   stream.addEventListener("error", () => {
     body.dataset.following = "";
+    if (missed) fallBehind(["*"]);
     missed = true;
     if (stream.readyState !== EventSource.CLOSED || polling) return;
     polling = setTimeout(() => { polling = 0; gather(); listen(); }, POLL_MS * (0.75 + Math.random() / 2));

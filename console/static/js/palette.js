@@ -45,6 +45,7 @@ export function initPalette() {
   let found = "";
   let waiting = 0;
   let asking = null;
+  let unanswered = false;
 
   const ask = async (term) => {
     asking?.abort();
@@ -57,9 +58,14 @@ export function initPalette() {
       found = term;
       records = items.map((item) => ({ text: item.text, hint: [item.sub, item.kind].filter(Boolean).join(" · "), mark: item.icon, open: () => { location.href = item.url; } }));
       draw(true);
-    } catch { /* another letter came, or the server is away: the pages are there anyway */ }
+    } catch (error) {
+      if (error.name === "AbortError") return; // another letter came
+      unanswered = true; // the pages are there anyway
+      draw(true);
+    }
   };
   const look = () => {
+    unanswered = false;
     draw();
     clearTimeout(waiting);
     const term = input.value.trim();
@@ -86,7 +92,7 @@ export function initPalette() {
       row.addEventListener("pointermove", () => current !== index && mark(index));
       return row;
     }));
-    if (!shown.length) list.append(element("li", { class: "nothing" }, say("nothing")));
+    if (!shown.length) list.append(element("li", { class: "nothing" }, say(unanswered ? "unanswered" : "nothing")));
     mark(before);
   };
   const open = () => {

@@ -31,9 +31,12 @@ async function send(url, values = {}) {
   const form = values instanceof FormData ? values : new FormData();
   if (form !== values) for (const [name, value] of Object.entries(values)) form.set(name, value);
   form.set("csrf_token", token());
-  const answer = await fetch(url, { method: "POST", body: form, headers: { Accept: "application/json" } });
-  if (answer.status === 204) return {};
-  const told = await answer.json();
+  let answer, told;
+  try {
+    answer = await fetch(url, { method: "POST", body: form, headers: { Accept: "application/json" } });
+    if (answer.status === 204) return {};
+    told = await answer.json();
+  } catch { throw new Error(say("unanswered")); } // no connection, or a proxy's own page
   if (told.second_factor) {
     await confirmIdentity(told.error);
     return send(url, form);
@@ -127,7 +130,7 @@ async function decide(form, submitter) {
 function offerUndo(decided) {
   const ends = Date.now() + decided.seconds * 1000;
   undoable.push(decided);
-  const note = toast("", { undo: () => takeBack(decided) });
+  const note = toast("", { undo: () => takeBack(decided), stays: true });
   decided.note = note;
   const tick = () => {
     const n = Math.ceil((ends - Date.now()) / 1000);
@@ -142,7 +145,6 @@ function offerUndo(decided) {
   note.querySelector("p").append("");
   if (!note.querySelector("p").firstChild) note.querySelector("p").append(document.createTextNode(" "));
   note.setAttribute("aria-live", "off");
-  note.dispatchEvent(new Event("pointerenter")); // stays as long as it can be undone
   const timer = setInterval(tick, 250);
   tick();
   spoken.textContent = decided.said;

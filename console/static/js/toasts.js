@@ -12,7 +12,8 @@ function leaveLater(flash) {
   flash.addEventListener("pointerleave", () => { timer = setTimeout(() => flash.remove(), STAY_MS); });
 }
 
-export function toast(text, { tone = "green", undo = null } = {}) {
+// One that stays is closed by a person, or removed by whoever made it.
+export function toast(text, { tone = "green", undo = null, stays = false } = {}) {
   const close = element("button", { class: "btn btn-quiet btn-icon btn-sm", type: "button", "data-close": "", "aria-label": say("close") }, icon("x"));
   const flash = element("div", { class: `flash tone-${tone}`, role: tone === "red" ? "alert" : "status", "data-flash": "" }, icon(ICONS[tone]), element("p", {}, text));
   if (undo) {
@@ -22,7 +23,7 @@ export function toast(text, { tone = "green", undo = null } = {}) {
   }
   flash.append(close);
   document.querySelector("[data-toasts]").append(flash);
-  leaveLater(flash);
+  if (!stays) leaveLater(flash);
   return flash;
 }
 
