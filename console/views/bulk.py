@@ -67,6 +67,8 @@ class BulkAction:
     is_guarded: bool = False
     #: Whether its rows are gone: then `run(key, actor)`, and no list offers it.
     is_of_gone: bool = False
+    #: Takes something away: its button is red.
+    is_loss: bool = False
     #: Which rows offer it, each on its own page alone; without it all do, and lists for many at once.
     fits: Callable[[Any], bool] | None = None
 
@@ -318,6 +320,7 @@ def _delete(view: "TableView", count: int = 1) -> BulkAction:
         right=Action.DELETE,
         confirm=" ".join(confirm),
         icon="trash",
+        is_loss=True,
     )
 
 

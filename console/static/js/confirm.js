@@ -1,11 +1,15 @@
-// data-confirm on a form or a button: a dialog that names the consequence, with the verb on its button.
+// data-confirm on a form or a button: a dialog that names the consequence, with the verb on its button:
+// red, unless data-confirm-mild says that nothing is lost.
 let confirmed = null;
 
-export function ask({ title, text, verb }) {
+export function ask({ title, text, verb, mild = false }) {
   const dialog = document.querySelector("[data-confirm-dialog]");
   dialog.querySelector("h2").textContent = title || `${verb}?`;
   dialog.querySelector("p").textContent = text;
-  dialog.querySelector(".btn-danger").textContent = verb;
+  const yes = dialog.querySelector("[value=yes]");
+  yes.textContent = verb;
+  yes.classList.toggle("btn-danger", !mild);
+  yes.classList.toggle("btn-primary", mild);
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
@@ -19,8 +23,10 @@ export function initConfirm() {
     if (!owner || confirmed === form) { confirmed = null; return; }
     event.preventDefault();
     event.stopImmediatePropagation();
-    const { confirm: text, confirmVerb: verb, confirmTitle: title } = owner.dataset;
-    if (!(await ask({ title, text, verb: verb || button?.textContent.trim() }))) return;
+    const { confirm: text, confirmVerb, confirmTitle: title } = owner.dataset;
+    const verb = confirmVerb || button?.textContent.trim();
+    const counted = form.dataset.ticked ? `${verb}: ${form.dataset.ticked}` : verb;
+    if (!(await ask({ title, text, verb: counted, mild: "confirmMild" in owner.dataset }))) return;
     confirmed = form;
     form.requestSubmit(button);
   }, { capture: true });

@@ -83,6 +83,7 @@ function initTicks(table, rows) {
     if (every) { every.checked = ticked > 0 && ticked === boxes.length; every.indeterminate = ticked > 0 && ticked < boxes.length; }
     if (!bar) return;
     bar.hidden = ticked === 0;
+    bar.dataset.ticked = ticked;
     bar.querySelector("[data-bulk-count]").textContent = say("selected", { n: ticked });
   };
   table.addEventListener("click", (event) => {

@@ -258,6 +258,7 @@ function countTicks() {
   const ticked = desk.querySelectorAll("[name=id]:checked").length;
   const form = desk.querySelector("[data-bulk]");
   form.hidden = !ticked;
+  form.dataset.ticked = ticked;
   form.querySelector("[data-ticked]").textContent = ticked;
 }
 

@@ -157,6 +157,7 @@ class BookingView(TableView):
             work="bookings",
             confirm=_l("Their seats become free, their places in crews too. Each person is told."),
             icon="circle-x",
+            is_loss=True,
         ),
     )
 

@@ -59,6 +59,7 @@ class UserView(ImportPages):
             ),
             icon="key",
             is_guarded=True,
+            is_loss=True,
             fits=lambda row: row.role in STAFF_ROLES,
         ),
     )
