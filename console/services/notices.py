@@ -36,6 +36,12 @@ log = logging.getLogger(__name__)
 
 #: A message of the Bot API holds 4096 characters; a reason or a text by staff could be longer.
 MAX_FACT_CHARACTERS = 1500
+#: A line that ends in a link: in an e-mail it is a button of that name. A chat has buttons of its own.
+LINK_LINE = re.compile(r"^(.+): \{link\}$", re.MULTILINE)
+BUTTON = (
+    '<a href="{address}" style="display:inline-block;margin:10px 0;padding:9px 18px;border-radius:6px;'
+    r'background:#4a54c8;color:#ffffff;font-weight:600;text-decoration:none">\1</a>'
+)
 
 
 def warm_up() -> None:
@@ -112,11 +118,13 @@ def render(
     body = "\n".join(line for line in text.body.split("\n") if set(FACT.findall(line)) <= facts.keys())
     escaped = {name: html.escape(value, quote=True) for name, value in facts.items()}
     if link:
-        escaped["link"] = f'<a href="{escaped["link"]}">{escaped["link"]}</a>'
+        address = escaped["address"] = escaped["link"]
+        escaped["link"] = f'<a href="{address}">{address}</a>'
+    rich = LINK_LINE.sub(BUTTON, body) if channel is Channel.EMAIL else body
     return Notice(
         subject="" if channel is Channel.TELEGRAM else _one_line(_fill(text.subject, facts)),
         text=_fill(re.sub(r"</?b>", "", body), facts),
-        html=_fill(body, escaped),
+        html=_fill(rich, escaped),
         # Telegram takes no other addresses for a button.
         button=(_label(message)[language], link) if link and link.startswith("https:") else None,
         failed=failed,
@@ -202,7 +210,7 @@ def _facts(message: Message, event: Event, language: str) -> dict[str, str]:
     facts = {
         "title": event.title,
         "starts": format_datetime(event.date_start, DATE_FORMATS[language], zone, language),
-        "place": _place(event.location),
+        "place": place_of(event),
         "price": money(event.price, "RUB", language) if event.price else None,
         "money": money(payload.get("amount"), currency, language),
         "rest": money(payload.get("rest"), currency, language) if payload.get("rest") else None,
@@ -241,7 +249,9 @@ def _counted(noun: str, number: Any, language: str) -> str | None:
     return forms[Locale(language).plural_form(number)].format(n=number)
 
 
-def _place(location: Any) -> str | None:
+def place_of(event: Event) -> str | None:
+    """Where people meet; None where the event does not say so."""
+    location = event.location
     if not isinstance(location, dict):
         return None
     parts = [location.get(name) for name in ("name", "address")]

@@ -1,6 +1,6 @@
 """`/offer/<token>`: the public page of one offered seat. Looking changes nothing; the buttons answer."""
 
-from typing import Any
+import re
 
 from flask import Blueprint, Flask, Response, make_response, render_template, request
 from flask_babel import force_locale
@@ -9,7 +9,7 @@ from console import config
 from console.db import db, retrying, transaction
 from console.errors import ConsoleError, NotFound
 from console.models import Event, User
-from console.services import offer_links, proof_links
+from console.services import notices, offer_links, proof_links
 from console.services.offer_links import Offer
 from console.views.formats import sentence
 from console.views.i18n import LANGUAGES, select_language
@@ -18,6 +18,14 @@ blueprint = Blueprint("offer", __name__, url_prefix="/offer")
 
 #: Beside what every page says: nobody finds it, and no other site learns its address.
 HEADERS = {"X-Robots-Tag": "noindex, nofollow, noarchive", "Referrer-Policy": "no-referrer"}
+
+#: What a contact may be, and what its link begins with.
+CONTACTS = (
+    (re.compile(r"https?://[^\s<>\"]+"), ""),
+    (re.compile(r"[^\s@<>\"/:?]+@[\w.-]+\.\w+"), "mailto:"),
+    (re.compile(r"\+\d{6,15}"), "tel:"),
+    (re.compile(r"@\w{4,32}"), "https://t.me/"),
+)
 
 
 def init_app(app: Flask) -> None:
@@ -73,6 +81,7 @@ def _page(offer: Offer | None, status: int, refusal: ConsoleError | None = None)
             refusal=sentence(refusal) if refusal else "",
             first_name=first_name(offer.person) if offer else "",
             proof_url=proof_links.address(offer.booking.id) if offer and offer.booking else "",
+            place=notices.place_of(offer.event) if offer else "",
             contacts=contacts_of(offer.event) if offer else [],
         )
     response = make_response(body, status)
@@ -94,8 +103,17 @@ def first_name(person: User) -> str:
     return (name or "").partition(" ")[0][:40]
 
 
-def contacts_of(event: Event) -> list[Any]:
-    """How to reach the organizer of an event: what they show to everybody."""
+def contacts_of(event: Event) -> list[tuple[str, str]]:
+    """How to reach the organizer, what they show to everybody: each text with its link, or with none."""
     contacts = event.organizer.contacts
     values = contacts.values() if isinstance(contacts, dict) else ()
-    return [value for value in values if isinstance(value, str) and value.strip()]
+    texts = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+    return [(text.removeprefix("https://").rstrip("/"), _link_to(text)) for text in texts]
+
+
+def _link_to(text: str) -> str:
+    """The address behind a contact that is one by itself."""
+    for shape, scheme in CONTACTS:
+        if shape.fullmatch(text):
+            return scheme + text.lstrip("@")
+    return ""

@@ -57,6 +57,15 @@ def test_html_of_people_is_text_in_a_chat() -> None:
     assert 'Reason: <a href="http://evil">&</a>' in notice.text
 
 
+def test_link_is_a_button_in_an_email_and_an_address_in_plain_text() -> None:
+    row = message("PAYMENT_STATUS", kind="rejected", expires_at=make.soon(hours=1).isoformat())
+    link = "https://crew.example/proof/a?b=1&c=2"
+    notice = notices.render(row, Channel.EMAIL, "en", link=link)
+    assert notice.text.endswith(f"\nSend it here: {link}")
+    assert '<a href="https://crew.example/proof/a?b=1&amp;c=2" style=' in notice.html
+    assert notice.html.endswith(">Send it here</a>")
+
+
 def test_chat_has_no_subject() -> None:
     assert said("BOOKING_CONFIRMED", "en", Channel.TELEGRAM).subject == ""
 

@@ -135,6 +135,29 @@ def test_an_offer_that_cannot_be_taken_says_why(client: FlaskClient) -> None:
     assert "not open for bookings" in page.text
 
 
+def test_questions_go_to_the_organizer_by_one_press(client: FlaskClient) -> None:
+    entry = offered(location={"name": "Boathouse", "address": "River 5", "lat": 1})
+    entry.event.organizer.contacts = {
+        "site": "https://paddles.example/",
+        "mail": "hello@paddles.example",
+        "phone": "+78142595010",
+        "telegram": "@paddles",
+        "address": "Quay 1",
+        "odd": "javascript:alert(1)",
+    }
+    db.session.flush()
+    page = client.get(path(client, entry)).text
+    assert set(re.findall(r'<li>(?:<a href="([^"]*)">)?([^<]*)', page)) == {
+        ("https://paddles.example/", "paddles.example"),
+        ("mailto:hello@paddles.example", "hello@paddles.example"),
+        ("tel:+78142595010", "+78142595010"),
+        ("https://t.me/paddles", "@paddles"),
+        ("", "Quay 1"),
+        ("", "javascript:alert(1)"),
+    }
+    assert "<dd>Boathouse, River 5</dd>" in page
+
+
 def test_what_people_write_does_not_run(client: FlaskClient) -> None:
     entry = offered(title="<script>alert(1)</script>")
     entry.user.profile.full_name = "<img/src=x/onerror=alert(1)> Smith"
