@@ -193,7 +193,7 @@ class Cells:
         lines = self._lines(column, value, row)
         if lines:
             return Markup('<span class="written">{}</span>').format("\n".join(lines))
-        return Markup("<pre>{}</pre>").format(pretty(value))
+        return pairs(value) if is_flat(value) else Markup("<pre>{}</pre>").format(pretty(value))
 
     def _money(self, _column: Column, value: Decimal, row: Any) -> Markup:
         amount = escape(formats.money(value, getattr(row, "currency", None)))
@@ -276,11 +276,28 @@ def swatch(value: str) -> Markup:
 
 def say_text(column: Column, value: Any, row: Any) -> str:
     """A text that is a word of ours is translated; what people wrote is not."""
+    if column.name == "provider":
+        return formats.provider(value)
     if column.name == "target_type":
         return str(table_label(value))
     if column.name == "action":
         return in_words(value, getattr(row, "target_type", "event.bookings"))
     return gettext(value) if column.name in OURS else str(value)
+
+
+def is_flat(value: Any) -> bool:
+    """JSON of names and plain values alone, such as a place or contacts."""
+    return isinstance(value, dict) and not any(isinstance(each, dict | list) for each in value.values())
+
+
+def pairs(value: Mapping[str, Any]) -> Markup:
+    """Flat JSON as names and values, one a line."""
+    row = Markup("<div><dt>{}</dt><dd>{}</dd></div>")
+    rows = (
+        row.format(name, json.dumps(each) if not isinstance(each, str) else each)
+        for name, each in value.items()
+    )
+    return Markup('<dl class="pairs">{}</dl>').format(Markup("").join(rows))
 
 
 def is_empty(value: Any) -> bool:

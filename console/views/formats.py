@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, dates, numbers
 from flask import Flask, current_app
 from flask_babel import get_locale, gettext, pgettext
+from flask_babel import lazy_gettext as _l
 
 from console.errors import ConsoleError
 from console.models import User
@@ -19,9 +20,18 @@ from console.views.columns import LABELS
 WORDS = frozenset({"field", "fields", "problem", "rule", "tables", "what"})
 
 
+#: Acquirers as they call themselves.
+PROVIDERS = {
+    "yookassa": _l("YooKassa"),
+    "cloudpayments": "CloudPayments",
+    "stripe": "Stripe",
+    "tbank": _l("T-Bank"),
+}
+
+
 def init_app(app: Flask) -> None:
     """Makes the formatters filters of every template, and `state_label` a global too."""
-    for formatter in (money, number, duration, localtime, ago, person, state_label):
+    for formatter in (decimal, money, number, duration, localtime, ago, person, provider, state_label):
         app.jinja_env.filters[formatter.__name__] = formatter
     app.jinja_env.globals["state_label"] = state_label
 
@@ -50,9 +60,19 @@ def _money(amount: Decimal | float, code: str, locale: Locale) -> str:
     return text.replace("RUB", sign)
 
 
+def decimal(amount: Decimal) -> str:
+    """An amount as one types it, without its currency: 7900 or 7900,5."""
+    return numbers.format_decimal(amount, format="0.##", locale=_locale())
+
+
 def number(value: int) -> str:
     """A count with the groups of the language: 12,500."""
     return numbers.format_decimal(value, locale=_locale())
+
+
+def provider(name: str) -> str:
+    """An acquirer's own name; another service may know others."""
+    return str(PROVIDERS.get(name, name))
 
 
 def duration(length: timedelta) -> str:
@@ -92,7 +112,7 @@ def ago(dt: datetime | None, now: datetime | None = None) -> str:
     away = dt - now
     seconds = abs(away.total_seconds())
     if seconds < 45:
-        return gettext("now")
+        return gettext("now") if away.total_seconds() > 0 else gettext("just now")
     for unit, below, size in (("minute", 45 * 60, 60), ("hour", 22 * 3600, 3600), ("day", 26 * 86400, 86400)):
         if seconds < below:
             count = round(seconds / size)

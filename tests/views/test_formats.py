@@ -61,7 +61,8 @@ def test_moments_in_their_zone(zone, english, russian):
 @pytest.mark.parametrize(
     ("away", "english"),
     [
-        ({"seconds": -10}, "now"),
+        ({"seconds": -10}, "just now"),
+        ({"seconds": 10}, "now"),
         ({"minutes": -1}, "1 min. ago"),
         ({"minutes": 44}, "in 44 min."),
         ({"hours": -21}, "21 hr. ago"),

@@ -85,7 +85,7 @@ def test_applied_event_leads_to_its_payment_booking_and_log(client: FlaskClient,
     page = client.get(PAGE, query_string={"key": event.idempotency_key}).text
     assert "The booking is confirmed" in page and "Paid online" in page
     assert str(payment.booking_id) in page and f"/payment/payments/details/?id={payment.id}" in page
-    assert "is not replayed" in page and 'data-key="r"' not in page
+    assert "would change nothing" in page and 'data-key="r"' not in page
 
 
 def test_refused_event_says_why_and_what_a_replay_would_do(client: FlaskClient, session: Any) -> None:
@@ -152,7 +152,7 @@ def test_flagged_content_is_never_replayed(client: FlaskClient, session: Any) ->
     assert (event.status, event.effect) == (WebhookStatus.IGNORED, webhook_intake.OTHER_CONTENT)
     sign_in(client, admin())
     page = client.get(PAGE, query_string={"key": event.idempotency_key}).text
-    assert "no effect ever" in page and 'action="/desk/webhooks/replay"' not in page
+    assert "nothing to replay" in page and 'action="/desk/webhooks/replay"' not in page
     # What it differs from is one step away.
     assert f">{first.idempotency_key}</a>" in page
     post(client, f"{PAGE}/replay", key=event.idempotency_key)

@@ -12,7 +12,9 @@ const STEPS = [["second", 45, 1], ["minute", 45 * 60, 60], ["hour", 22 * 3600, 3
 export function ago(then, now = Date.now()) {
   const seconds = (then - now) / 1000;
   for (const [unit, below, size] of STEPS) {
-    if (Math.abs(seconds) < below) return relative.format(unit === "second" ? 0 : Math.round(seconds / size), unit);
+    if (Math.abs(seconds) >= below) continue;
+    if (unit === "second" && seconds <= 0) return say("just_now");
+    return relative.format(unit === "second" ? 0 : Math.round(seconds / size), unit);
   }
   const date = new Date(then);
   return (date.getFullYear() === new Date(now).getFullYear() ? dayMonth : dayMonthYear).format(date);

@@ -359,6 +359,8 @@ def _step(row: Any, labels: Labels, unsaid: tuple[type[Base], ...]) -> Step:
     said = [label.text for each, label in known if each not in unsaid]
     if not known and target is not None and model not in unsaid:
         said = [target.line]
+    if isinstance(job := (row.payload or {}).get("job"), str):
+        said = [job]
     is_own = row.actor is not None and row.actor in (row.key, *(key for _, _name, key in facts))
     return Step(
         at=row.at,
