@@ -145,13 +145,23 @@ def _in_ours(text: str) -> str:
     return text
 
 
+#: A list of words as PostgreSQL first writes it: one cast for all. Read back from a dump, each has its own.
+LIST = re.compile(r"\(ARRAY\[((?:, |'(?:[^']|'')*'::character varying)+)\]\)::text\[\]")
+WORD = re.compile(r"'(?:[^']|'')*'::character varying")
+
+
+def _as_restored(text: str) -> str:
+    """A definition in the words that PostgreSQL has for it after a backup was restored."""
+    return LIST.sub(lambda words: "ARRAY[" + WORD.sub(r"(\g<0>)::text", words[1]) + "]", text)
+
+
 def _read(connection: sa.Connection, schemas: Mapping[str, str]) -> dict[Place, Facts]:
     """What there is in these schemas (as they are called now: as they are to be called)."""
     found: dict[Place, Facts] = {}
     for kind, query in CATALOG.items():
         for row in connection.execute(sa.text(query), {"schemas": list(schemas)}).mappings():
             facts = {
-                aspect: _in_ours(value)
+                aspect: _as_restored(_in_ours(value))
                 for aspect, value in row.items()
                 if aspect not in ("schema", "table", "name")
             }
