@@ -168,3 +168,28 @@ def test_a_page_without_a_stream_looks_by_itself_until_there_is_room(
     oleg.unroute("**/changes")
     oleg.locator("body[data-following=stream]").wait_for(timeout=LOOKS_MS)
     assert desk.olga.complaints == []
+
+
+def test_a_page_that_cannot_follow_says_why(desk: Desk) -> None:
+    page = desk.olga.page
+    note = page.locator(".flash")
+
+    def look(status: int) -> None:
+        """The window is looked at again, which makes the page look at its event."""
+        with page.expect_response(lambda answer: answer.url == page.url) as answered:
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert answered.value.status == status
+
+    page.route(page.url, lambda route: route.fulfill(status=503))
+    look(503)
+    expect(note).to_have_count(0)
+    look(503)
+    expect(note).to_contain_text("The server does not answer")
+    page.unroute(page.url)
+    look(200)
+    expect(note).to_have_count(0)
+    page.context.clear_cookies()
+    look(302)
+    expect(note).to_contain_text("You are signed out")
+    note.get_by_role("link", name="Sign in").click()
+    page.wait_for_url("**/login?next=*waitlist*")
