@@ -4,13 +4,14 @@
   commits a savepoint of it. An application context is pushed.
 - `client`: a browser without cookies on the same session.
 - `real_db`: the address of a database of the test's own, where commits are real.
-- `real_app`: an application on that database.
+- `real_app`: an application on that database; `committed` makes rows there.
+- `many_connections`: enough of them for a race.
 - `demo_app`: an application on the small demo data, shared and only read.
 - `redis`: this worker's Redis database, empty.
 - `bot_api`: a stand-in for Telegram that keeps what it received.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from flask_sqlalchemy.session import Session
 from redis import Redis
 
 from console import demo
-from console.db import db
+from console.db import db, transaction
 from console.embedded.bot_api import BotApi
 from tests import servers as test_servers
+from tests.races import CLIENTS
 from tests.servers import Servers, cloned, close, make_app, running_on_copy
 
 RUNNING = pytest.StashKey[tuple[ExitStack, Servers]]()
@@ -131,6 +133,24 @@ def real_app(real_db: str, redis: Redis, redis_url: str, tmp_path: Path) -> Iter
     app = make_app(real_db, redis_url, media_url=f"file:{tmp_path / 'media'}")
     yield app
     close(app)
+
+
+@pytest.fixture
+def committed(real_app: Flask) -> Callable[[Callable[[], Any]], Any]:
+    """Runs work in a transaction of its own on the database of `real_app`, and returns what it made."""
+
+    def run(work: Callable[[], Any]) -> Any:
+        with real_app.app_context(), transaction():
+            return work()
+
+    return run
+
+
+@pytest.fixture
+def many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool of an application is smaller than the crowd of a race: one that is made after this is not."""
+    monkeypatch.setitem(db._engine_options, "pool_size", 20)
+    monkeypatch.setitem(db._engine_options, "max_overflow", CLIENTS)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,10 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
@@ -15,17 +14,6 @@ from console import errors
 from console.db import db, retrying, transaction
 
 CLIENTS = 64
-
-
-@pytest.fixture
-def committed(real_app: Flask) -> Iterator[Callable[[Callable[[], Any]], Any]]:
-    """Runs work in a transaction of its own on the test's database, and returns what it made."""
-
-    def run(work: Callable[[], Any]) -> Any:
-        with real_app.app_context(), transaction():
-            return work()
-
-    yield run
 
 
 def together(app: Flask, works: list[Callable[[], Any]], *, retry: bool = True) -> Counter[str]:
@@ -52,13 +40,6 @@ def together(app: Flask, works: list[Callable[[], Any]], *, retry: bool = True) 
 
     with ThreadPoolExecutor(len(works)) as pool:
         return Counter(pool.map(one, works))
-
-
-@pytest.fixture(autouse=True)
-def _many_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pool of an application is smaller than the crowd of these tests."""
-    monkeypatch.setitem(db._engine_options, "pool_size", 20)
-    monkeypatch.setitem(db._engine_options, "max_overflow", CLIENTS)
 
 
 def unlocked(model: Any, *key: Any) -> Any:

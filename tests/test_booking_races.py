@@ -12,24 +12,14 @@ import sqlalchemy as sa
 from flask import Flask
 
 from console.db import db
-from console.models import (
-    BookingLog,
-    Event,
-    OutboxMessage,
-)
-from console.services import (
-    bookings,
-    doctor,
-    events,
-    grants,
-    waitlist,
-)
+from console.models import BookingLog, Event, OutboxMessage
+from console.services import bookings, doctor, events, grants, waitlist
 from console.states import BookingStatus
 from tests import make
-from tests.races import CLIENTS, _many_connections, committed, together
+from tests.races import CLIENTS, together
 from tests.services.look import seats_add_up
 
-__all__ = ["_many_connections", "committed"]  # fixtures
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 
 def test_64_people_after_the_last_10_seats_get_10(real_app: Flask, committed: Any) -> None:

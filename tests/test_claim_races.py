@@ -14,10 +14,8 @@ from console.models import AuditLog, Booking, OutboxMessage, PaymentReceipt, Use
 from console.services import bookings, claims, doctor, payments, receipts
 from console.states import BookingStatus, UserRole
 from tests import make
-from tests.races import committed, together, unlocked
+from tests.races import together, unlocked
 from tests.services.look import seats_add_up
-
-__all__ = ["committed"]  # a fixture
 
 REVIEWERS = 6
 

@@ -10,22 +10,13 @@ import sqlalchemy as sa
 from flask import Flask
 
 from console.db import db, transaction
-from console.models import (
-    Booking,
-    BookingLog,
-    PaymentReceipt,
-    User,
-)
-from console.services import (
-    bookings,
-    payments,
-    receipts,
-)
+from console.models import Booking, BookingLog, PaymentReceipt, User
+from console.services import bookings, payments, receipts
 from console.states import BookingStatus, UserRole
 from tests import make
-from tests.races import _many_connections, committed, together, unlocked
+from tests.races import together, unlocked
 
-__all__ = ["_many_connections", "committed"]  # fixtures
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 
 def receipt_and_reviewers() -> tuple[UUID, list[User]]:

@@ -7,13 +7,11 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from console.services import (
-    leases,
-)
+from console.services import leases
 from tests import make
-from tests.races import _many_connections, committed, together
+from tests.races import together
 
-__all__ = ["_many_connections", "committed"]  # fixtures
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 
 def test_no_notice_is_leased_twice(real_app: Flask, committed: Any) -> None:

@@ -9,20 +9,15 @@ import sqlalchemy as sa
 from flask import Flask
 
 from console.db import db, transaction
-from console.models import (
-    CrewAssignment,
-)
+from console.models import CrewAssignment
 from console.models.triggers import PLACE_CHECK
-from console.services import (
-    bookings,
-    doctor,
-)
+from console.services import bookings, doctor
 from console.services.seating import places
 from console.states import BookingStatus
 from tests import make
-from tests.races import _many_connections, committed, together, unlocked
+from tests.races import together, unlocked
 
-__all__ = ["_many_connections", "committed"]  # fixtures
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 
 def people_and_boat(seats: int) -> tuple[UUID, list[UUID]]:

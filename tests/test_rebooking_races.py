@@ -15,10 +15,10 @@ from console.models import Booking, Event, Payment, PaymentReceipt, User
 from console.services import bookings, doctor, grants, payments, rebooking, receipts, seats
 from console.states import BookingPaymentStatus, BookingStatus
 from tests import make
-from tests.races import _many_connections, committed, together, unlocked
+from tests.races import together, unlocked
 from tests.services.look import seats_add_up
 
-__all__ = ["_many_connections", "committed"]
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 PEOPLE = 12
 

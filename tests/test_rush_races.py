@@ -20,10 +20,10 @@ from console.group_commit import GroupCommit
 from console.models import Booking, BookingLog, Event
 from console.services import bookings, doctor, grants
 from tests import make
-from tests.races import CLIENTS, _many_connections, committed
+from tests.races import CLIENTS
 from tests.services.look import seats_add_up
 
-__all__ = ["_many_connections", "committed"]
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 SECONDS = 20
 

@@ -14,9 +14,7 @@ from console.models import RecoveryCode, SecondFactor, User
 from console.services import second_factor
 from tests import make
 from tests.app_codes import code_of
-from tests.races import committed, together, unlocked
-
-__all__ = ["committed"]  # a fixture
+from tests.races import together, unlocked
 
 REQUESTS = 8
 

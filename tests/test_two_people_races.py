@@ -16,9 +16,7 @@ from console.models import BookingLog, OutboxMessage, Payment, User
 from console.services import bookings, confirmations, doctor, payments
 from console.states import PaymentStatus, UserRole
 from tests import make
-from tests.races import committed, together
-
-__all__ = ["committed"]  # a fixture
+from tests.races import together
 
 
 @pytest.fixture(autouse=True)

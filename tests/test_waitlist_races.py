@@ -17,10 +17,10 @@ from console.db import db
 from console.models import Event, OutboxMessage, WaitlistEntry
 from console.services import doctor, waitlist
 from tests import make
-from tests.races import _many_connections, committed, together
+from tests.races import together
 from tests.services.look import seats_add_up
 
-__all__ = ["_many_connections", "committed"]
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 
 def five_seats_for_twelve() -> UUID:

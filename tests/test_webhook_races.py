@@ -11,23 +11,13 @@ import sqlalchemy as sa
 from flask import Flask
 
 from console.db import db, lock_all, transaction
-from console.models import (
-    BookingLog,
-    Event,
-    WebhookEffect,
-    WebhookEvent,
-)
-from console.services import (
-    doctor,
-    payments,
-    webhook_leases,
-    webhooks,
-)
+from console.models import BookingLog, Event, WebhookEffect, WebhookEvent
+from console.services import doctor, payments, webhook_leases, webhooks
 from tests import make
 from tests.acquirers import body_for, card_payment, store, unfenced
-from tests.races import _many_connections, committed, together, unlocked
+from tests.races import together, unlocked
 
-__all__ = ["_many_connections", "committed"]  # fixtures
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 
 def a_webhook() -> tuple[UUID, bytes]:

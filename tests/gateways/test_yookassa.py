@@ -12,10 +12,7 @@ import pytest
 from yookassa.domain.common.security_helper import SecurityHelper
 
 from console.errors import WebhookRefused
-from console.gateways.providers import (
-    Outcome,
-    yookassa,
-)
+from console.gateways.providers import Outcome, yookassa
 from tests.acquirers import yookassa_event
 
 SECRET = "shop:key"

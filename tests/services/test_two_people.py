@@ -11,16 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from console import errors
 from console.db import db, now
 from console.models import Booking, Payment, User
-from console.services import (
-    bookings,
-    confirmations,
-    doctor,
-    late_money,
-    payments,
-    receipts,
-    refunds,
-    seats,
-)
+from console.services import bookings, confirmations, doctor, late_money, payments, receipts, refunds, seats
 from console.states import BookingStatus, PaymentStatus, RefundMethod, UserRole
 from tests import make
 from tests.services import samples

@@ -13,16 +13,7 @@ from console.models import Payment, WebhookEffect
 from console.services import webhook_leases, webhook_rules, webhooks
 from console.states import BookingStatus, PaymentStatus, WebhookStatus
 from tests import make
-from tests.acquirers import (
-    apply,
-    body_for,
-    booking_of,
-    card_payment,
-    effects,
-    store,
-    stored,
-    told,
-)
+from tests.acquirers import apply, body_for, booking_of, card_payment, effects, store, stored, told
 from tests.services.look import log_moves, logs, seats_add_up
 
 

@@ -10,12 +10,7 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from console.db import db
-from console.models import (
-    Payment,
-    PaymentReceipt,
-    RecoveryCode,
-    RefreshSession,
-)
+from console.models import Payment, PaymentReceipt, RecoveryCode, RefreshSession
 from console.services import second_factor
 from console.states import PaymentStatus, UserRole
 from tests import make

@@ -11,12 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from console.db import db
-from console.models import (
-    RecoveryCode,
-    RefreshSession,
-    SecondFactor,
-    User,
-)
+from console.models import RecoveryCode, RefreshSession, SecondFactor, User
 from console.services import passwords, second_factor
 from console.services.throttle import ACCOUNT
 from console.states import UserRole

@@ -5,21 +5,12 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from console.models import (
-    Event,
-)
+from console.models import Event
 from console.services import records
 from console.states import UserRole
 from tests import make
 from tests.views.browser import post
-from tests.views.table_pages import (
-    as_form,
-    read_form,
-    row_url,
-    said,
-    save,
-    signed_in,
-)
+from tests.views.table_pages import as_form, read_form, row_url, said, save, signed_in
 
 
 def test_what_two_people_changed_differently_is_asked_about(app, session):

@@ -8,23 +8,11 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from console.models import (
-    AuditLog,
-    Event,
-    NotificationPref,
-)
+from console.models import AuditLog, Event, NotificationPref
 from console.states import UserRole
 from tests import make
 from tests.views.browser import post
-from tests.views.table_pages import (
-    as_form,
-    errors_in,
-    key_of,
-    read_form,
-    row_url,
-    save,
-    signed_in,
-)
+from tests.views.table_pages import as_form, errors_in, key_of, read_form, row_url, save, signed_in
 
 
 def last_audit(session, row):

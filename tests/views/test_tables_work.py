@@ -20,14 +20,7 @@ from console.models import (
 from console.states import BookingStatus, PaymentMethod, PaymentStatus, UserRole
 from tests import make
 from tests.views.browser import post
-from tests.views.table_pages import (
-    as_form,
-    errors_in,
-    row_url,
-    said,
-    save,
-    signed_in,
-)
+from tests.views.table_pages import as_form, errors_in, row_url, said, save, signed_in
 
 # What has a service of its own
 
