@@ -15,7 +15,7 @@ from console import config, errors
 from console.db import db, lock, now, read_by_index, ring
 from console.errors import N_
 from console.models import Booking, Event, Payment, User, WaitlistEntry
-from console.services import audit, grants, outbox, seats, waitlist
+from console.services import audit, carried_money, grants, outbox, seats, waitlist
 from console.services.history import AS_JSON, before, log_booking
 from console.states import (
     BookingPaymentStatus,
@@ -49,8 +49,8 @@ def create_booking(
 
     A person on the waitlist leaves it; a live offer of theirs gives its seat. Free seats that are about to be
     offered to those who wait are theirs, unless `past_the_line` or with a reason. On a full event a reason
-    gives it one seat more, by staff who may change events. Raises NotFound, EventNotOpen, EventOver,
-    EventFull, LineFirst, AlreadyBooked, NotAllowed.
+    gives it one seat more, by staff who may change events. Money that waits with the person pays at once.
+    Raises NotFound, EventNotOpen, EventOver, EventFull, LineFirst, AlreadyBooked, NotAllowed.
     """
     request = grants.Request(user_id, actor.id if actor else None)
     [answer] = grants.grant(event_id, [request], past_the_line=past_the_line)
@@ -58,9 +58,11 @@ def create_booking(
         return db.session.get_one(Booking, answer)
     if not isinstance(answer, errors.EventFull) or not over_capacity_reason.strip():
         raise answer
+    entry = seats.waiting_entry(event_id, user_id)
+    paid_booking_id = entry.paid_booking_id if entry is not None else None
     event, _ = claim_seat(event_id, user_id=user_id, actor=actor, over_capacity_reason=over_capacity_reason)
     booking = seats.book_taken_seat(event, user_id=user_id, actor=actor, reason=over_capacity_reason.strip())
-    seats.ask_to_pay(booking, actor=actor)
+    carried_money.pay_or_ask(paid_booking_id, booking, event, actor=actor)
     return booking
 
 

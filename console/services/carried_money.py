@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from console import config, errors
 from console.db import db, lock
 from console.models import Booking, Event, File, Payment, PaymentReceipt, User
-from console.services import outbox
+from console.services import outbox, seats
 from console.services.history import before, log_booking
 from console.states import (
     BookingPaymentStatus,
@@ -145,3 +145,12 @@ def pay_with(paid_booking_id: UUID, booking: Booking, event: Event, *, actor: Us
         currency=payment.currency,
     )
     return True
+
+
+def pay_or_ask(paid_booking_id: UUID | None, booking: Booking, event: Event, *, actor: User | None) -> None:
+    """Pays a booking with the money that waited for its seat, or tells whom staff booked what to pay.
+
+    The booking and its event must be locked.
+    """
+    if paid_booking_id is None or not pay_with(paid_booking_id, booking, event, actor=actor):
+        seats.ask_to_pay(booking, actor=actor)

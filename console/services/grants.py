@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from console import errors
 from console.db import db, lock, ring
-from console.models import Event
-from console.services import outbox, seats, waitlist
+from console.models import Booking, Event, User
+from console.services import carried_money, outbox, seats, waitlist
 from console.services.history import AS_JSON
 from console.states import BookingPaymentStatus, BookingStatus
 
@@ -42,7 +42,7 @@ WITH line AS MATERIALIZED (
         LIMIT :available
     ) w
 ), asked AS MATERIALIZED (
-    SELECT a.place, a.user_id, a.actor_id, w.id AS entry_id, w.priority,
+    SELECT a.place, a.user_id, a.actor_id, w.id AS entry_id, w.priority, w.paid_booking_id,
         w.notified_at IS NOT NULL AS has_offer,
         EXISTS (SELECT FROM event.bookings b
             WHERE b.user_id = a.user_id AND b.event_id = CAST(:event_id AS uuid)
@@ -68,7 +68,7 @@ WITH line AS MATERIALIZED (
     RETURNING *
 ), granted AS MATERIALIZED (
     SELECT b.id, b.user_id, b.status, b.payment_status, b.expires_at, j.actor_id, j.entry_id, j.priority,
-        j.answer, {AS_JSON.format(row="b")} AS new_value,
+        j.paid_booking_id, j.answer, {AS_JSON.format(row="b")} AS new_value,
         jsonb_build_object('amount', b.amount::text) AS facts
     FROM booked b JOIN judged j USING (user_id)
 ), taken AS (
@@ -93,9 +93,9 @@ WITH line AS MATERIALIZED (
     SELECT user_id, CASE status WHEN 'PENDING' THEN 'PAYMENT_STATUS' ELSE 'BOOKING_CONFIRMED' END,
         CAST(:event_id AS uuid), id, CASE status WHEN 'PENDING'
             THEN facts || jsonb_build_object('kind', 'booked', 'expires_at', expires_at) ELSE '{{}}' END
-    FROM granted WHERE status = 'CONFIRMED' OR actor_id IS NOT NULL
+    FROM granted WHERE status = 'CONFIRMED' OR (actor_id IS NOT NULL AND paid_booking_id IS NULL)
 )
-SELECT j.answer, g.id, line.in_line
+SELECT j.answer, g.id, g.paid_booking_id, j.actor_id, line.in_line
 FROM line, judged j LEFT JOIN granted g USING (user_id) ORDER BY j.place
 """)  # noqa: S608 - constants only
 
@@ -106,6 +106,7 @@ def grant(event_id: UUID, requests: Sequence[Request], *, past_the_line: bool = 
     A booking is PENDING until it is paid for, CONFIRMED at once when the event is free of charge. A person on
     the waitlist leaves it, and a live offer of theirs gives its seat. Free seats that are about to be offered
     to those who wait are theirs, unless `past_the_line`. Whom staff book, and who is confirmed, is told.
+    Money that waits with a person (`late_money.wait_with_money`) pays for their seat at once.
 
     Answers may be AlreadyBooked, EventFull, LineFirst. Raises NotFound, EventNotOpen, EventOver for all of
     them; the event is locked then, too.
@@ -131,10 +132,20 @@ def grant(event_id: UUID, requests: Sequence[Request], *, past_the_line: bool = 
         },
     ).all()
     db.session.expire(event)
+    for row in rows:
+        if row.paid_booking_id is not None:
+            _pay(event, row)
     answers = {request.user_id: _answer(row) for request, row in zip(firsts, rows, strict=True)}
     if is_free or any(request.actor_id for request in requests):
         ring("drain-outbox")
     return _each(requests, answers)
+
+
+def _pay(event: Event, row: sa.Row[Any]) -> None:
+    """Pays a booking that was granted with the money that waited with the person for it."""
+    booking = db.session.get_one(Booking, row.id)
+    actor = db.session.get(User, row.actor_id) if row.actor_id else None
+    carried_money.pay_or_ask(row.paid_booking_id, booking, event, actor=actor)
 
 
 def _answer(row: sa.Row[Any]) -> Answer:

@@ -10,6 +10,7 @@ from console import errors
 from console.db import db
 from console.models import Booking, Payment, User, WaitlistEntry
 from console.services import (
+    bookings,
     doctor,
     events,
     late_money,
@@ -235,3 +236,23 @@ def test_money_given_back_meanwhile_pays_for_no_offer(finance: User) -> None:
     db.session.execute(sa.update(Payment).values(status="REFUNDED"))
     fresh = waitlist.accept_offer(entry.id, actor=None)
     assert (fresh.status, fresh.amount) == (BookingStatus.PENDING, Decimal(1500))
+
+
+@pytest.mark.parametrize("reason", ["", "a guest of honour"])
+def test_whom_staff_book_from_the_line_pays_with_the_money_that_waits(finance: User, reason: str) -> None:
+    booking = without_seat()
+    late_money.wait_with_money(booking.id, actor=finance)
+    if not reason:
+        booking.event.capacity = booking.event.available = 1
+    fresh = bookings.create_booking(
+        booking.event_id,
+        user_id=booking.user_id,
+        actor=make.staff(),
+        past_the_line=True,
+        over_capacity_reason=reason,
+    )
+    assert (fresh.status, payments.received(fresh)) == (BookingStatus.CONFIRMED, Decimal(1500))
+    kinds = {(notice.category, notice.payload.get("kind")) for notice in notices(fresh.user_id)}
+    assert kinds == {("PAYMENT_STATUS", "waits_with_money"), ("BOOKING_CONFIRMED", None)}
+    assert listed(late_money.without_seat()) == {}
+    assert doctor.violations() == []
