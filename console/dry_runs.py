@@ -3,6 +3,7 @@
 Nothing leaves the database: what sends, applies or removes outside of it is only counted.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -19,8 +20,6 @@ from console.services import (
     events,
     proof_pages,
     retention,
-    sent_texts,
-    tasks,
     waitlist,
 )
 
@@ -57,13 +56,13 @@ def _waiting(*kinds: str) -> int:
 def _purge() -> Result:
     kept = retention.keep_proofs(BATCH)
     over = sa.select(File.id).where(File.expires_at <= sa.func.now()).limit(BATCH).subquery()
+    gone = Counter({term.name: 0 for term in retention.TERMS})
+    for term in retention.due():
+        gone[term.name] += retention.purge(term, BATCH)
     return {
         "kept_longer": kept,
         "files": db.session.scalar(sa.select(sa.func.count()).select_from(over)),
-        "sessions": retention.purge_sessions(BATCH),
-        "recovery_codes": retention.purge_recovery_codes(BATCH),
-        "tasks": tasks.purge_tasks(BATCH),
-        "texts": sent_texts.purge(BATCH),
+        **gone,
     }
 
 

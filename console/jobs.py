@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,17 +21,13 @@ from console.db import db, retrying, transaction
 from console.models import JobState
 from console.services import (
     bookings,
-    bot_calls,
     broadcasts,
     delivery,
     events,
     files,
-    pace,
     proof_pages,
     retention,
-    sent_texts,
     tasks,
-    telegram_links,
     waitlist,
     webhooks,
 )
@@ -139,27 +136,17 @@ def inspect_proofs() -> Result:
     return {"inspected": inspected}
 
 
-#: What the bot need not remember any more.
-BOT_PURGES = (bot_calls.purge_calls, bot_calls.purge_updates, pace.forget_chats, telegram_links.purge_links)
-
-
-SEATING_PURGES = (
-    retention.purge_seating_steps,
-    retention.purge_seating_removals,
-    retention.purge_seating_proposals,
-)
-
-
 def purge_expired() -> Result:
     until = budget()
+    kept_longer = batches(retention.keep_proofs, BATCH, until)
+    gone = {term.name: 0 for term in retention.TERMS}
+    with transaction():
+        due = retention.due()
+    for term in due:
+        gone[term.name] += batches(partial(retention.purge, term), BATCH, until)
     return {
-        "kept_longer": batches(retention.keep_proofs, BATCH, until),
-        "sessions": batches(retention.purge_sessions, BATCH, until),
-        "recovery_codes": batches(retention.purge_recovery_codes, BATCH, until),
-        "tasks": batches(tasks.purge_tasks, BATCH, until),
-        "seating": sum(batches(purge, BATCH, until) for purge in SEATING_PURGES),
-        "bot": sum(batches(purge, BATCH, until) for purge in BOT_PURGES),
-        "texts": batches(sent_texts.purge, BATCH, until),
+        "kept_longer": kept_longer,
+        **gone,
         # At the end: a storage that is away holds up nothing else.
         "files": batches(files.purge_due, FILES_BATCH, until),
         "orphans": batches(files.remove_orphans, FILES_BATCH, until),
@@ -250,6 +237,9 @@ def _record(name: str, **values: Any) -> None:
 
 
 def _write(name: str, **values: Any) -> None:
-    insert = sa.dialects.postgresql.insert(JobState).values(name=name).on_conflict_do_nothing()
-    db.session.execute(insert)
-    db.session.execute(sa.update(JobState).where(JobState.name == name).values(**values))
+    update = sa.update(JobState).where(JobState.name == name).values(**values)
+    if not db.session.execute(update).rowcount:  # type: ignore[attr-defined]
+        # Its first run.
+        insert = sa.dialects.postgresql.insert(JobState).values(name=name).on_conflict_do_nothing()
+        db.session.execute(insert)
+        db.session.execute(update)

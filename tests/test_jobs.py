@@ -93,6 +93,7 @@ def test_there_are_seven_jobs_one_for_proofs_and_one_for_tasks() -> None:
                 "seating": 0,
                 "bot": 0,
                 "texts": 0,
+                "marks": 0,
             },
         ),
         ("run-tasks", {}),
@@ -192,6 +193,7 @@ def test_purge_deletes_what_is_over_and_nothing_else() -> None:
         "seating": 2,
         "bot": 0,
         "texts": 0,
+        "marks": 0,
     }
     assert [file.id for file in db.session.scalars(sa.select(File))] == [kept_file.id]
     for model in (RefreshSession, RecoveryCode, SeatingStep, SeatingRemoval):

@@ -65,6 +65,8 @@ class Event(Base):
     timezone: Mapped[str | None] = mapped_column(sa.String(64))
     #: Off: only staff promote from the waitlist.
     auto_offers: Mapped[bool] = mapped_column(server_default=sa.true())
+    #: Somebody has been on its waitlist: said by a trigger, never taken back.
+    waited_for: Mapped[bool] = mapped_column(server_default=sa.false())
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[UpdatedAt]
 
@@ -85,11 +87,12 @@ class Event(Base):
         sa.Index("ix_events_title_prefix", sa.text("lower(title) text_pattern_ops")),
         *searched("events", "title"),
         sa.Index("ix_events_to_complete", "date_end", postgresql_where=sa.text("status = 'PUBLISHED'")),
-        # The waitlist job looks here first: events that could offer a seat.
+        # The waitlist job looks here first: events that could offer a seat, to somebody.
         sa.Index(
-            "ix_events_with_free_seats",
+            "ix_events_to_offer",
             "date_start",
-            postgresql_where=sa.text("status = 'PUBLISHED' AND available > 0 AND auto_offers"),
+            "id",
+            postgresql_where=sa.text("status = 'PUBLISHED' AND available > 0 AND auto_offers AND waited_for"),
         ),
         sa.Index("ix_events_type_prefix", sa.text("lower(type) text_pattern_ops")),
         sa.Index("ix_events_timezone_prefix", sa.text("lower(timezone) text_pattern_ops")),

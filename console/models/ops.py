@@ -57,6 +57,22 @@ class Followed(Base):
     __table_args__ = ({"schema": "ops"},)
 
 
+class RemindedEvent(Base):
+    """An event whose people have all been reminded: nobody need look for who was not, for a while."""
+
+    __tablename__ = "reminded_events"
+    event_id: Mapped[UUID] = mapped_column(
+        sa.ForeignKey("event.events.id", ondelete="CASCADE"), primary_key=True
+    )
+    #: Of which reminder that holds, and of which start.
+    hours: Mapped[int]
+    date_start: Mapped[datetime]
+    looked_at: Mapped[datetime] = mapped_column(server_default=sa.text("now()"))
+    until: Mapped[datetime]
+
+    __table_args__ = (sa.Index("ix_reminded_events_until", "until"), {"schema": "ops"})
+
+
 class Task(Base):
     """Long work that a person started, such as an export; a worker does it, under a lease."""
 

@@ -1,29 +1,12 @@
 """What the database does by trigger: logs that only grow, seats that exist, places that end in time, and
-the word that an event has changed, for the pages that show it.
+in `telling` the word that an event has changed.
 
 Each entry is plain SQL with schema-qualified names. A refusal carries a constraint name, so that it is
 translated like any other violated constraint.
 """
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Function:
-    """A trigger function: its qualified name without parentheses, and its CREATE statement."""
-
-    name: str
-    sql: str
-
-
-@dataclass(frozen=True)
-class Trigger:
-    """A trigger: its name, its qualified table, and its CREATE statement."""
-
-    name: str
-    table: str
-    sql: str
-
+from console.models import telling
+from console.models.trigger import Function, Trigger
 
 #: For searching by any part of a name with PostgreSQL's own means: a GIN index over these finds the rows that
 #: have all the triples of a term. Half of the people write ё as е.
@@ -159,6 +142,22 @@ END $$
 """,
 )
 
+#: Most events with free seats never had a waitlist: whoever fills free seats need not look there. Never taken
+#: back, so that nobody who joins meanwhile is missed; joining an event that is marked waits for nothing.
+#: With the rights of its owner: whoever puts people onto a waitlist need not be allowed to change events.
+MARK_WAITED_FOR = Function(
+    "event.mark_waited_for",
+    """
+CREATE OR REPLACE FUNCTION event.mark_waited_for() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE event.events SET waited_for = true
+        WHERE id IN (SELECT event_id FROM changed) AND NOT waited_for;
+    RETURN NULL;
+END $$
+""",
+)
+
 STAMP_MONEY = Function(
     "payment.stamp_money",
     """
@@ -180,52 +179,6 @@ BEGIN
             ELSE now() END;
     END IF;
     RETURN NEW;
-END $$
-""",
-)
-
-#: Tells `console/changes.py`, and through it the pages, which followed events a statement changed.
-#: With the rights of its owner: whoever else writes the tables need not know of `ops`.
-_TELL = """
-CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    -- Who notifies commits alone, after everybody else who does: so only of what somebody looks at. Once per
-    -- event, however many rows.
-    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' ' || f.event_id)
-        FROM (SELECT DISTINCT event_id FROM ops.followed WHERE until > now()) f
-        WHERE EXISTS (SELECT FROM {changed});
-    RETURN NULL;
-END $$
-"""
-
-TELL_EVENT = Function(
-    "event.tell_event", _TELL.format(name="event.tell_event", changed="changed c WHERE c.id = f.event_id")
-)
-TELL_OF_EVENT = Function(
-    "event.tell_of_event",
-    _TELL.format(name="event.tell_of_event", changed="changed c WHERE c.event_id = f.event_id"),
-)
-TELL_OF_CREW = Function(
-    "crew.tell_of_crew",
-    _TELL.format(
-        name="crew.tell_of_crew",
-        changed="changed c JOIN crew.crews w ON w.id = c.crew_id WHERE w.event_id = f.event_id",
-    ),
-)
-
-#: What is of no one event: the pages that show it follow the event with this key.
-TELL_DESKS = Function(
-    "payment.tell_desks",
-    """
-CREATE OR REPLACE FUNCTION payment.tell_desks() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    -- Who notifies commits alone: only while somebody looks.
-    PERFORM pg_notify('event_changed', TG_TABLE_NAME || ' 00000000-0000-0000-0000-000000000000')
-        WHERE EXISTS (SELECT FROM ops.followed
-            WHERE event_id = '00000000-0000-0000-0000-000000000000' AND until > now());
-    RETURN NULL;
 END $$
 """,
 )
@@ -271,42 +224,15 @@ FUNCTIONS = (
     REVIEWER_CHECK,
     MONEY_OF_OTHERS,
     FREE_PLACES,
+    MARK_WAITED_FOR,
     STAMP_MONEY,
-    TELL_EVENT,
-    TELL_OF_EVENT,
-    TELL_OF_CREW,
-    TELL_DESKS,
+    *telling.FUNCTIONS,
     STAMP_VERSION,
     NOTE_CREW_REMOVAL,
     NOTE_PLACE_REMOVAL,
 )
 
-#: The tables whose changes pages see by themselves, and who tells of them.
-_TOLD = (
-    ("event.events", "event.tell_event"),
-    ("event.bookings", "event.tell_of_event"),
-    ("event.waitlist", "event.tell_of_event"),
-    ("crew.crews", "event.tell_of_event"),
-    ("crew.crew_assignments", "crew.tell_of_crew"),
-    ("crew.team_preferences", "event.tell_of_event"),
-)
-
 _VERSIONED = ("crew.crews", "crew.crew_assignments", "crew.team_preferences", "ops.seating_steps")
-
-
-def _telling(table: str, function: str) -> tuple[Trigger, ...]:
-    """A trigger for each kind of change: PostgreSQL gives the changed rows to triggers of one kind only."""
-    name = table.partition(".")[2]
-    return tuple(
-        Trigger(
-            f"{name}_tell_{change.lower()}",
-            table,
-            f"CREATE TRIGGER {name}_tell_{change.lower()} AFTER {change} ON {table}"
-            f" REFERENCING {rows} TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
-        )
-        for change, rows in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD"))
-    )
-
 
 TRIGGERS = (
     Trigger(
@@ -349,19 +275,22 @@ TRIGGERS = (
         " ON payment.payments FOR EACH ROW WHEN (num_nonnulls(NEW.registered_by, NEW.confirmed_by,"
         " NEW.refund_asked_by, NEW.refunded_by) > 0) EXECUTE FUNCTION payment.check_money_of_others()",
     ),
-    # Told when a worker takes one up, not when it comes in: the intake is to be fast.
-    Trigger(
-        "webhook_events_tell",
-        "payment.webhook_events",
-        "CREATE TRIGGER webhook_events_tell AFTER UPDATE ON payment.webhook_events"
-        " FOR EACH STATEMENT EXECUTE FUNCTION payment.tell_desks()",
-    ),
     # A set of bookings that ends is one statement: so is the freeing of its places.
     Trigger(
         "bookings_free_places",
         "event.bookings",
         "CREATE TRIGGER bookings_free_places AFTER UPDATE ON event.bookings"
         " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION event.free_places()",
+    ),
+    # Other services write waitlists too; an entry may also be moved to another event.
+    *(
+        Trigger(
+            f"waitlist_mark_{change.lower()}",
+            "event.waitlist",
+            f"CREATE TRIGGER waitlist_mark_{change.lower()} AFTER {change} ON event.waitlist"
+            " REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION event.mark_waited_for()",
+        )
+        for change in ("INSERT", "UPDATE")
     ),
     # Other services write payments too: when money moved is not left to them.
     Trigger(
@@ -370,7 +299,7 @@ TRIGGERS = (
         "CREATE TRIGGER payments_stamp_money BEFORE INSERT OR UPDATE OF status ON payment.payments"
         " FOR EACH ROW EXECUTE FUNCTION payment.stamp_money()",
     ),
-    *(trigger for table, function in _TOLD for trigger in _telling(table, function)),
+    *telling.TRIGGERS,
     *(
         Trigger(
             f"{table.partition('.')[2]}_version",

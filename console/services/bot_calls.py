@@ -14,8 +14,6 @@ from console.models import BotCall
 #: A call that got no answer is made again after so long, until nobody waits for it any more.
 AGAIN_SECONDS = 8.0
 KEEP_MINUTES = 10
-#: Updates come again for a day at most.
-KEEP_UPDATES_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -62,27 +60,3 @@ def end(call_id: UUID) -> None:
     db.session.execute(
         sa.delete(BotCall).where(BotCall.id == call_id), execution_options={"synchronize_session": False}
     )
-
-
-PURGE = """
-DELETE FROM {table} WHERE {key} IN (
-    SELECT {key} FROM {table} WHERE created_at <= now() - CAST(:age AS interval)
-    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
-)
-"""
-PURGE_CALLS = sa.text(PURGE.format(table="ops.bot_calls", key="id"))
-PURGE_UPDATES = sa.text(PURGE.format(table="ops.bot_updates", key="update_id"))
-
-
-def purge_calls(limit: int) -> int:
-    """Deletes at most `limit` calls that came too late; returns how many."""
-    return _purge(PURGE_CALLS, limit, timedelta(minutes=KEEP_MINUTES))
-
-
-def purge_updates(limit: int) -> int:
-    """Deletes at most `limit` updates that cannot come again; returns how many."""
-    return _purge(PURGE_UPDATES, limit, timedelta(days=KEEP_UPDATES_DAYS))
-
-
-def _purge(statement: sa.TextClause, limit: int, age: timedelta) -> int:
-    return db.session.connection().execute(statement, {"limit": limit, "age": age}).rowcount

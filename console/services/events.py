@@ -173,33 +173,60 @@ def complete_due(limit: int) -> int:
 #: A later reminder makes the earlier ones pointless: each is due until the next one is. They are hours
 #: that pass: a change to summer time moves no reminder. An event that is moved is another one: its key holds
 #: the start, and people are reminded of that one, too.
+#: To look for the reminder of each of thousands of bookings every few minutes would cost more than all else:
+#: an event whose people have all been reminded is passed over until one of its bookings changes. A change
+#: that does not show in `updated_at`, or is committed long after it, is found when that `until` is over.
 REMIND = sa.text("""
-WITH said AS (
-    INSERT INTO notification.outbox (user_id, category, event_id, booking_id, payload, dedupe_key)
-    SELECT b.user_id, 'EVENT_REMINDER', b.event_id, b.id, jsonb_build_object(
-        'hours', least(r.hours, ceil(extract(epoch FROM e.date_start - now()) / 3600)::int),
-        'starts', e.date_start), k.prefix || b.id
+WITH upcoming AS MATERIALIZED (
+    SELECT e.id, e.date_start, r.hours,
+        'reminder:' || r.hours || ':' || extract(epoch FROM e.date_start)::bigint || ':' AS prefix
     FROM (SELECT hours, lead(hours, 1, 0) OVER (ORDER BY hours DESC) AS next_hours
           FROM unnest(CAST(:hours AS int[])) AS hours) r
     JOIN event.events e ON e.status = 'PUBLISHED'
         AND e.date_start > now() + make_interval(hours => r.next_hours)
         AND e.date_start <= now() + make_interval(hours => r.hours)
-    CROSS JOIN LATERAL (
-        SELECT 'reminder:' || r.hours || ':' || extract(epoch FROM e.date_start)::bigint || ':' AS prefix) k
-    JOIN event.bookings b ON b.event_id = e.id AND b.status = 'CONFIRMED'
-    WHERE NOT EXISTS (SELECT FROM notification.outbox o WHERE o.dedupe_key = k.prefix || b.id)
+    WHERE NOT EXISTS (
+        SELECT FROM ops.reminded_events d
+        WHERE d.event_id = e.id AND d.hours = r.hours AND d.date_start = e.date_start AND d.until > now()
+            AND NOT EXISTS (SELECT FROM event.bookings b WHERE b.event_id = e.id
+                AND b.updated_at > d.looked_at - make_interval(mins => :overlap)))
+), left_out AS MATERIALIZED (
+    SELECT u.id AS event_id, u.hours, u.date_start, b.id AS booking_id, b.user_id, u.prefix || b.id AS key
+    FROM upcoming u JOIN event.bookings b ON b.event_id = u.id AND b.status = 'CONFIRMED'
+    WHERE NOT EXISTS (SELECT FROM notification.outbox o WHERE o.dedupe_key = u.prefix || b.id)
     LIMIT :limit
+), said AS (
+    INSERT INTO notification.outbox (user_id, category, event_id, booking_id, payload, dedupe_key)
+    SELECT user_id, 'EVENT_REMINDER', event_id, booking_id, jsonb_build_object(
+        'hours', least(hours, ceil(extract(epoch FROM date_start - now()) / 3600)::int),
+        'starts', date_start), key
+    FROM left_out
     ON CONFLICT (dedupe_key) WHERE dedupe_key IS NOT NULL DO NOTHING
     RETURNING id
+), done AS (
+    INSERT INTO ops.reminded_events (event_id, hours, date_start, until)
+    -- Not all at the same time, so that each run looks at a few of them again.
+    SELECT id, hours, date_start, now() + (1 + random()) * make_interval(mins => :minutes) FROM upcoming
+    -- Beyond a full batch, nobody has looked.
+    WHERE (SELECT count(*) FROM left_out) < :limit AND id NOT IN (SELECT event_id FROM left_out)
+    ORDER BY id
+    ON CONFLICT (event_id) DO UPDATE SET hours = excluded.hours, date_start = excluded.date_start,
+        looked_at = excluded.looked_at, until = excluded.until
 )
 SELECT count(*) FROM said
 """)
+#: An event that was done with is looked at again after this, or up to twice as long.
+REMINDED_MINUTES = 60
+#: A change of a booking is seen this long after its beginning, by `updated_at`.
+OVERLAP_MINUTES = 5
 
 
 def remind_due(limit: int) -> int:
     """Queues at most `limit` reminders of confirmed bookings, 48 and 24 hours before the start, once each."""
     db.session.flush()
-    reminded = db.session.scalars(REMIND, {"limit": limit, "hours": list(REMINDER_HOURS)}).one()
+    reminded = db.session.scalars(
+        REMIND, {"limit": limit, "hours": list(REMINDER_HOURS), "first": max(REMINDER_HOURS)}
+    ).one()
     if reminded:
         ring("drain-outbox")
     return reminded

@@ -82,12 +82,6 @@ ON CONFLICT (bot) DO UPDATE SET paused_until = greatest(bot_paces.paused_until, 
 PAUSED = sa.text("""
 SELECT extract(epoch FROM paused_until - clock_timestamp()) FROM ops.bot_paces WHERE bot = :bot
 """)
-FORGET = sa.text("""
-DELETE FROM ops.chat_paces WHERE chat_id IN (
-    SELECT chat_id FROM ops.chat_paces WHERE free_at < now() - interval '1 hour'
-    ORDER BY free_at LIMIT :limit FOR UPDATE SKIP LOCKED
-)
-""")
 
 
 def reserve(chats: Sequence[int], late: Sequence[Late] = ()) -> Granted:
@@ -163,11 +157,6 @@ def paused_seconds() -> float:
     """How long the bot is still to be silent."""
     left = db.session.scalar(PAUSED, {"bot": _bot()})
     return max(0.0, float(left)) if left is not None else 0.0
-
-
-def forget_chats(limit: int) -> int:
-    """Deletes what is known of at most `limit` chats that were not written to lately; returns how many."""
-    return db.session.connection().execute(FORGET, {"limit": limit}).rowcount
 
 
 def _bot() -> str:

@@ -1,35 +1,81 @@
-"""What is deleted because its time is over: ended sessions, recovery codes, old steps and proposals of
-seating. And how long proofs are kept, whose files `services.files` removes."""
+"""What is deleted because its time is over, table by table. And how long proofs are kept, whose files
+`services.files` removes."""
+
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from console import config
 from console.db import db
+from console.services import bot_calls
 
-#: Kept this long after their end, for whoever asks how somebody got in.
-KEEP_DAYS = 30
 
-DELETE = """
-DELETE FROM {table} WHERE id IN (
-    SELECT id FROM {table} WHERE expires_at <= now() - make_interval(days => :days)
-    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
+@dataclass(frozen=True)
+class Term:
+    """Rows of a table that go so long after a moment of theirs."""
+
+    #: What a run's result counts them as.
+    name: str
+    table: str
+    since: str
+    #: A PostgreSQL interval.
+    keep: str
+    key: str = "id"
+    only: str = "true"
+
+    @property
+    def over(self) -> str:
+        return f"{self.only} AND {self.since} <= now() - interval '{self.keep}'"
+
+    @property
+    def delete(self) -> sa.TextClause:
+        return sa.text(f"""
+            DELETE FROM {self.table} WHERE {self.key} IN (
+                SELECT {self.key} FROM {self.table} WHERE {self.over}
+                ORDER BY {self.since} LIMIT :limit FOR UPDATE SKIP LOCKED
+            )""")  # noqa: S608 - constants only
+
+
+TERMS = (
+    # For whoever asks how somebody got in.
+    Term("sessions", '"user".refresh_sessions', "expires_at", "30 days"),
+    Term("recovery_codes", '"user".recovery_codes', "expires_at", "30 days"),
+    Term("tasks", "ops.tasks", "finished_at", "30 days"),
+    # Looked at, and never begun.
+    Term("tasks", "ops.tasks", "created_at", "1 day", only="status = 'DRAFT'"),
+    # Steps can be taken back and proposals looked at so long.
+    Term("seating", "ops.seating_steps", "created_at", "30 days"),
+    Term("seating", "ops.seating_proposals", "created_at", "30 days"),
+    # A board that was not looked at for a day is read anew.
+    Term("seating", "ops.seating_removals", "created_at", "1 day"),
+    # Nobody waits for a call any more; an update comes again for a day at most.
+    Term("bot", "ops.bot_calls", "created_at", f"{bot_calls.KEEP_MINUTES} minutes"),
+    Term("bot", "ops.bot_updates", "created_at", "7 days", key="update_id"),
+    Term("bot", "ops.chat_paces", "free_at", "1 hour", key="chat_id"),
+    Term("bot", "ops.telegram_links", "expires_at", "30 days", key="code_hash"),
+    # A season, and what is asked about after it.
+    Term("texts", "ops.sent_texts", "created_at", "180 days", key="message_id"),
+    Term("marks", "ops.reminded_events", "until", "1 day", key="event_id"),
 )
-"""
-SESSIONS = sa.text(DELETE.format(table='"user".refresh_sessions'))
-CODES = sa.text(DELETE.format(table='"user".recovery_codes'))
 
-#: Steps can be taken back and proposals looked at so long; a board that was not looked at for a day is read
-#: anew.
-STEPS_DAYS, PROPOSALS_DAYS, REMOVALS_DAYS = 30, 30, 1
-DELETE_OLD = """
-DELETE FROM {table} WHERE id IN (
-    SELECT id FROM {table} WHERE created_at <= now() - make_interval(days => :days)
-    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
+#: Mostly nothing is, and to ask table by table would take a round trip for each.
+DUE = sa.text(
+    " UNION ALL ".join(
+        f"SELECT {number} WHERE EXISTS (SELECT FROM {term.table} WHERE {term.over})"  # noqa: S608 - constants
+        for number, term in enumerate(TERMS)
+    )
 )
-"""
-STEPS = sa.text(DELETE_OLD.format(table="ops.seating_steps"))
-REMOVALS = sa.text(DELETE_OLD.format(table="ops.seating_removals"))
-PROPOSALS = sa.text(DELETE_OLD.format(table="ops.seating_proposals"))
+
+
+def due() -> list[Term]:
+    """Of which tables something is to be deleted now."""
+    return [TERMS[number] for number in db.session.scalars(DUE)]
+
+
+def purge(term: Term, limit: int) -> int:
+    """Deletes at most `limit` rows whose term is over; returns how many."""
+    return db.session.connection().execute(term.delete, {"limit": limit}).rowcount
+
 
 #: Events are put off after their proofs came, and another service may not say for how long it keeps one.
 KEEP_PROOFS = sa.text("""
@@ -60,33 +106,3 @@ def keep_proofs(limit: int) -> int:
     days = config.current().proof_retention_days
     values = {"limit": limit, "days": days, "ahead": KEEP_AHEAD_DAYS}
     return db.session.connection().execute(KEEP_PROOFS, values).rowcount
-
-
-def purge_sessions(limit: int) -> int:
-    """Deletes at most `limit` sessions that ended KEEP_DAYS ago; returns how many."""
-    return _purge(SESSIONS, limit)
-
-
-def purge_recovery_codes(limit: int) -> int:
-    """Deletes at most `limit` recovery codes that ended KEEP_DAYS ago; returns how many."""
-    return _purge(CODES, limit)
-
-
-def purge_seating_steps(limit: int) -> int:
-    """Forgets at most `limit` steps on seating boards of STEPS_DAYS ago; returns how many."""
-    return _purge(STEPS, limit, STEPS_DAYS)
-
-
-def purge_seating_removals(limit: int) -> int:
-    """Forgets at most `limit` notes of removed places of REMOVALS_DAYS ago; returns how many."""
-    return _purge(REMOVALS, limit, REMOVALS_DAYS)
-
-
-def purge_seating_proposals(limit: int) -> int:
-    """Forgets at most `limit` proposals of the auto-seat of PROPOSALS_DAYS ago; returns how many."""
-    return _purge(PROPOSALS, limit, PROPOSALS_DAYS)
-
-
-def _purge(statement: sa.TextClause, limit: int, days: int = KEEP_DAYS) -> int:
-    result = db.session.connection().execute(statement, {"limit": limit, "days": days})
-    return result.rowcount

@@ -11,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from console.db import SCHEMAS, Base, db
-from console.models.triggers import FUNCTIONS, TRIGGERS, Function, Trigger
+from console.models.trigger import Function, Trigger
+from console.models.triggers import FUNCTIONS, TRIGGERS
 
 #: Our schemas, as they are called while they are only expected.
 SHADOW = {schema: f"crewdeck_expected_{schema}" for schema in SCHEMAS}

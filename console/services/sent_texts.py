@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
-import sqlalchemy as sa
-
 from console.db import db
 from console.gateways.telegram import Keyboard
 from console.models import SentText
@@ -13,8 +11,6 @@ from console.services.notices import Notice
 
 #: A message of the Bot API holds 4096; of a longer e-mail the beginning is kept.
 LONGEST_BODY, LONGEST_SUBJECT = 8000, 1000
-#: Kept this long: a season, and what is asked about after it.
-KEEP_DAYS = 180
 CUT = "…"
 #: The signed part of the links by which people answer offers, send proofs and join the bot.
 KEY_OF_LINK = re.compile(r"(/(?:offer|proof)/|[?&]start=)[A-Za-z0-9_=.-]{16,}")
@@ -48,16 +44,3 @@ def without_keys(text: str) -> str:
 
 def find(message_id: UUID) -> SentText | None:
     return db.session.get(SentText, message_id)
-
-
-PURGE = sa.text("""
-DELETE FROM ops.sent_texts WHERE message_id IN (
-    SELECT message_id FROM ops.sent_texts WHERE created_at <= now() - make_interval(days => :days)
-    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED
-)
-""")
-
-
-def purge(limit: int) -> int:
-    """Forgets at most `limit` texts that were sent KEEP_DAYS ago; returns how many."""
-    return db.session.connection().execute(PURGE, {"limit": limit, "days": KEEP_DAYS}).rowcount

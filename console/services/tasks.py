@@ -27,8 +27,6 @@ BELL = "run-tasks"
 LEASE_SECONDS = 15
 #: A task that ended its worker this often is set aside.
 ATTEMPTS = 3
-#: Days a task that has ended is remembered.
-KEEP_DAYS = 30
 WORKER_LOST = N_("The worker ended while doing this, three times.")
 
 
@@ -234,22 +232,6 @@ def failed(claim: Claim, error: ConsoleError | str) -> None:
     if isinstance(error, ConsoleError):
         result = refusal(error)
     _end(claim, TaskState.FAILED, error=str(error), result=result)
-
-
-def purge_tasks(limit: int) -> int:
-    """Forgets at most `limit` tasks that ended KEEP_DAYS ago, or never began; returns how many."""
-    day_ago = sa.func.now() - timedelta(days=1)
-    old = (
-        sa.select(Task.id)
-        .where(
-            sa.or_(
-                Task.finished_at < sa.func.now() - timedelta(days=KEEP_DAYS),
-                sa.and_(Task.status == TaskState.DRAFT, Task.created_at < day_ago),
-            )
-        )
-        .limit(limit)
-    )
-    return db.session.connection().execute(sa.delete(Task).where(Task.id.in_(old))).rowcount
 
 
 def _end(claim: Claim, status: TaskState, **values: Any) -> None:

@@ -150,19 +150,6 @@ def whose(chat_id: int) -> User | None:
     )
 
 
-PURGE = sa.text("""
-DELETE FROM ops.telegram_links WHERE code_hash IN (
-    SELECT code_hash FROM ops.telegram_links WHERE expires_at <= now() - interval '30 days'
-    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED
-)
-""")
-
-
-def purge_links(limit: int) -> int:
-    """Deletes at most `limit` links that ended a month ago; returns how many."""
-    return db.session.connection().execute(PURGE, {"limit": limit}).rowcount
-
-
 def _follow(user_id: UUID, *, verified: bool, username: str | None = None) -> None:
     """What the profile says of it."""
     profile = db.session.get(Profile, user_id, with_for_update=True)

@@ -304,7 +304,8 @@ IN_TIME = "e.date_start > now() + :offer_window"
 OFFERS_BY_ITSELF = f"e.auto_offers AND {IN_TIME}"
 OFFER_EVERYWHERE = sa.text(
     OFFER.format(
-        events=OFFERS_BY_ITSELF,
+        # Those that were never waited for are thousands.
+        events=f"e.waited_for AND {OFFERS_BY_ITSELF}",
         next_in_line=NEXT_IN_LINE,
         wait="SKIP LOCKED",
     )

@@ -74,6 +74,7 @@ LABELS = {
     "assigned_by": _l("Seated by"),
     "attempts": _l("Attempts"),
     "auto_offers": _l("Automatic offers"),
+    "waited_for": _l("Had a waitlist"),
     "available": _l("Free seats"),
     "avoids_user_ids": _l("Avoids"),
     "belonged": _l("What belonged to it"),

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from console.db import db
-from console.services import pace
+from console.services import pace, retention
 from console.services.pace import Late
 
 PER_SECOND = 30
@@ -77,6 +77,7 @@ def test_pause_holds_for_every_worker_and_lasts_as_long_as_the_longest(session: 
 
 def test_chats_that_were_not_written_to_lately_are_forgotten(session: Any) -> None:
     pace.reserve([1, 2])
-    assert pace.forget_chats(10) == 0
+    assert retention.due() == []
     db.session.execute(sa.text("UPDATE ops.chat_paces SET free_at = now() - interval '2 hours'"))
-    assert [pace.forget_chats(1), pace.forget_chats(5), pace.forget_chats(5)] == [1, 1, 0]
+    (term,) = retention.due()
+    assert [retention.purge(term, limit) for limit in (1, 5, 5)] == [1, 1, 0]

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from console.db import db, now
 from console.embedded.bot_api import BotApi
 from console.models import Event, OutboxMessage, SentText
-from console.services import delivery, leases, offer_links, proof_links, sent_texts
+from console.services import delivery, leases, offer_links, proof_links, retention, sent_texts
 from console.states import BookingStatus, OutboxStatus
 from tests import make
 from tests.mailbox import Mailbox
@@ -92,8 +92,9 @@ def test_texts_are_forgotten_after_their_time_and_with_their_notice(bot_api: Bot
     rows = [notice() for _ in range(3)]
     assert dict(delivery.deliver(leases.lease(10))) == {"sent": 3}
     old = sa.update(SentText).where(SentText.message_id != rows[0].id)
-    db.session.execute(old.values(created_at=make.soon(days=-sent_texts.KEEP_DAYS - 1)))
-    assert [sent_texts.purge(1) for _ in range(3)] == [1, 1, 0]
+    db.session.execute(old.values(created_at=make.soon(days=-181)))
+    (term,) = retention.due()
+    assert [retention.purge(term, 1) for _ in range(3)] == [1, 1, 0]
     db.session.execute(sa.delete(OutboxMessage).where(OutboxMessage.id == rows[0].id))
     assert db.session.scalar(sa.select(sa.func.count()).select_from(SentText)) == 0
 

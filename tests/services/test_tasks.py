@@ -11,7 +11,7 @@ from console import errors
 from console import tasks as kinds
 from console.db import db, transaction
 from console.models import Task, User
-from console.services import tasks
+from console.services import retention, tasks
 from console.states import TaskState, UserRole
 from tests import make
 
@@ -146,9 +146,8 @@ def test_a_computation_hears_that_it_should_stop(real_app: Flask, kind: Any) -> 
 def test_old_tasks_are_forgotten(person: User) -> None:
     task = started(person)
     tasks.finish(claimed(), {})
-    assert tasks.purge_tasks(10) == 0
-    db.session.execute(
-        sa.update(Task).values(finished_at=sa.func.now() - sa.text(f"interval '{tasks.KEEP_DAYS + 1} days'"))
-    )
-    assert tasks.purge_tasks(10) == 1
+    assert retention.due() == []
+    db.session.execute(sa.update(Task).values(finished_at=make.soon(days=-31)))
+    (term,) = retention.due()
+    assert retention.purge(term, 10) == 1
     assert task not in db.session.scalars(sa.select(Task)).all()

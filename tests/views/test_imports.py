@@ -15,7 +15,7 @@ from console import policy
 from console import tasks as long_work
 from console.db import db
 from console.models import AuditLog, Event, ImportRow, Organizer, Profile, Task, User
-from console.services import integrity, tasks
+from console.services import integrity, retention, tasks
 from console.states import BookingStatus, EventStatus, UserRole
 from console.views.imports import kinds, work
 from tests import make
@@ -308,7 +308,7 @@ def test_every_rule_of_the_database_is_known_before_it_refuses() -> None:
 def test_what_was_never_imported_is_forgotten_after_a_day(admin: FlaskClient) -> None:
     address = looked(admin, "user/users", "full_name\nAnna\n")
     db.session.execute(sa.update(Task).values(created_at=sa.func.now() - sa.text("interval '25 hours'")))
-    assert tasks.purge_tasks(10) == 1
+    assert [retention.purge(term, 10) for term in retention.due()] == [1]
     assert db.session.scalar(sa.select(sa.func.count()).select_from(ImportRow)) == 0
     assert admin.get(address).status_code == 404
 

@@ -64,6 +64,7 @@ OUTCOMES = {
     "texts": _l("texts of notices"),
     "seating": _l("old steps and proposals of seating"),
     "bot": _l("old traces of the bot"),
+    "marks": _l("marks of events that are over"),
     "messages": _l("messages queued"),
     "sent": _l("sent"),
     "skipped": _l("skipped"),
