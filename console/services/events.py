@@ -224,9 +224,13 @@ OVERLAP_MINUTES = 5
 def remind_due(limit: int) -> int:
     """Queues at most `limit` reminders of confirmed bookings, 48 and 24 hours before the start, once each."""
     db.session.flush()
-    reminded = db.session.scalars(
-        REMIND, {"limit": limit, "hours": list(REMINDER_HOURS), "first": max(REMINDER_HOURS)}
-    ).one()
+    values = {
+        "limit": limit,
+        "hours": list(REMINDER_HOURS),
+        "minutes": REMINDED_MINUTES,
+        "overlap": OVERLAP_MINUTES,
+    }
+    reminded = db.session.scalars(REMIND, values).one()
     if reminded:
         ring("drain-outbox")
     return reminded
