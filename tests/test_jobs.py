@@ -24,7 +24,7 @@ from console.models import (
     WaitlistEntry,
 )
 from console.models.seating import SeatingProposal
-from console.services import files
+from console.services import files, retention
 from console.states import (
     BookingStatus,
     CrewType,
@@ -103,6 +103,36 @@ def test_run_with_nothing_due_does_nothing_and_says_so_in_words(name: str, resul
     assert run(name) == result
     # What a run counts, the desk calls by a word of ours.
     assert set(result) <= set(OUTCOMES)
+
+
+#: What each tick asks for when nothing is due: it may take 5 ms of the database's time, however long the wire.
+ASKS = {
+    "expire-bookings": 2,
+    "process-waitlist": 3,
+    "process-webhooks": 2,
+    "inspect-proofs": 1,
+    "complete-events": 1,
+    "send-reminders": 1,
+    "purge-expired": 3,
+    "run-tasks": 2,
+}
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_tick_with_nothing_due_asks_little(name: str, session: Any) -> None:
+    asked: list[str] = []
+    jobs.BY_NAME[name].work()
+    connection = db.session.connection()
+    sa.event.listen(connection, "before_cursor_execute", lambda *words: asked.append(words[2]))
+    jobs.BY_NAME[name].work()
+    said = [words for words in asked if "SAVEPOINT" not in words]
+    assert len(said) == ASKS[name], said
+
+
+def test_what_is_over_is_found_by_index() -> None:
+    db.session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+    plan = db.session.scalars(sa.text(f"EXPLAIN {retention.DUE.text}")).all()
+    assert not [line for line in plan if "Seq Scan" in line]
 
 
 def test_expiry_works_in_batches_until_nothing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,7 @@ class Task(Base):
     __table_args__ = (
         check_state("status", TaskState),
         sa.Index("ix_tasks_open", "created_at", postgresql_where=sa.text(OPEN)),
+        sa.Index("ix_tasks_drafts", "created_at", postgresql_where=sa.text("status = 'DRAFT'")),
         sa.Index("uq_tasks_open_key", "key", unique=True, postgresql_where=sa.text(OPEN)),
         sa.Index("ix_tasks_finished_at", "finished_at"),
         {"schema": "ops"},

@@ -50,9 +50,13 @@ def upgrade() -> None:
     )
     op.execute(REMINDED)
     op.execute("CREATE INDEX IF NOT EXISTS ix_reminded_events_until ON ops.reminded_events (until)")
+    op.execute(
+        "CREATE INDEX IF NOT EXISTS ix_tasks_drafts ON ops.tasks (created_at) WHERE status = 'DRAFT'"
+    )
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX IF EXISTS ops.ix_tasks_drafts")
     op.execute("DROP TABLE IF EXISTS ops.reminded_events")
     for change in reversed(CHANGES):
         op.execute(f"DROP TRIGGER IF EXISTS waitlist_mark_{change.lower()} ON event.waitlist")

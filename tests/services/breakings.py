@@ -154,6 +154,12 @@ BREAKINGS = [
         "is DRAFT",
         "INSERT INTO event.waitlist (event_id, user_id, priority) SELECT e.id, u.id, 1"
         " FROM event.events e, \"user\".users u WHERE e.status = 'DRAFT' LIMIT 1",
+        frozenset({"waited-for"}),
+    ),
+    Breaking(
+        "waited-for",
+        "people on its waitlist and is not marked",
+        f"UPDATE event.events SET waited_for = false WHERE id = {FULL_EVENT}",
     ),
     Breaking(
         "place-type",

@@ -31,4 +31,12 @@ SELECT format('entry %s: event %s is %s', w.id, e.id, e.status) AS told
 FROM event.waitlist w JOIN event.events e ON e.id = w.event_id WHERE e.status IN ('DRAFT', 'CANCELLED')
 """,
     ),
+    Check(
+        "waited-for",
+        "an event with a waitlist is marked as one, or its free seats would not be offered",
+        """
+SELECT format('event %s has %s people on its waitlist and is not marked', e.id, count(*)) AS told
+FROM event.waitlist w JOIN event.events e ON e.id = w.event_id WHERE NOT e.waited_for GROUP BY e.id
+""",
+    ),
 )
