@@ -1,6 +1,8 @@
-"""What a tick costs the database when nothing is due: every job, at the large size.
+"""What a tick costs the database when nothing is due: every job, at the large size, its row in `ops.jobs`
+included.
 
-5 ms are promised where a bare page of a list takes 1.3 ms; here the page is measured in the same run.
+5 ms are promised, and asked for as they are: all jobs take less than half of that where a bare page of a list
+takes 1.3 ms, so that a machine half as fast keeps the promise, too.
 """
 
 import sys
@@ -13,12 +15,11 @@ import time
 
 import sqlalchemy as sa
 
-from bench.lists import KEYSET
 from bench.measure import LARGE, Line, Servers, alone, best
 from console import jobs
 from console.db import db
 
-LIMIT_PAGES = 5 / 1.3
+LIMIT_MS = 5
 ROUNDS = 10
 
 
@@ -53,40 +54,32 @@ def measure_all(servers: Servers) -> list[Line]:
 
         def run(job: jobs.ScheduledJob) -> float:
             spent[0] = 0.0
-            job.work()
+            jobs.run(job.name)
             return spent[0] * 1000
 
         # The demo has things due: they are worked off first, but sending needs somebody who listens.
-        db.session.execute(
-            sa.text(
-                "UPDATE notification.outbox SET status = 'SKIPPED', reason = 'bench', lease_token = NULL,"
-                " leased_until = NULL WHERE status IN ('PENDING', 'SENDING')"
-            )
+        skip = sa.text(
+            "UPDATE notification.outbox SET status = 'SKIPPED', reason = 'bench', lease_token = NULL,"
+            " leased_until = NULL WHERE status IN ('PENDING', 'SENDING')"
         )
+        db.session.execute(skip)
         db.session.commit()
         for _ in range(2):
             for job in jobs.SCHEDULE:
                 if job.name != "drain-outbox":
                     job.work()
-        db.session.execute(sa.text("UPDATE notification.outbox SET status = 'SKIPPED', reason = 'bench'"))
+        db.session.execute(skip)
         db.session.commit()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("SET statement_timeout = 0"))
             connection.execute(sa.text("VACUUM ANALYZE"))
             connection.invalidate()
 
-        def page() -> float:
-            spent[0] = 0.0
-            db.session.execute(sa.text(KEYSET)).all()
-            db.session.rollback()
-            return spent[0] * 1000
-
-        (limit,) = best(page, rounds=ROUNDS)
         for job in jobs.SCHEDULE:
             (taken,) = best(lambda job=job: run(job), rounds=ROUNDS)
-            what = f"idle {job.name}, {LARGE:,} bookings, against a bare page"
-            ratio, ours = taken / limit, f"{taken:.1f} ms"
-            lines.append(Line(what, ours, f"{limit:.1f} ms", ratio, LIMIT_PAGES, at_most=True))
+            what = f"idle {job.name}, {LARGE:,} bookings"
+            ratio, ours = taken / LIMIT_MS, f"{taken:.1f} ms"
+            lines.append(Line(what, ours, f"{LIMIT_MS} ms", ratio, 1, at_most=True))
     return lines
 
 

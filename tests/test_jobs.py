@@ -105,7 +105,7 @@ def test_run_with_nothing_due_does_nothing_and_says_so_in_words(name: str, resul
     assert set(result) <= set(OUTCOMES)
 
 
-#: What each tick asks for when nothing is due: it may take 5 ms of the database's time, however long the wire.
+#: How much each tick asks for when nothing is due: it may take 5 ms of the database's time.
 ASKS = {
     "expire-bookings": 2,
     "process-waitlist": 3,

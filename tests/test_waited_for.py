@@ -1,4 +1,4 @@
-"""Events that were waited for are marked by the database, whoever writes the waitlist: no free seat is missed."""
+"""Events that were waited for are marked by the database, whoever writes the waitlist: none is missed."""
 
 import threading
 from typing import Any
