@@ -284,8 +284,7 @@ class ImportMovedOn(ConsoleError):
 
 
 class PlacesMovedOn(ConsoleError):
-    """People of lines {lines}, or who was passed, have moved, left or got an offer.
-    Nothing was taken back."""
+    """People of lines {lines}, or those passed, have moved, left or got an offer. Nothing was taken back."""
 
 
 class BadAddress(ConsoleError):

@@ -152,7 +152,7 @@ def test_a_line_that_has_moved_on_is_left_alone(admin: FlaskClient, passed: Any,
         waitlist.set_priority(was_passed, priority=9, actor=staff)
     line = the_line(event)
     page = take_back(admin, address)
-    assert re.search(r"People of lines [23], or who was passed, have moved", page)
+    assert re.search(r"People of lines [23], or those passed, have moved", page)
     assert the_line(event) == line
 
 
