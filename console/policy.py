@@ -36,8 +36,10 @@ from console.states import STAFF_ROLES, FileOwner, UserRole
 
 ADMIN, ORG, FIN = UserRole.ADMIN, UserRole.ORGANIZER, UserRole.FINANCE
 Row = TypeVar("Row", bound=Base)
-#: So many people of an organizer are told by their ids; of more, each is asked for.
-PEOPLE_MAX = 5_000
+#: Models whose rows no index finds by the organizer that they belong to.
+SCATTERED: tuple[type[Base], ...] = (User, Profile, File)
+#: So many of their rows are told by their ids; of more, each is asked for.
+TOLD_MAX = 5_000
 
 
 class Action(StrEnum):
@@ -137,30 +139,56 @@ def scope(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
 
 
 def reach(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
-    """As `scope`, for who reads many rows in some order: no index knows the people of an organizer, but a few
-    are told by their ids, and of many each is asked, because one is soon met."""
-    if model not in (User, Profile) or scope(user, model) is None:
-        return scope(user, model)
-    key = User.id if model is User else Profile.user_id
-    people = people_of(user)
-    if people is not None:
-        return key == sa.any_(sa.cast(people, sa.ARRAY(sa.UUID())))
+    """As `scope`, for who reads many rows in some order: no index knows the people and the files of an
+    organizer, but a few are told by their ids, and of many each is asked, because one is soon met."""
+    criterion = scope(user, model)
+    if criterion is None or model not in SCATTERED:
+        return criterion
+    key = sa.inspect(model).primary_key[0]
+    told = theirs(user, model)
+    if told is not None:
+        return key == sa.any_(sa.cast(told, sa.ARRAY(sa.UUID())))
+    if model is File:
+        return criterion
     found = [chosen.where(person == key).limit(1) for chosen, person in _participations(user, sa.true())]
     # A scalar subquery: PostgreSQL would make a list of all people out of EXISTS first.
     return sa.func.coalesce(*(each.correlate(model).scalar_subquery() for each in found), sa.false())
 
 
-def people_of(user: User) -> list[UUID] | None:
-    """The people on the events of an ORGANIZER, None when they are very many; asked once a transaction."""
+def theirs(user: User, model: type[Base]) -> list[UUID] | None:
+    """The keys of an ORGANIZER's rows of a SCATTERED model, None when they are very many; asked once a
+    transaction."""
 
     def ask() -> list[UUID] | None:
-        if not allowed(user, "user.users", Action.READ):
+        if not allowed(user, table_name(model), Action.READ):
             return []
-        some = [chosen.limit(PEOPLE_MAX + 1) for chosen, _ in _participations(user)]
-        found = db.session.scalars(sa.union_all(*(each.subquery().select() for each in some))).all()
-        return sorted(set(found)) if len(found) <= PEOPLE_MAX else None
+        parts = _files(user) if model is File else [chosen for chosen, _ in _participations(user)]
+        some = [part.limit(TOLD_MAX + 1).subquery().select() for part in parts]
+        found = db.session.scalars(sa.union_all(*some)).all()
+        return sorted(set(found)) if len(found) <= TOLD_MAX else None
 
-    return cast(list[UUID] | None, _known("people", user, ask))
+    return cast(list[UUID] | None, _known("files" if model is File else "people", user, ask))
+
+
+def _files(user: User) -> list[sa.Select[Any]]:
+    """Selects of the files of an ORGANIZER, each by an index."""
+    organizers, events = _organizers(user), _events(user)
+    receipts = (
+        sa.select(PaymentReceipt.id)
+        .join(Payment, Payment.id == PaymentReceipt.payment_id)
+        .join(Booking, Booking.id == Payment.booking_id)
+        .where(Booking.event_id.in_(events))
+    )
+    owners = {
+        FileOwner.ORGANIZER: sa.select(Organizer.id).where(Organizer.id.in_(organizers)),
+        FileOwner.EVENT: events,
+        FileOwner.TEAM_MEMBER: sa.select(TeamMember.id).where(TeamMember.organizer_id.in_(organizers)),
+        FileOwner.PAYMENT_RECEIPT: receipts,
+    }
+    return [
+        sa.select(File.id).where(File.owner_type == owner, File.owner_id.in_(keys))
+        for owner, keys in owners.items()
+    ]
 
 
 def _participations(user: User, *what: Any) -> list[tuple[sa.Select[Any], Any]]:
@@ -183,8 +211,17 @@ def table_name(model: type[Base]) -> str:
 
 def _organizers(user: User) -> list[UUID]:
     """The organizers that `user` is staff of. Told by their ids, the planner knows how much they have."""
-    mine = sa.select(OrganizerStaff.organizer_id).where(OrganizerStaff.user_id == user.id)
+    mine = organizers_of(user.id)
     return cast(list[UUID], _known("organizers", user, lambda: sorted(db.session.scalars(mine))))
+
+
+def organizers_of(user_id: Any) -> sa.Select[Any]:
+    return sa.select(OrganizerStaff.organizer_id).where(OrganizerStaff.user_id == user_id)
+
+
+def know_organizers(user: User, organizers: Iterable[UUID]) -> None:
+    """Keeps what `organizers_of` has found for the rest of the transaction: it need not be asked again."""
+    _reach()["organizers", user.id] = sorted(organizers)
 
 
 def _events(user: User) -> sa.Select[Any]:
@@ -193,10 +230,14 @@ def _events(user: User) -> sa.Select[Any]:
 
 def _known(what: str, user: User, ask: Callable[[], Any]) -> Any:
     """What `ask` answers, once a transaction: a page asks for many tables."""
-    known = db.session.info.setdefault("reach", {})
+    known = _reach()
     if (what, user.id) not in known:
         known[what, user.id] = ask()
     return known[what, user.id]
+
+
+def _reach() -> dict[tuple[str, UUID], Any]:
+    return cast(dict[tuple[str, UUID], Any], db.session.info.setdefault("reach", {}))
 
 
 @sa.event.listens_for(db.session, "after_transaction_end")
@@ -230,16 +271,14 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
 
     if model is File:
         members = sa.select(TeamMember.id).where(TeamMember.organizer_id.in_(organizers))
-        receipt = (
-            sa.exists()
-            .where(
-                PaymentReceipt.id == File.owner_id,
-                Payment.id == PaymentReceipt.payment_id,
-                Booking.id == Payment.booking_id,
-                Booking.event_id.in_(events),
-            )
-            .correlate(File)
+        of_receipt = sa.select(sa.true()).where(
+            PaymentReceipt.id == File.owner_id,
+            Payment.id == PaymentReceipt.payment_id,
+            Booking.id == Payment.booking_id,
+            Booking.event_id.in_(events),
         )
+        # A scalar subquery: PostgreSQL would make a list of all receipts out of EXISTS first.
+        receipt = sa.func.coalesce(of_receipt.limit(1).correlate(File).scalar_subquery(), sa.false())
         return sa.or_(
             sa.and_(File.owner_type == FileOwner.ORGANIZER, File.owner_id.in_(organizers)),
             sa.and_(File.owner_type == FileOwner.EVENT, File.owner_id.in_(events)),

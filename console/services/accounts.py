@@ -106,7 +106,11 @@ def session_user(jti: UUID) -> Visit | None:
     # Once a minute is enough to measure an hour; a shorter limit is measured finer.
     values = {"jti": jti, "idle": idle, "note_every": min(timedelta(minutes=1), idle / 10)}
     row = db.session.execute(_visit(), values).one_or_none()
-    return None if row is None else Visit(*row)
+    if row is None:
+        return None
+    user, *facts, organizers = row
+    policy.know_organizers(user, organizers)
+    return Visit(user, *facts)
 
 
 @cache
@@ -122,6 +126,7 @@ def _visit() -> sa.Executable:
             seen_at < sa.func.now() - note_every,
             SecondFactor.user_id.is_not(None),
             sa.func.coalesce(given_at > sa.func.now() - timedelta(minutes=FRESH_MINUTES), sa.false()),
+            sa.func.array(policy.organizers_of(User.id).scalar_subquery(), type_=sa.ARRAY(sa.UUID())),
         )
         .join(RefreshSession, RefreshSession.user_id == User.id)
         .outerjoin(User.profile)

@@ -18,7 +18,7 @@ from werkzeug.datastructures import MultiDict
 from console import policy
 from console.db import Base, db
 from console.errors import BadAddress
-from console.models import ListChoice, Profile, User
+from console.models import ListChoice, User
 from console.views import filters, search, totals
 from console.views.columns import Column, columns_of, key_columns, says_who, table_of
 from console.views.cursors import read_cursor, write_cursor
@@ -177,24 +177,24 @@ class Listing:
         return not self.is_narrowed and policy.scope(self.user, self.model) is None
 
     @cached_property
-    def people(self) -> list[Any] | None:
-        """Whom a list of people is of, as far as they are known by their ids; see `policy.reach`."""
-        return policy.people_of(self.user) if self.is_of_some_people else None
+    def told(self) -> list[Any] | None:
+        """The keys of all its rows, as far as they are told; see `policy.reach`."""
+        return policy.theirs(self.user, self.model) if self.is_scattered else None
 
     @property
-    def is_of_some_people(self) -> bool:
-        return self.model in (User, Profile) and policy.scope(self.user, self.model) is not None
+    def is_scattered(self) -> bool:
+        return self.model in policy.SCATTERED and policy.scope(self.user, self.model) is not None
 
     @property
     def is_of_few(self) -> bool:
         """Whether all of it is found by a few keys."""
-        return self.people is not None or (self.is_searched and self.match.is_few)
+        return self.told is not None or (self.is_searched and self.match.is_few)
 
     @property
     def is_of_many(self) -> bool:
         """Whether each row of it is asked for: they are too many to tell how many."""
-        if self.is_of_some_people:
-            return self.people is None
+        if self.is_scattered:
+            return self.told is None
         return self.is_searched and self.match.is_many
 
     # The rows
@@ -215,7 +215,8 @@ class Listing:
         columns = tuple(self.columns[name] for name in self.search_by)
         found = served(self.model)
         ids = tuple(c for c in self.columns.values() if c.name in found and not says_who(c.name))
-        return search.matches(self.user, self.model, columns, self.term, ids=ids)
+        in_hand = self.told is not None
+        return search.matches(self.user, self.model, columns, self.term, ids=ids, in_hand=in_hand)
 
     def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
         return self.query(names).order_by(*self.order.clauses(backward=False))

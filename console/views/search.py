@@ -64,12 +64,14 @@ def matches(
     *,
     ids: Sequence[Column] = (),
     some: int | None = None,
+    in_hand: bool = False,
 ) -> Match:
     """The rows of `model` that `term` finds: by keys, those in `ids` too, by texts, by what they point at.
 
     Whom and what the term names is asked first, in one statement: with their keys in hand, rows are found
     through indexes. Of more than KEYS_MAX each row is asked for itself, in the order of the list: so many
-    match that a page is soon found. `some`: to find rows of so many is enough.
+    match that a page is soon found. `some`: to find rows of so many is enough. `in_hand`: a few rows are
+    known already, and each of them is asked.
     """
     if not term:
         return Match(sa.false())
@@ -89,8 +91,8 @@ def matches(
     paid = _paid(model, columns)
     if paid is not None:
         asked[Payment] = naming.paid(paid[1], term)
-    known = naming.keys(asked, some)
-    is_many, is_far = any(keys is None for keys in known.values()), False
+    known = dict.fromkeys(asked) if in_hand else naming.keys(asked, some)
+    is_many, is_far = not in_hand and None in known.values(), False
     for attribute, way in pointing:
         those = known[way.named]
         if those is None:
