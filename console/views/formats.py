@@ -91,7 +91,7 @@ def localtime(dt: datetime | None, tz: str | None = None) -> str:
     zone = _zone(tz) if tz else home
     local = at_clock(dt, zone)
     text = f"{_day(local.date(), 'd MMM y', _locale())}, {local:%H:%M}"
-    if local.utcoffset() == at_clock(dt, home).utcoffset():
+    if zone is home or local.utcoffset() == at_clock(dt, home).utcoffset():
         return text
     return f"{text} ({_distance(local)})"
 

@@ -3,9 +3,9 @@
 The labels of a page, whatever tables they come from, are read by one statement.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +35,7 @@ from console.models import (
 from console.states import CrewType, NotificationCategory
 from console.views.columns import key_columns, table_of
 from console.views.formats import localtime, money, state_label
+from console.views.naming import given
 from console.views.values import write_key
 
 
@@ -70,18 +71,20 @@ class Labels:
 
     def load(self, wanted: Iterable[tuple[type[Base], Any]]) -> None:
         """Reads the labels of rows by model and key, those not known yet, in one statement."""
-        keys: dict[type[Base], set[Any]] = {}
+        keys: dict[type[Base], set[str]] = {}
         for model, key in wanted:
             if (model, str(key)) not in self._found and has_label(model):
-                keys.setdefault(model, set()).add(key)
-        parts = [
-            labelled(self.user, model).where(key_columns(model)[0].attribute.in_(found))
-            for model, found in keys.items()
-        ]
-        if not parts:
+                keys.setdefault(model, set()).add(str(key))
+        if not keys:
             return
-        by_table = {table_of(model): model for model in keys}
-        for row in db.session.execute(sa.union_all(*parts) if len(parts) > 1 else parts[0]):
+        # In one order, so that the next page of a list asks by the same statement.
+        models = tuple(sorted(keys, key=table_of))
+        selects = tuple(labelled(self.user, model) for model in models)
+        is_same = all(isinstance(_is_open(self.user, model), bool) for model in models)
+        build = _kept_union if is_same else _union
+        by_table = {table_of(model): model for model in models}
+        values = {model.__name__: "{" + ",".join(found) + "}" for model, found in keys.items()}
+        for row in db.session.execute(build(models, selects), values):
             model = by_table[row.table]
             self._found[model, row.key] = read_label(model, row)
 
@@ -110,12 +113,33 @@ def has_label(model: type[Base]) -> bool:
 def labelled(user: User, model: type[Base]) -> sa.Select[Any]:
     """A select of the labels of all rows of `model`, with whether each is within the reach of `user`."""
     has_contact = policy.allowed(user, "user.profiles", policy.Action.READ) or model not in (User, Profile)
+    is_open = _is_open(user, model)
+    if isinstance(is_open, bool):
+        return _select(model, has_contact, is_open)
+    return _select(model, has_contact).add_columns(is_open.label("open"))
+
+
+def _is_open(user: User, model: type[Base]) -> bool | sa.ColumnElement[bool]:
+    """Whether the rows of `model` are within the reach of `user`; where some are, what tells which."""
     if not policy.allowed(user, table_of(model), policy.Action.READ):
-        return _select(model, has_contact, False)
+        return False
     criterion = policy.scope(user, model)
-    if criterion is None:
-        return _select(model, has_contact, True)
-    return _select(model, has_contact).add_columns(criterion.label("open"))
+    return True if criterion is None else criterion
+
+
+def _union(
+    models: Sequence[type[Base]], selects: Sequence[sa.Select[Any]]
+) -> sa.Select[Any] | sa.CompoundSelect[Any]:
+    """Of each of these models the rows whose keys are given under its name."""
+    parts = [
+        select.where(key_columns(model)[0].attribute == sa.any_(given(model.__name__)))
+        for model, select in zip(models, selects, strict=True)
+    ]
+    return sa.union_all(*parts) if len(parts) > 1 else parts[0]
+
+
+#: The same, put together once for all who see all of these rows, or none.
+_kept_union = lru_cache(maxsize=128)(_union)
 
 
 @cache
