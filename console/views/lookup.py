@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from console import policy
-from console.db import db
+from console.db import Base, db
 from console.models import User
 from console.views import naming, pages, search
 from console.views.columns import key_columns
 from console.views.labels import has_label, labelled, read_label
-from console.views.naming import NAMED_BY
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -28,73 +27,97 @@ def look_up(view: "TableView", term: str, limit: int) -> list[dict[str, str]]:
     if not has_label(view.model):
         return pages.nameless(view, limit)
     user, model, key = view.user, view.model, view.keys[0].attribute
-    moment = view.columns[view.default_sort.removeprefix("-")].attribute
     rows = labelled(user, model)
-    is_whole = policy.scope(user, model) is None
-    if is_whole and model in (User, *NAMED_BY) and len(term) > SHORT and not search.may_be_id(term):
-        return _named(view, term, limit, _in_order(rows, model, moment.key))
     criterion = policy.reach(user, model)
+    way = search.way_to_name(model)
+    if criterion is None and way is not None and term and not search.may_be_id(term):
+        offered = _among_newest(view, way.named, term, limit, rows) if len(term) <= SHORT else []
+        if len(offered) == limit:
+            return _called_first(view, term, offered, rows)
+        if not way.hops:
+            return _named(view, way.named, term, limit, rows)
     if criterion is not None:
         rows = rows.where(criterion)
-    in_order = rows.order_by(moment.desc(), key).limit(limit)
-    if not term:
-        return _offered(view, in_order)
-    if wanted := search.as_uuid(term):
-        return _offered(view, in_order.where(key == wanted))
-    offered = _found(view, term, limit, rows, in_order)
-    if model is not User or len(offered) < limit:
-        return offered
-    called = naming.called(user, term)
-    exact = _offered(view, in_order.where(key.in_(called.select)), called.values)
-    return list({item["id"]: item for item in (*exact, *offered)}.values())[:limit]
+    in_order = rows.order_by(getattr(model, _newest_by(view)).desc(), key).limit(limit)
+    wanted = search.as_uuid(term)
+    if not term or wanted:
+        return _offered(view, in_order.where(key == wanted) if wanted else in_order)
+    if policy.scope(user, model) is None:
+        found = search.matches(user, model, view.keys[:1], term, some=SOME)
+        return _offered(view, _few(rows.where(found.criterion), model, _newest_by(view)).limit(limit))
+    # Theirs may be the last that the term finds.
+    offered = _offered(view, in_order.where(search.matches(user, model, view.keys[:1], term).criterion))
+    return _called_first(view, term, offered, rows) if len(offered) == limit else offered
 
 
-def _named(view: "TableView", term: str, limit: int, rows: sa.Select[Any]) -> list[dict[str, str]]:
-    """Of a table that is seen whole, by the names of its own rows: two statements, put together before."""
-    asked = {"named": naming.named(view.user, view.model, term)}
+def _newest_by(view: "TableView") -> str:
+    return view.default_sort.removeprefix("-")
+
+
+# Of tables that are seen whole: their statements are put together once.
+
+
+def _named(
+    view: "TableView", named: type[Base], term: str, limit: int, rows: sa.Select[Any]
+) -> list[dict[str, str]]:
+    """Those that the term names by their own names."""
+    asked = {"named": naming.named(view.user, named, term)}
     if view.model is User:
         asked["called"] = naming.called(view.user, term)
     found = {name: keys for name, keys in naming.keys(asked, SOME).items() if keys}
-    return _offered(view, rows, {"named": "{}", "called": "{}", **found, "most": limit}) if found else []
+    if not found:
+        return []
+    in_order = _with_keys(rows, view.model, _newest_by(view))
+    return _offered(view, in_order, {"named": "{}", "called": "{}", **found, "most": limit})
 
 
 @lru_cache(maxsize=64)
-def _in_order(rows: sa.Select[Any], model: Any, newest_by: str) -> sa.Select[Any]:
+def _with_keys(rows: sa.Select[Any], model: Any, newest_by: str) -> sa.Select[Any]:
     """The rows with the keys that are given, those first who are called so."""
-    key, moment = key_columns(model)[0].attribute, getattr(model, newest_by)
-    named, called = naming.given("named"), naming.given("called")
-    rows = rows.add_columns(moment.label("moment"), (key == sa.any_(called)).label("is_called"))
-    # First found, then put in order: the planner takes them for spread evenly over the order, and would
-    # walk along it.
-    few = (
-        rows.where(sa.or_(key == sa.any_(named), key == sa.any_(called)))
-        .cte("few")
-        .prefix_with("MATERIALIZED")
-    )
-    in_order = sa.select(few).order_by(few.c.is_called.desc(), few.c.moment.desc(), few.c.key)
-    return in_order.limit(sa.bindparam("most", type_=sa.Integer))
+    key = key_columns(model)[0].attribute
+    is_named, is_called = (key == sa.any_(naming.given(name)) for name in ("named", "called"))
+    found = rows.where(sa.or_(is_named, is_called)).add_columns(is_called.label("is_called"))
+    return _few(found, model, newest_by).limit(sa.bindparam("most", type_=sa.Integer))
 
 
-def _found(
-    view: "TableView", term: str, limit: int, query: sa.Select[Any], in_order: sa.Select[Any]
+def _among_newest(
+    view: "TableView", named: type[Base], term: str, limit: int, rows: sa.Select[Any]
 ) -> list[dict[str, str]]:
-    user, model, key = view.user, view.model, view.keys[0].attribute
-    moment = view.columns[view.default_sort.removeprefix("-")].attribute
-    if policy.scope(user, model) is not None:
-        # Theirs may be the last that the term finds.
-        return _offered(view, in_order.where(search.matches(user, model, view.keys[:1], term).criterion))
-    if len(term) <= SHORT:
-        last = policy.visible(user, model).with_only_columns(key).order_by(moment.desc(), key).limit(LAST)
-        among_last = in_order.where(key.in_(last.correlate(None)), search.asked(user, model, term))
-        offered = _offered(view, among_last)
-        if len(offered) == limit:
-            return offered
-    found = search.matches(user, model, view.keys[:1], term, some=SOME)
-    # First found, then put in order: the planner takes them for spread evenly over the order, and would
-    # walk along it.
-    rows = query.add_columns(moment.label("moment")).where(found.criterion)
-    few = rows.cte("few").prefix_with("MATERIALIZED")
-    return _offered(view, sa.select(few).order_by(few.c.moment.desc(), few.c.key).limit(limit))
+    """Those of the newest rows that the term names, by their own names or those they lead to."""
+    asked = naming.texts(view.user, named, term)
+    newest = _newest(rows, view.model, _newest_by(view), naming.hows(asked))
+    return _offered(view, newest, {**naming.values(asked), "last": LAST, "most": limit})
+
+
+@lru_cache(maxsize=64)
+def _newest(rows: sa.Select[Any], model: Any, newest_by: str, hows: naming.TextHows) -> sa.Select[Any]:
+    key, moment = key_columns(model)[0].attribute, getattr(model, newest_by)
+    last, most = (sa.bindparam(name, type_=sa.Integer) for name in ("last", "most"))
+    newest = sa.select(key).order_by(moment.desc(), key).limit(last)
+    found = rows.where(key.in_(newest.correlate(None)), search.asked(model, hows))
+    return found.order_by(moment.desc(), key).limit(most)
+
+
+def _called_first(
+    view: "TableView", term: str, offered: list[dict[str, str]], rows: sa.Select[Any]
+) -> list[dict[str, str]]:
+    """The people offered, as many, before them who is called so."""
+    if view.model is not User:
+        return offered
+    called = naming.called(view.user, term).filled
+    exact = _offered(view, rows.where(User.id.in_(called)).limit(len(offered)))
+    return list({item["id"]: item for item in (*exact, *offered)}.values())[: len(offered)]
+
+
+def _few(rows: sa.Select[Any], model: Any, newest_by: str) -> sa.Select[Any]:
+    """Rows, the newest first; with `is_called`, before them those who are.
+
+    First found, then put in order: the planner takes them for spread evenly over the order, and would walk
+    along it.
+    """
+    few = rows.add_columns(getattr(model, newest_by).label("moment")).cte("few").prefix_with("MATERIALIZED")
+    first = [few.c.is_called.desc()] if "is_called" in few.c else []
+    return sa.select(few).order_by(*first, few.c.moment.desc(), few.c.key)
 
 
 def _offered(

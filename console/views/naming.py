@@ -39,6 +39,9 @@ BY_NAME: dict[str, Callable[[str], Asked]] = {
     "username": matching.username,
 }
 
+#: What is asked of texts, each by its model and column; and in which ways.
+Texts = Mapping[tuple[type[Base], str], Asked]
+TextHows = tuple[tuple[tuple[type[Base], str], Hows], ...]
 
 Asks = TypeVar("Asks")
 
@@ -60,35 +63,63 @@ def read(model: type[Base], name: str) -> Callable[[str], Asked]:
     return matching.parts if (model, name) in BY_PART else BY_NAME.get(name, matching.beginning)
 
 
-def finds(model: type[Base], name: str, column: Any, term: str, *, by_index: bool = True) -> Any:
+def finds(model: type[Base], name: str, column: Any, term: str) -> sa.ColumnElement[bool]:
     """`term` finds a row by this text of it."""
-    return matching.has(_text(name, column), read(model, name)(term), by_index=by_index)
+    return matching.has(_text(name, column), read(model, name)(term))
 
 
-def finds_person(user: User, account: Any, profile: Any, term: str) -> sa.ColumnElement[bool]:
-    """`term` finds somebody whose rows are in hand."""
-    rows = {User: account, Profile: profile}
-    asked = (
-        (getattr(rows[model], name), name, what) for (model, name), what in _of_person(user, term).items()
+def texts(user: User, model: type[Base], term: str) -> Texts:
+    """By which texts a row of `model` is named, and what `term` asks of each; people by all that is known.
+
+    Phone and Telegram only for those who may read profiles.
+    """
+    if model is not User:
+        return {(model, NAMED_BY[model]): matching.parts(term)}
+    asked = {(User, "username"): matching.username(term), (Profile, "full_name"): matching.parts(term)}
+    if _may_contact(user):
+        asked[Profile, "phone"] = matching.phone(term)
+        asked[Profile, "telegram"] = matching.telegram(term)
+        # An address has its @ somewhere behind the beginning.
+        asked[Profile, "email"] = matching.beginning(term) if "@" in term[1:] else ()
+    return {text: what for text, what in asked.items() if what}
+
+
+def finds_in_hand(rows: Mapping[type[Base], Any], asked: Texts) -> sa.ColumnElement[bool]:
+    """One of these texts of rows in hand has what is asked of it."""
+    found = (
+        matching.has(_text(name, getattr(rows[model], name)), what, by_index=False)
+        for (model, name), what in asked.items()
     )
-    return sa.or_(
-        sa.false(), *(matching.has(_text(name, text), what, by_index=False) for text, name, what in asked)
-    )
+    return sa.or_(sa.false(), *found)
+
+
+def hows(asked: Texts) -> TextHows:
+    """In which ways texts are asked: what decides the statement."""
+    return tuple((text, matching.hows(what)) for text, what in asked.items())
+
+
+def to_be_given(asked: TextHows) -> Texts:
+    """What asks in these ways for `values` that are given when the statement is run."""
+    return {text: matching.to_be_given(how, text[1]) for text, how in asked}
+
+
+def values(asked: Texts) -> dict[str, Any]:
+    """What texts are asked for, under the names that `to_be_given` has."""
+    return {
+        name: value for text, what in asked.items() for name, value in matching.values(what, text[1]).items()
+    }
 
 
 def named(user: User, model: type[Base], term: str) -> Named:
     """The keys of the rows of `model`, which has names, whose name `term` finds.
 
     Of people those whose name has these parts, or whose username, phone or Telegram name has this one, some
-    twice; not more than KEYS_MAX and one of each. Phone and Telegram only for those who may read profiles.
+    twice; not more than KEYS_MAX and one of each.
     """
     if model is not User:
         return with_text(model, NAMED_BY[model], term)
-    known = _of_person(user, term)
-    values = {"each_max": KEYS_MAX + 1}
-    for (_, name), what in known.items():
-        values |= matching.values(what, name)
-    return Named(_people(tuple((text, matching.hows(what)) for text, what in known.items())), values)
+    asked = texts(user, User, term)
+    return Named(_people(hows(asked)), {"each_max": KEYS_MAX + 1, **values(asked)})
 
 
 def with_text(model: type[Base], name: str, term: str) -> Named:
@@ -118,10 +149,10 @@ def keys(asked: Mapping[Asks, Named], some: int | None = None) -> dict[Asks, str
     are nothing but a text."""
     if not asked:
         return {}
-    values = {"first": some or KEYS_MAX + 1, "keys_max": KEYS_MAX}
+    given = {"first": some or KEYS_MAX + 1, "keys_max": KEYS_MAX}
     for each in asked.values():
-        values |= each.values
-    rows = db.session.execute(_told(tuple(each.select for each in asked.values())), values)
+        given |= each.values
+    rows = db.session.execute(_told(tuple(each.select for each in asked.values())), given)
     asks = list(asked)
     return {asks[number]: found if count else "" for number, count, found in rows}
 
@@ -157,17 +188,6 @@ def _may_contact(user: User) -> bool:
     return policy.allowed(user, "user.profiles", policy.Action.READ)
 
 
-def _of_person(user: User, term: str) -> dict[tuple[type[Base], str], Asked]:
-    """What `term` may be of a person, by the texts that know them."""
-    asked = {(User, "username"): matching.username(term), (Profile, "full_name"): matching.parts(term)}
-    if _may_contact(user):
-        asked[Profile, "phone"] = matching.phone(term)
-        asked[Profile, "telegram"] = matching.telegram(term)
-        # An address has its @ somewhere behind the beginning.
-        asked[Profile, "email"] = matching.beginning(term) if "@" in term[1:] else ()
-    return {text: what for text, what in asked.items() if what}
-
-
 def _text(name: str, column: Any) -> Any:
     """What is looked through: of a phone its digits."""
     if name != "phone":
@@ -177,24 +197,24 @@ def _text(name: str, column: Any) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _people(asked: tuple[tuple[tuple[type[Base], str], Hows], ...]) -> sa.Select[Any]:
+def _people(asked: TextHows) -> sa.Select[Any]:
     if not asked:
         return sa.select(User.id).where(sa.false())
     found = []
-    for (model, name), hows in asked:
+    for (model, name), what in to_be_given(asked).items():
         # Each by its own index alone: of rows found by one of several, all that was asked is asked again.
         row: Any = aliased(model)
         key = row.id if model is User else row.user_id
-        has = matching.has(_text(name, getattr(row, name)), matching.to_be_given(hows, name))
+        has = matching.has(_text(name, getattr(row, name)), what)
         # Each ends by itself: a frequent term is found soon in whatever order.
         found.append(sa.select(key).where(has).limit(sa.bindparam("each_max", type_=sa.Integer)))
     return sa.select(sa.union_all(*found).subquery().c[0])
 
 
 @lru_cache(maxsize=64)
-def _with_text(model: type[Base], name: str, hows: Hows, values_name: str) -> sa.Select[Any]:
+def _with_text(model: type[Base], name: str, how: Hows, values_name: str) -> sa.Select[Any]:
     row: Any = aliased(model)
-    has = matching.has(getattr(row, name), matching.to_be_given(hows, values_name))
+    has = matching.has(getattr(row, name), matching.to_be_given(how, values_name))
     return sa.select(row.id).where(has)
 
 

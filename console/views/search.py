@@ -19,7 +19,7 @@ from console.models import (
 )
 from console.views import matching, naming
 from console.views.columns import Column, Kind, key_columns
-from console.views.naming import NAMED_BY
+from console.views.naming import NAMED_BY, TextHows, Texts
 from console.views.values import plain_text
 
 
@@ -96,7 +96,7 @@ def matches(
     for attribute, way in pointing:
         those = known[way.named]
         if those is None:
-            found.append(_asked(user, attribute, way, term))
+            found.append(_asked(attribute, way, naming.texts(user, way.named, term)))
         elif those:
             found.append(_among(attribute, way, those))
             is_far = is_far or bool(way.hops)
@@ -122,7 +122,7 @@ def _by_name(
         # A table's own key stands for the name of its row.
         target = model if column.kind == Kind.ID else column.target
         if column.kind in KEYS and target is not None:
-            way = _way(target)
+            way = way_to_name(target)
             if way is not None:
                 pointing.append((column.attribute, way))
         elif NAMED_BY.get(model) == column.name:
@@ -147,13 +147,13 @@ class Way(NamedTuple):
     named: type[Base]
 
 
-def _way(model: type[Base]) -> Way | None:
+def way_to_name(model: type[Base]) -> Way | None:
     """None where rows have no name."""
     if model in NAMED_BY or model in (User, Profile):
         return Way((), User if model is Profile else model)
     column = NAMED_THROUGH.get(model, "user_id")
     target = policy.referenced(model, column) if hasattr(model, column) else None
-    further = _way(target) if target is not None else None
+    further = way_to_name(target) if target is not None else None
     return None if further is None else Way(((model, column), *further.hops), further.named)
 
 
@@ -167,19 +167,18 @@ def _among(value: Any, way: Way, keys: str) -> sa.ColumnElement[bool]:
     return value.in_(sa.select(getattr(row, key_columns(model)[0].name)).where(further))
 
 
-def _asked(user: User, value: Any, way: Way, term: str) -> sa.ColumnElement[bool]:
+def _asked(value: Any, way: Way, texts: Texts) -> sa.ColumnElement[bool]:
     """The row that `value` leads to is asked itself. A scalar subquery: PostgreSQL makes no join of it."""
     model, column = way.hops[0] if way.hops else (way.named, "")
     row: Any = aliased(model)
     if way.hops:
-        query = sa.select(_asked(user, getattr(row, column), Way(way.hops[1:], way.named), term))
+        query = sa.select(_asked(getattr(row, column), Way(way.hops[1:], way.named), texts))
     elif model is User:
-        profile = aliased(Profile)
-        is_named = naming.finds_person(user, row, profile, term)
+        profile: Any = aliased(Profile)
+        is_named = naming.finds_in_hand({User: row, Profile: profile}, texts)
         query = sa.select(is_named).select_from(row).outerjoin(profile, profile.user_id == row.id)
     else:
-        name = NAMED_BY[model]
-        query = sa.select(naming.finds(model, name, getattr(row, name), term, by_index=False))
+        query = sa.select(naming.finds_in_hand({model: row}, texts))
     key = getattr(row, key_columns(model)[0].name)
     # TRUE or not: a search finds what surely matches.
     return sa.func.coalesce(query.where(key == value).scalar_subquery(), sa.false())
@@ -203,14 +202,19 @@ KEYS = (Kind.ID, Kind.REF)
 NAMED_THROUGH: dict[type[Base], str] = {Payment: "booking_id", PaymentReceipt: "payment_id"}
 
 
-def asked(user: User, model: type[Base], term: str) -> sa.ColumnElement[bool]:
-    """`term` names the row of `model`, which is asked itself; for a few rows in hand."""
-    way = _way(model)
-    return sa.false() if way is None else _asked(user, key_columns(model)[0].attribute, way, term)
+def asked(model: type[Base], hows: TextHows) -> sa.ColumnElement[bool]:
+    """A term names the row of `model`, which has names and is asked itself; for a few rows in hand.
+
+    The `naming.values` of the term are given when the statement is run."""
+    way = way_to_name(model)
+    assert way is not None
+    return _asked(key_columns(model)[0].attribute, way, naming.to_be_given(hows))
 
 
 def of_person(user: User, person: Any, term: str) -> sa.ColumnElement[bool]:
     """`person`, a column of people's ids, is somebody whom `term` finds."""
     way = Way((), User)
     keys = naming.keys({User: naming.named(user, User, term)})[User]
-    return _asked(user, person, way, term) if keys is None else _among(person, way, keys)
+    if keys is None:
+        return _asked(person, way, naming.texts(user, User, term))
+    return _among(person, way, keys)
