@@ -1,7 +1,7 @@
 """What every benchmark needs: servers of its own, databases with demo data, a clock, and the table.
 
 Sizes come from the environment: BENCH_BOOKINGS (the large database), BENCH_DUE and BENCH_EVENTS (how much
-is due at once). BENCH_QUICK=1 is a run of two minutes. Nothing is synced to the disk: its mood is not
+is due at once). BENCH_QUICK=1 makes all of it small. Nothing is synced to the disk: its mood is not
 what is measured.
 """
 

@@ -5,20 +5,29 @@ export function say(name, values = {}) {
   return words[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 }
 
-export function icon(name) {
+// An image that a symbol draws: of the sprite of icons, or of the page itself.
+export function drawn(symbol, className) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", "icon");
+  svg.setAttribute("class", className);
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `${words.icons}#${name}`);
+  use.setAttribute("href", symbol);
   svg.append(use);
   return svg;
 }
 
+export function icon(name) {
+  return drawn(`${words.icons}#${name}`, "icon");
+}
+
+// An attribute that is true stands there without a value; one that is false or nothing, and such a child, does not.
 export function element(tag, attributes = {}, ...children) {
+  const isThere = (thing) => thing !== false && thing !== null && thing !== undefined;
   const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (isThere(value)) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter(isThere));
   return node;
 }
 
@@ -33,6 +42,6 @@ export function isPageKey(event) {
 export function letter(event) {
   if (/^[a-z?/]$/i.test(event.key)) return event.key.toLowerCase();
   if (event.code === "Slash" && event.shiftKey) return "?";
-  if (event.code === "Slash" || (event.key === "." && event.code === "Slash")) return "/";
+  if (event.code === "Slash") return "/";
   return event.code?.startsWith("Key") ? event.code.slice(3).toLowerCase() : event.key;
 }

@@ -1,5 +1,7 @@
 // What the board says: the page writes it, translated, into <script id="board-words">.
-import { icon as sprite } from "../text.js";
+import { drawn, element as el, icon } from "../text.js";
+
+export { el, icon };
 
 const words = JSON.parse(document.getElementById("board-words").textContent);
 const plural = new Intl.PluralRules(document.documentElement.lang);
@@ -13,28 +15,12 @@ export function word(name, values = {}) {
 
 export const states = words.states;
 export const kinds = words.kinds;
-export const icon = sprite;
 
 // A small mark of the page itself: a thousand of them cost nothing.
 export function mark(name, label) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", `sign sign-${name}`);
-  svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-  use.setAttribute("href", `#mark-${name}`);
-  svg.append(use);
+  const svg = drawn(`#mark-${name}`, `sign sign-${name}`);
   if (label) svg.dataset.says = label;
   return svg;
-}
-
-export function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === true) node.setAttribute(name, "");
-    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
-  return node;
 }
 
 export function button(text, attributes = {}, name = null) {
