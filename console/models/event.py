@@ -76,7 +76,8 @@ class Event(Base):
         check_state("status", EventStatus),
         sa.CheckConstraint("0 <= available AND available <= capacity", name="available"),
         sa.CheckConstraint("date_end >= date_start", name="dates"),
-        sa.CheckConstraint("price >= 0", name="price"),
+        # PostgreSQL has NaN above every number.
+        sa.CheckConstraint("price >= 0 AND price < 'NaN'::numeric", name="price"),
         sa.Index("ix_events_organizer_id_date_start", "organizer_id", "date_start", "id"),
         sa.Index("ix_events_date_start_id", "date_start", "id"),
         sa.Index("ix_events_status_date_start", "status", "date_start", "id"),
@@ -135,7 +136,7 @@ class Booking(Base):
     __table_args__ = (
         check_state("status", BookingStatus),
         check_state("payment_status", BookingPaymentStatus),
-        sa.CheckConstraint("amount >= 0", name="amount"),
+        sa.CheckConstraint("amount >= 0 AND amount < 'NaN'::numeric", name="amount"),
         sa.CheckConstraint("status <> 'PENDING' OR expires_at IS NOT NULL", name="hold"),
         sa.Index(
             "uq_bookings_active",

@@ -67,7 +67,7 @@ class Payment(Base):
         check_state("method", PaymentMethod),
         check_state("status", PaymentStatus),
         check_state("refund_method", RefundMethod),
-        sa.CheckConstraint("amount >= 0", name="amount"),
+        sa.CheckConstraint("amount >= 0 AND amount < 'NaN'::numeric", name="amount"),
         sa.CheckConstraint("registered_by <> confirmed_by", name="two_people"),
         sa.CheckConstraint("refund_asked_by <> refunded_by", name="two_people_refund"),
         sa.CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),

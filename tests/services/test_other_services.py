@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from console.db import FAR_AHEAD, LONG_AGO, db
 from console.models import Event, WaitlistEntry
@@ -63,3 +64,12 @@ def test_a_booking_that_took_no_seat_can_be_cancelled(step: str) -> None:
 def test_a_time_that_python_has_no_date_for_is_far_away(written: str, read: Any) -> None:
     moment = db.session.scalars(sa.select(sa.cast(written, sa.TIMESTAMP(timezone=True)))).one()
     assert moment == read
+
+
+@pytest.mark.parametrize("column", ["events.price", "bookings.amount", "payments.amount"])
+def test_money_that_is_no_number_is_refused_by_the_database(column: str) -> None:
+    make.payment(booking_id=make.booking().id)
+    table, _, name = column.partition(".")
+    schema = "payment" if table == "payments" else "event"
+    with pytest.raises(IntegrityError, match=f"ck_{table}_{name}"):
+        db.session.execute(sa.text(f"UPDATE {schema}.{table} SET {name} = 'NaN'"))
