@@ -103,14 +103,20 @@ class _Over(Exception):
 
 @dataclass
 class _Delivery:
+    """One run of a worker: what is on its way, when to look for more. Times are on the monotonic clock."""
+
     look: Look
     ended: Counter[str] = field(default_factory=Counter)
+    #: What is on its way, with its lease; a call of the bot has none.
     _sends: dict["asyncio.Task[None]", Lease | None] = field(default_factory=dict)
+    #: Until when the lease of a notice surely holds.
     _good_until: dict[UUID, float] = field(default_factory=dict)
     _mails: int = 0
     _mail_away_until: float = 0.0
+    #: Something that was put off is due soon: the run does not end before.
     _linger_until: float = 0.0
     _over: bool = False
+    #: The last look brought as much as it might: there is more.
     _full: bool = True
 
     async def run(self, taken: list[Lease]) -> Counter[str]:
@@ -244,9 +250,8 @@ class _Delivery:
             self.gate.pause(outcome.pause_seconds)
         kept = await self._results.write(outcome)
         result = outcome.result
-        if (
-            result.reason in (TURN, FLOOD) or outcome.pause_seconds
-        ) and result.wait_seconds <= LINGER_SECONDS:
+        is_put_off = result.reason in (TURN, FLOOD) or outcome.pause_seconds
+        if is_put_off and result.wait_seconds <= LINGER_SECONDS:
             self._linger_until = max(self._linger_until, time.monotonic() + result.wait_seconds + 0.2)
         self.ended[result.status.lower() if kept else "lost"] += 1
 
