@@ -4,6 +4,7 @@ import threading
 from typing import Any
 from uuid import UUID
 
+import pytest
 import sqlalchemy as sa
 from flask import Flask
 
@@ -12,9 +13,8 @@ from console.models import Event, WaitlistEntry
 from console.models.triggers import MARK_WAITED_FOR
 from console.services import outbox, waitlist
 from tests import make
-from tests.races import _many_connections, committed
 
-__all__ = ["_many_connections", "committed"]  # fixtures
+pytestmark = pytest.mark.usefixtures("many_connections")
 
 JOIN = sa.text("INSERT INTO event.waitlist (event_id, user_id, priority) VALUES (:event, :person, :place)")
 BLOCKED = sa.text("SELECT cardinality(pg_blocking_pids(:pid)) > 0")
