@@ -27,7 +27,6 @@ def set_paused(name: str, *, paused: bool, actor: User | None) -> JobState:
             actor,
             "job.pause" if paused else "job.resume",
             job,
-            job=name,
             before={"paused": before},
             after={"paused": paused},
         )

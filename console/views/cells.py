@@ -80,6 +80,7 @@ class Cells:
             Kind.TIME: lambda _c, v, row: self.moment(v, self.zone_of(row)),
             Kind.JSON: self._json,
             Kind.PEOPLE: lambda c, v, _r: self._people(c, v, len(v)),
+            Kind.TEXT: lambda c, v, row: escape(say_text(c, v, row)),
             Kind.LONG: lambda _c, v, _r: Markup('<span class="written">{}</span>').format(v),
         }
         self._texts: dict[Kind, Callable[[Column, Any, Any], str]] = {

@@ -39,6 +39,14 @@ def test_every_model_has_its_pages():
     assert set(TABLES) == tables == set(BUILDERS)
 
 
+def test_details_show_the_whole_of_what_a_list_cuts(admin):
+    event = make.event(title=f"{'Very long ' * 15}end", location={"name": "Pier", "lat": 61.5})
+    assert event.title not in admin.get(url_of(Event)).text
+    page = admin.get(row_url(event, "details")).text
+    assert f"<dd>{event.title}</dd>" in page
+    assert "<div><dt>name</dt><dd>Pier</dd></div>" in page
+
+
 @each_table
 def test_list_details_form_and_lookup_open(admin, model):
     row = BUILDERS[model]()

@@ -10,7 +10,7 @@ from flask import Flask
 from console.config import ROOT
 from console.db import db
 from console.models import Event
-from console.services import audit, bookings, payments
+from console.services import audit, bookings, payments, schedule, tasks
 from console.states import PaymentMethod, UserRole
 from console.views.desk import activity, waitlist
 from tests import make
@@ -102,6 +102,18 @@ def test_activity_of_an_event_is_found_however_much_it_has_seen(app: Flask) -> N
         # In the order it wants them: it ends with the last that is shown.
         assert index in plan and "Backward" in plan
         assert "ix_booking_logs_created_at_id" not in plan
+
+
+def test_activity_names_the_job_and_the_long_work(app: Flask) -> None:
+    admin = make.staff(UserRole.ADMIN)
+    schedule.set_paused("expire-bookings", paused=True, actor=admin)
+    tasks.start_task("export", subject="Bookings", actor=admin)
+    with app.test_request_context():
+        steps = activity.latest_steps(admin, 2)
+    assert {(step.what, step.subject) for step in steps} == {
+        ("Job paused", "expire-bookings"),
+        ("Long work started", "Bookings"),
+    }
 
 
 def test_each_step_of_a_booking_brings_it_to_the_front() -> None:

@@ -4,7 +4,7 @@ let confirmed = null;
 
 export function ask({ title, text, verb, mild = false }) {
   const dialog = document.querySelector("[data-confirm-dialog]");
-  dialog.querySelector("h2").textContent = title || `${verb}?`;
+  dialog.querySelector("h2").textContent = title;
   dialog.querySelector("p").textContent = text;
   const yes = dialog.querySelector("[value=yes]");
   yes.textContent = verb;
@@ -26,7 +26,7 @@ export function initConfirm() {
     const { confirm: text, confirmVerb, confirmTitle: title } = owner.dataset;
     const verb = confirmVerb || button?.textContent.trim();
     const counted = form.dataset.ticked ? `${verb}: ${form.dataset.ticked}` : verb;
-    if (!(await ask({ title, text, verb: counted, mild: "confirmMild" in owner.dataset }))) return;
+    if (!(await ask({ title: title || `${verb}?`, text, verb: counted, mild: "confirmMild" in owner.dataset }))) return;
     confirmed = form;
     form.requestSubmit(button);
   }, { capture: true });

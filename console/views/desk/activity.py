@@ -346,6 +346,13 @@ def _named_values(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _named_by_itself(row: Any) -> list[str]:
+    """What has no page of its own: a job by its name, long work by what it is done to."""
+    values = _named_values(row.payload)
+    names = {"ops.jobs": values.get("key"), "ops.tasks": [values.get("subject")]}.get(row.table)
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
 def _step(row: Any, labels: Labels, unsaid: tuple[type[Base], ...]) -> Step:
     model, facts = models_by_table().get(row.table), _facts(row.payload)
     target, actor = labels.get(model, row.key), labels.get(User, row.actor)
@@ -359,8 +366,7 @@ def _step(row: Any, labels: Labels, unsaid: tuple[type[Base], ...]) -> Step:
     said = [label.text for each, label in known if each not in unsaid]
     if not known and target is not None and model not in unsaid:
         said = [target.line]
-    if isinstance(job := (row.payload or {}).get("job"), str):
-        said = [job]
+    said = said or _named_by_itself(row)
     is_own = row.actor is not None and row.actor in (row.key, *(key for _, _name, key in facts))
     return Step(
         at=row.at,
