@@ -170,6 +170,7 @@ def report_page(view: "TableView") -> dict[str, Any]:
     reasons = [sentence(tasks.refused(row.refusal or {})) for row in shown]
     return {
         "task": task,
+        "counts": _counts(task),
         "action": _action_of(view, task),
         "refused": [
             (url, title, reason) for (url, title), reason in zip(_titles(view, shown), reasons, strict=True)
@@ -206,7 +207,7 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
 
 def may_undo(view: "TableView", task: Task) -> bool:
     """Whether what a task has removed can be put back, as far as one can tell without looking at it."""
-    removed = int((task.progress or {}).get("succeeded", 0))
+    removed, _ = _counts(task)
     if task.args["action"] != DELETE or not view.may_come_back or "undo" in task.args:
         return False
     is_fresh = task.finished_at is not None and task.finished_at >= gone.undo_begins()
@@ -306,8 +307,10 @@ def _delete(view: "TableView", count: int = 1) -> BulkAction:
     if view.may_come_back and count <= UNDO_ROWS_MAX:
         confirm += [
             gettext(
-                "For %(minutes)s minutes they can be put back, except those that something belonged to.",
+                "For %(minutes)s minutes they can be put back, later under “%(tasks)s”,"
+                " except those that something belonged to.",
                 minutes=gone.UNDO_MINUTES,
+                tasks=gettext("Your tasks"),
             )
         ]
     elif view.may_come_back:
@@ -361,9 +364,14 @@ def views() -> dict[str, "TableView"]:
     return found
 
 
+def _counts(task: Task) -> tuple[int, int]:
+    """How many rows were done and refused, until now or until it was stopped."""
+    progress = task.progress or {}
+    return int(progress.get("succeeded", 0)), int(progress.get("refused", 0))
+
+
 def _outcome(task: Task) -> str:
-    result = task.result or {}
-    done, refused = result.get("done", 0), result.get("refused", 0)
+    done, refused = _counts(task)
     parts = [ngettext("%(count)s done", "%(count)s done", done, count=number(done))]
     if refused:
         parts.append(ngettext("%(count)s refused", "%(count)s refused", refused, count=number(refused)))
@@ -373,7 +381,7 @@ def _outcome(task: Task) -> str:
 def _link(task: Task) -> tuple[str, str] | None:
     view = views()[task.args["table"]]
     report = f"{view.url}/report/?task={task.id}"
-    if (task.result or {}).get("refused"):
+    if _counts(task)[1]:
         return gettext("What was refused"), report
     if may_undo(view, task):
         return gettext("Put back what was removed"), report
@@ -383,4 +391,4 @@ def _link(task: Task) -> tuple[str, str] | None:
 def register() -> None:
     """Makes bulk work a kind of task."""
     long_work.KINDS[KIND] = run
-    WORDS[KIND] = Words(_l("Bulk action"), _outcome, _link)
+    WORDS[KIND] = Words(_l("Bulk action"), _outcome, _link, leaves_part=True)

@@ -142,4 +142,4 @@ def _link(task: Task) -> tuple[str, str] | None:
 def register() -> None:
     """Makes exports a kind of task."""
     long_work.KINDS[KIND] = run
-    WORDS[KIND] = Words(_l("Export"), _outcome, _link, download)
+    WORDS[KIND] = Words(_l("Export"), _outcome, _link, download=download)

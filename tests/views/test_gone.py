@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from console import policy
+from console import tasks as long_work
 from console.models import Event, FaqItem, Organizer, RecoveryCode, TeamMember
-from console.services import records
+from console.services import records, tasks
 from console.states import UserRole
 from console.views import bulk, gone
 from console.views.table import TableView
@@ -199,6 +200,37 @@ def test_many_that_were_removed_come_back_and_each_that_cannot_says_why(
     # Once.
     post(admin, undo_url)
     assert "nothing of yours to take back" in admin.get("/event/team_members/").text
+
+
+def test_what_was_removed_before_it_was_stopped_comes_back(
+    admin: FlaskClient, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "AT_ONCE_MAX", 1)
+    monkeypatch.setattr(bulk, "BATCH", 2)
+    for _ in range(5):
+        make.team_member()
+    asked = answered(admin, matching="")
+    post(admin, "/event/team_members/bulk/", task=asked.location.partition("task=")[2])
+    claim = tasks.claim_task()
+    assert claim is not None
+    step = tasks.step
+
+    def stopped(*args: Any, **values: Any) -> None:
+        if values["done"] == 4:
+            raise tasks.TaskCancelled()
+        step(*args, **values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tasks, "step", stopped)
+        assert long_work.run_task(claim) == "cancelled"
+    assert len(session.scalars(sa.select(TeamMember)).all()) == 3
+    page = admin.get("/desk/tasks").text
+    assert "2 done" in page and "Put back what was removed" in page
+    report = admin.get(asked.location.replace("/bulk/", "/report/")).text
+    assert "Done: 2" in report
+    post(admin, undo_of(report))
+    assert long_work.run_tasks(0) == {"done": 1}
+    assert len(session.scalars(sa.select(TeamMember)).all()) == 5
 
 
 def test_what_belonged_to_a_record_is_lost_and_so_is_the_record(admin: FlaskClient, session: Any) -> None:

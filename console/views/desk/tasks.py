@@ -34,6 +34,8 @@ class Words:
     outcome: Callable[[Task], str] = lambda task: ""
     #: The words and the address of a link.
     link: Callable[[Task], tuple[str, str] | None] = lambda task: None
+    #: Whether one that was stopped leaves what it did, so that its link leads there.
+    leaves_part: bool = False
     #: Answers with the file that the task has written.
     download: Callable[[Task], Response] | None = None
 
@@ -78,7 +80,9 @@ class Card:
 
     @property
     def link(self) -> tuple[str, str] | None:
-        return self.words.link(self.task) if self.task.status == TaskState.DONE else None
+        status, words = self.task.status, self.words
+        leads = status == TaskState.DONE or (status == TaskState.CANCELLED and words.leaves_part)
+        return words.link(self.task) if leads else None
 
 
 class TasksView(DeskView):
