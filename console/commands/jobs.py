@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from flask.cli import AppGroup
 
 from console import jobs
+from console.commands.reach import reaching_database
 from console.db import db
 from console.models import JobState
 
@@ -14,6 +15,7 @@ group = AppGroup("jobs", help="The scheduled jobs.")
 
 
 @group.command("list")
+@reaching_database()
 def list_jobs() -> None:
     """Each job with its interval, its last run and what came of it."""
     states = {state.name: state for state in db.session.scalars(sa.select(JobState))}
@@ -25,6 +27,7 @@ def list_jobs() -> None:
 
 @group.command("run")
 @click.argument("name", type=click.Choice([job.name for job in jobs.SCHEDULE]))
+@reaching_database()
 def run_job(name: str) -> None:
     """Runs one job now, in this process, also while it is paused."""
     click.echo(json.dumps(jobs.run(name), default=str, ensure_ascii=False))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
+from console.commands.reach import reaching_database
 from console.db import retrying, transaction
 from console.errors import ConsoleError
 from console.models import User
@@ -33,7 +34,8 @@ def in_one_step(command: Callable[..., str]) -> Callable[..., None]:
         if "password_stdin" in arguments:
             arguments["password"] = _read_password(from_stdin=arguments.pop("password_stdin"))
         try:
-            click.echo(retrying(step))
+            with reaching_database():
+                click.echo(retrying(step))
         except ConsoleError as error:
             raise click.ClickException(str(error)) from None
 

@@ -41,7 +41,8 @@ def _lines(check: Check) -> Iterator[str]:
 
 def _told(name: str, rule: str, found: list[str], total: int) -> Iterator[str]:
     for told in found[:LINES_PER_CHECK]:
-        yield f"{name}: {told} ({rule})"
+        # Another service may have put an end of line into what is told.
+        yield f"{name}: {' '.join(told.split())} ({rule})"
     if total > LINES_PER_CHECK:
         yield f"{name}: and {total - LINES_PER_CHECK} more ({rule})"
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from console.db import FAR_AHEAD, LONG_AGO, db
 from console.models import Event, WaitlistEntry
-from console.services import bookings, events, waitlist
+from console.services import bookings, doctor, events, waitlist
 from console.states import BookingStatus
 from tests import make
 
@@ -73,3 +73,9 @@ def test_money_that_is_no_number_is_refused_by_the_database(column: str) -> None
     schema = "payment" if table == "payments" else "event"
     with pytest.raises(IntegrityError, match=f"ck_{table}_{name}"):
         db.session.execute(sa.text(f"UPDATE {schema}.{table} SET {name} = 'NaN'"))
+
+
+def test_a_violation_is_one_line_whatever_another_service_named_its_file() -> None:
+    make.file(file_key="of two\nlines", owner_id=make.event().id)
+    [line] = doctor.violations()
+    assert line.startswith("file-stored: ") and "of two lines" in line and "\n" not in line
