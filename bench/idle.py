@@ -20,7 +20,8 @@ from console import jobs
 from console.db import db
 
 LIMIT_MS = 5
-ROUNDS = 10
+#: A tick takes a few milliseconds; the best of many is what it costs, whatever the machine does besides.
+ROUNDS = 30
 
 
 def _clock(engine: Any) -> list[float]:
@@ -66,8 +67,8 @@ def measure_all(servers: Servers) -> list[Line]:
         db.session.commit()
         for _ in range(2):
             for job in jobs.SCHEDULE:
-                if job.name != "drain-outbox":
-                    job.work()
+                while job.name != "drain-outbox" and any(job.work().values()):
+                    pass
         db.session.execute(skip)
         db.session.commit()
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -76,6 +77,9 @@ def measure_all(servers: Servers) -> list[Line]:
             connection.invalidate()
 
         for job in jobs.SCHEDULE:
+            # Time has passed, and with it the odd hold.
+            db.session.execute(skip)
+            db.session.commit()
             (taken,) = best(lambda job=job: run(job), rounds=ROUNDS)
             what = f"idle {job.name}, {LARGE:,} bookings"
             ratio, ours = taken / LIMIT_MS, f"{taken:.1f} ms"
