@@ -20,7 +20,8 @@ from console.views import naming, search
 from console.views.base import Answer, StaffView
 from console.views.columns import TABLE_NAMES, key_columns, table_of
 from console.views.labels import Labels
-from console.views.naming import Named
+from console.views.lookup import LAST, SHORT
+from console.views.naming import Named, TextHows
 
 #: Shown of each kind; of people and events so many are known while looking for what is theirs.
 SHOWN = 5
@@ -52,7 +53,7 @@ class FindView(StaffView):
         term = search.clean(request.args.get("q", ""))
         if len(term) < SHORTEST:
             return jsonify(items=[])
-        found = _found(self.user, term)
+        found = few_of_each(self.user, term)
         labels = Labels(self.user)
         labels.load((model, key) for model, keys in found.items() for key in keys)
         items = []
@@ -68,7 +69,7 @@ class FindView(StaffView):
         return jsonify(items=items)
 
 
-def _found(user: User, term: str) -> dict[type[Base], list[UUID]]:
+def few_of_each(user: User, term: str) -> dict[type[Base], list[UUID]]:
     """The keys of a few rows of each kind that the user may read. Two statements."""
     open_to = [model for model, _ in KINDS if policy.allowed(user, table_of(model), Action.READ)]
     is_whole = all(policy.scope(user, model) is None for model in open_to)
@@ -97,9 +98,30 @@ def _names(user: User, model: type[Base], term: str) -> list[Named]:
     """What finds the rows of `model`, all of which the user sees, by their name or the acquirer's number."""
     if model is Payment:
         return [naming.with_text(Payment, "provider_payment_id", term)]
-    found = [naming.named(user, model, term)] if model in (User, Event, Crew) else []
-    # Before all others who have it somewhere in their names.
-    return [naming.called(user, term), *found] if model is User else found
+    if model is User:
+        # Before all others who have it somewhere in their names.
+        return [naming.called(user, term), _people(user, term)]
+    return [naming.named(user, model, term)] if model in (Event, Crew) else []
+
+
+def _people(user: User, term: str) -> Named:
+    """People whom the term names; by a few letters, which may be in every other name, the newest."""
+    named = naming.named(user, User, term)
+    if len(term) > SHORT:
+        return named
+    hows = naming.hows(naming.texts(user, User, term))
+    return Named(_newest_people(named.select, hows), named.values)
+
+
+@lru_cache(maxsize=64)
+def _newest_people(named: sa.Select[Any], hows: TextHows) -> sa.Select[Any]:
+    """Those of the newest people; only where they are too few, all that an index has is read."""
+    last = sa.select(User.id).order_by(User.created_at.desc(), User.id.desc()).limit(LAST)
+    newest = sa.select(User.id).where(User.id.in_(last.correlate(None)), search.asked(User, hows))
+    known = newest.cte("newest").prefix_with("MATERIALIZED")
+    count = sa.select(sa.func.count()).select_from(known).scalar_subquery()
+    either = sa.union_all(sa.select(known.c.id), named.where(count < SHOWN)).subquery()
+    return sa.select(either.c[0])
 
 
 def _matching(user: User, model: type[Base], term: str) -> list[sa.Select[Any]]:

@@ -18,7 +18,7 @@ from console import policy
 from console.db import Base, db
 from console.models import OrganizerStaff, User
 from console.states import UserRole
-from console.views import filters, pages
+from console.views import filters, find, pages
 from console.views.columns import Column, Kind
 from console.views.table import TableView
 from tests.servers import running_on_copy
@@ -177,6 +177,15 @@ def test_every_search_and_look_up_is_served(admin: User, view: TableView, large_
             view.look_up(term, 20)
         found += [f"{model.__name__} look-up {term!r}: {fault}" for fault in faults(statements)]
     assert not found, "\n".join(found)
+
+
+def test_the_search_box_of_every_page_is_served(admin: User) -> None:
+    reached = []
+    for term in (*TERMS, "full_name", "nobody"):
+        with Asked() as statements:
+            find.few_of_each(admin, term)
+        reached += [f"{term!r}: {fault}" for fault in faults(statements)]
+    assert not reached, "\n".join(reached)
 
 
 @each_table
