@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, make_response, render_template, re
 from flask_babel import force_locale
 
 from console import config
-from console.db import db, retrying, transaction
+from console.db import db, now, retrying, transaction
 from console.errors import ConsoleError, NotFound
 from console.models import Event, User
 from console.services import notices, offer_links, proof_links
@@ -79,6 +79,7 @@ def _page(offer: Offer | None, status: int, refusal: ConsoleError | None = None)
             "offer.html",
             offer=offer,
             refusal=sentence(refusal) if refusal else "",
+            has_begun=offer is not None and offer.event.date_start <= now(),
             first_name=first_name(offer.person) if offer else "",
             proof_url=proof_links.address(offer.booking.id) if offer and offer.booking else "",
             place=notices.place_of(offer.event) if offer else "",

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from console.db import db
 from console.models import Booking, WaitlistEntry
-from console.services import offer_links
+from console.services import events, offer_links
 from console.states import BookingStatus, EventStatus
 from tests import make
 from tests.views.browser import post
@@ -165,3 +165,13 @@ def test_what_people_write_does_not_run(client: FlaskClient) -> None:
     db.session.flush()
     page = client.get(path(client, entry)).text
     assert "<script>alert" not in page and "<img/src" not in page
+
+
+def test_an_offer_of_an_event_that_has_begun_or_is_cancelled_says_so(client: FlaskClient) -> None:
+    begun, cancelled = offered(), offered()
+    pages = {path(client, begun): "has already begun", path(client, cancelled): "event is cancelled"}
+    begun.event.date_start = make.soon(minutes=-1)
+    events.cancel_event(cancelled.event_id, actor=None, reason="storm")
+    for link, said in pages.items():
+        page = client.get(link)
+        assert said in page.text and 'name="answer"' not in page.text
