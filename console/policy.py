@@ -254,6 +254,9 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
     def booking(column: Any) -> sa.ColumnElement[bool]:
         return sa.exists().where(Booking.id == column, Booking.event_id.in_(events)).correlate(model)
 
+    def crew(column: Any) -> sa.ColumnElement[bool]:
+        return sa.exists().where(Crew.id == column, Crew.event_id.in_(events)).correlate(model)
+
     def payment(column: Any) -> sa.ColumnElement[bool]:
         return (
             sa.exists()
@@ -294,7 +297,8 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
         BookingLog: lambda: booking(BookingLog.booking_id),
         WaitlistEntry: lambda: WaitlistEntry.event_id.in_(events),
         Crew: lambda: Crew.event_id.in_(events),
-        CrewAssignment: lambda: booking(CrewAssignment.booking_id),
+        # By the crew: an event has few, and many bookings.
+        CrewAssignment: lambda: crew(CrewAssignment.crew_id),
         TeamPreference: lambda: TeamPreference.event_id.in_(events),
         Payment: lambda: booking(Payment.booking_id),
         PaymentReceipt: lambda: payment(PaymentReceipt.payment_id),
