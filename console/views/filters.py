@@ -94,7 +94,7 @@ class Filter:
             return sa.and_(*(_has_at(attribute, path, text) for path, text in self.values))
         if self.column.kind == Kind.PEOPLE:
             return attribute.contains(list(self.values))
-        return attribute.in_(self.values)
+        return _any_text(attribute, self.values) if self.column.kind in TEXTS else attribute.in_(self.values)
 
     def text(self, labels: Labels) -> str:
         """The condition as its chip says it."""
@@ -205,6 +205,12 @@ def _json_path(text: str) -> tuple[tuple[str, ...], str]:
     if not colon or not keys or not all(re.fullmatch(r"[\w -]+", key) for key in keys):
         _refuse(text)
     return keys, value.strip()
+
+
+def _any_text(attribute: Any, texts: Sequence[str]) -> sa.ColumnElement[bool]:
+    """One of these texts, found by the index that serves the beginning of a text, too."""
+    lowered = sa.func.lower(attribute).in_([sa.func.lower(text) for text in texts])
+    return sa.and_(lowered, attribute.in_(texts))
 
 
 def _has_at(attribute: Any, path: Sequence[str], text: str) -> sa.ColumnElement[bool]:

@@ -154,6 +154,9 @@ def test_every_filter_is_served(admin: User, view: TableView) -> None:
             continue
         arguments = sample(view, view.columns[name])
         found += page_faults(view, admin, **arguments)
+        if view.columns[name].kind in filters.TEXTS:
+            (beginning,) = arguments.values()
+            found += page_faults(view, admin, **{name: beginning})
         if view.columns[name].nullable:
             found += page_faults(view, admin, **{f"{name}.has": "no"})
     assert not found, "\n".join(found)
