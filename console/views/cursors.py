@@ -6,11 +6,10 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from console.db import FAR_AHEAD, LONG_AGO
-from console.views.columns import Column, Kind
+from console.views.columns import Column
 from console.views.values import parse, write
 
 CURSOR_MAX = 2000
@@ -44,8 +43,6 @@ def _read_place(column: Column, text: Any) -> Any:
         return None
     if not isinstance(text, str):
         raise TypeError(column.name)
-    if text == "NaN" and column.kind == Kind.MONEY:
-        return Decimal(text)
     value = parse(column, text)
     # Of all that no date of ours stands for, only this is written by anybody.
     return {FAR_AHEAD: "infinity", LONG_AGO: "-infinity"}.get(value, value)

@@ -1,6 +1,5 @@
 """Values as people read them, in the language of the page: money, moments, people, states, refusals."""
 
-import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -49,9 +48,6 @@ def money(amount: Decimal | float | None, currency: str | None = "RUB") -> str:
 
 @lru_cache(maxsize=4096)
 def _money(amount: Decimal | float, code: str, locale: Locale) -> str:
-    if not math.isfinite(amount):
-        # To NUMERIC and its CHECKs NaN is an amount.
-        return str(amount)
     # CLDR's own pattern, so that the sign stands where the language puts it.
     pattern = locale.currency_formats["standard"].pattern
     if amount == int(amount):

@@ -73,7 +73,7 @@ class Labels:
         """Reads the labels of rows by model and key, those not known yet, in one statement."""
         keys: dict[type[Base], set[str]] = {}
         for model, key in wanted:
-            if (model, str(key)) not in self._found and has_label(model):
+            if key is not None and (model, str(key)) not in self._found and has_label(model):
                 keys.setdefault(model, set()).add(str(key))
         if not keys:
             return
