@@ -88,6 +88,9 @@ class Filter:
             nothing = sa.func.coalesce(attribute, sa.cast(EMPTY[self.column.kind], attribute.type))
             empty = nothing == sa.cast(EMPTY[self.column.kind], attribute.type)
             return sa.not_(empty) if value else empty
+        if self.operator == "has" and self.column.kind in TEXTS:
+            # As the index of its beginning has it.
+            attribute = sa.func.lower(attribute)
         if self.operator:
             return CRITERIA[self.operator](attribute, value, zone)
         if self.column.kind == Kind.JSON:
