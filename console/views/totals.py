@@ -20,17 +20,22 @@ COUNT_MAX = 10_000
 SURELY_MORE = 5 * COUNT_MAX
 #: In the planner's units, in which a row found by an index, wherever it lies, costs four.
 COST_MAX = 5 * COUNT_MAX
+#: What may be read before the first row is counted: no bound of the count holds it, as when all bookings of
+#: an organizer are put into a hash.
+START_MAX = COUNT_MAX
 
 
 class Plan(NamedTuple):
-    """How many rows the planner expects, and what counting them to COUNT_MAX would cost."""
+    """How many rows the planner expects, and what counting them to COUNT_MAX would cost: to the first row,
+    and in all."""
 
     rows: int
+    start: float
     cost: float
 
     @property
     def is_countable(self) -> bool:
-        return self.rows <= SURELY_MORE and self.cost <= COST_MAX
+        return self.rows <= SURELY_MORE and self.start <= START_MAX and self.cost <= COST_MAX
 
 
 class _Explain(sa.Executable, sa.ClauseElement):
@@ -54,7 +59,7 @@ def planned(rows: sa.Select[Any]) -> Plan:
     """What the planner expects of `rows`; none is read."""
     (plan,) = db.session.execute(_Explain(sa.select(counted(rows)))).scalar_one()
     limit = _find(plan["Plan"], "Limit")
-    return Plan(int(limit["Plans"][0]["Plan Rows"]), float(limit["Total Cost"]))
+    return Plan(int(limit["Plans"][0]["Plan Rows"]), limit["Startup Cost"], limit["Total Cost"])
 
 
 def _find(node: dict[str, Any], kind: str) -> dict[str, Any]:

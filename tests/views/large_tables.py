@@ -58,7 +58,9 @@ def _value(table: Any, column: sa.Column[Any]) -> str:
     # Of different columns different rows are empty.
     is_text = isinstance(column.type, sa.String) and not isinstance(column.type, sa.Enum)
     every = RARE if is_text else 3
-    return f"CASE WHEN n % {every} <> {len(column.name) % every} THEN {value} END" if column.nullable else value
+    return (
+        f"CASE WHEN n % {every} <> {len(column.name) % every} THEN {value} END" if column.nullable else value
+    )
 
 
 def _filled(table: Any, column: sa.Column[Any]) -> str:

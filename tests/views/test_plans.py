@@ -16,9 +16,16 @@ from werkzeug.datastructures import MultiDict
 
 from console import policy
 from console.db import Base, db
-from console.models import OrganizerStaff, User
+from console.models import (
+    BookingLog,
+    Organizer,
+    OrganizerStaff,
+    Payment,
+    PaymentReceipt,
+    User,
+)
 from console.states import UserRole
-from console.views import filters, find, pages
+from console.views import filters, find, pages, totals
 from console.views.columns import Column, Kind
 from console.views.table import TableView
 from tests.servers import running_on_copy
@@ -199,6 +206,50 @@ def test_an_organizer_reads_what_is_theirs(admin: User, view: TableView) -> None
     if policy.allowed(organizer, view.table, policy.Action.READ):
         found = page_faults(view, organizer) + page_faults(view, organizer, search="full_name")
         assert not found, "\n".join(found)
+
+
+@pytest.fixture
+def has_many(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is staff of organizers is so of a quarter of them, with more rows than are counted."""
+    some = db.session.scalars(sa.select(Organizer.id).order_by(Organizer.id).limit(ROWS // 4)).all()
+    told = sa.select(sa.func.unnest(sa.cast(some, sa.ARRAY(sa.UUID))))
+    monkeypatch.setattr(policy, "organizers_of", lambda _: told)
+
+
+@pytest.fixture
+def organizer(admin: User) -> User:
+    return db.session.scalars(sa.select(User).where(User.role == UserRole.ORGANIZER, User.active)).first()
+
+
+def faults_of_orders_and_filters(view: TableView, user: User) -> list[str]:
+    found = []
+    for name in pages.sort_names(view):
+        found += page_faults(view, user, sort=name) + page_faults(view, user, sort=f"-{name}")
+    for name in pages.filter_names(view):
+        if view.columns[name].nullable:
+            found += page_faults(view, user, **{f"{name}.has": "no"})
+    return found
+
+
+@pytest.mark.usefixtures("has_many")
+@pytest.mark.parametrize("model", [BookingLog, Payment, PaymentReceipt], ids=name_of)
+def test_an_organizer_of_many_events_is_told_about_how_many_rows_there_are(
+    organizer: User, view: TableView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.views.totals.START_MAX", 100)
+    found = faults_of_orders_and_filters(view, organizer)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.usefixtures("has_many")
+@pytest.mark.parametrize("model", [PaymentReceipt], ids=name_of)
+def test_without_a_bound_before_its_first_row_a_count_reads_all_that_leads_there(
+    organizer: User, view: TableView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr("console.views.totals.SURELY_MORE", ROWS)
+    monkeypatch.setattr("console.views.totals.START_MAX", totals.COST_MAX)
+    assert faults_of_orders_and_filters(view, organizer)
 
 
 def test_without_its_index_an_order_is_noticed(large_app: Flask, admin: User) -> None:
