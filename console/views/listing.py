@@ -187,7 +187,7 @@ class Listing:
 
     @property
     def is_of_few(self) -> bool:
-        """Whether all of it is found by a few keys."""
+        """Whether all of it is looked for by a few keys."""
         return self.told is not None or (self.is_searched and self.match.is_few)
 
     @property
@@ -261,19 +261,23 @@ class Listing:
         """A page and one row, from where it begins."""
         query = self.query([*self.shown, *(column.name for column in self.order.columns)])
         order = self.order.clauses(backward=backward)
-        if self.is_of_few:
+        beyonds: list[Any] = [] if beyond is None else [beyond]
+        walked = query.where(*beyonds).order_by(*order).limit(self.size + 1)
+        page: sa.Select[Any] | sa.CompoundSelect[Any] = walked.add_columns(*total.columns)
+        if total.is_of_few:
             # First found, then put in order: the planner takes them for spread evenly over the order, and
-            # would walk along it.
-            few = query.cte("few").prefix_with("MATERIALIZED")
+            # would walk along it. Should they be many after all, it may: only one of the two has rows.
+            few = query.limit(totals.COUNT_MAX + 1).cte("few").prefix_with("MATERIALIZED")
+            found = sa.select(sa.func.count()).select_from(few).scalar_subquery()
+            total.take(found)
             within = ClauseAdapter(few)
-            query = sa.select(few)
-            order = [within.traverse(clause) for clause in order]
-            beyond = None if beyond is None else within.traverse(beyond)
-            total.count(few)
-        query = query.add_columns(*total.columns)
-        if beyond is not None:
-            query = query.where(beyond)
-        rows = list(db.session.execute(query.order_by(*order).limit(self.size + 1)))
+            ordered = [within.traverse(clause) for clause in order]
+            some = sa.select(few, *total.columns).where(*(within.traverse(each) for each in beyonds))
+            page = sa.union_all(
+                some.where(found <= totals.COUNT_MAX).order_by(*ordered).limit(self.size + 1),
+                walked.add_columns(*total.columns).where(found > totals.COUNT_MAX),
+            )
+        rows = list(db.session.execute(page))
         total.read(rows)
         return rows
 
@@ -284,7 +288,7 @@ class Listing:
 
     def estimate(self) -> int:
         """How many rows there are, as the planner guesses: no row is read."""
-        return totals.planned(self.query(())).rows
+        return totals.planned(self.query(()), self.model).rows
 
     # Cursors: the place after or before a row, for this table and order only
 
@@ -311,6 +315,8 @@ class Total:
     def __init__(self, listing: Listing) -> None:
         self.rows: int | None = 0
         self.is_guess = False
+        #: Whether its rows are likely so few that they are found first and then put in order.
+        self.is_of_few = listing.is_of_few
         #: What the page's statement must bring besides.
         self.columns: Sequence[Any] = ()
         if listing.is_whole:
@@ -320,7 +326,8 @@ class Total:
         else:
             # What is searched for is found by few keys: it can be counted without asking what that costs.
             is_cheap = listing.is_searched or listing.is_of_few
-            plan = None if is_cheap else totals.planned(listing.query(()))
+            plan = None if is_cheap else totals.planned(listing.query(()), listing.model)
+            self.is_of_few = plan.is_sooner_sorted(listing.size) if plan else listing.is_of_few
             if plan is None or plan.is_countable:
                 guess = sa.literal(plan.rows if plan else 0, sa.BigInteger)
                 counted = totals.counted(listing.query(()))
@@ -329,11 +336,10 @@ class Total:
                 # Maybe few, but to find them all would cost more than the page.
                 self.rows, self.is_guess = plan.rows, True
 
-    def count(self, few: sa.CTE) -> None:
-        """Counts the rows of `few`, which are all of the list's, in place of asking for them again."""
+    def take(self, found: Any) -> None:
+        """Takes the count of the rows that were found, to the bound, in place of asking for them again."""
         if self.columns:
-            guessed, counted = sa.literal(0), sa.select(sa.func.count()).select_from(few).scalar_subquery()
-            self.columns = guessed.label("guessed_rows"), counted.label("counted_rows")
+            self.columns = self.columns[0], found.label("counted_rows")
 
     def read(self, rows: Sequence[Any]) -> None:
         """Takes what the rows brought. A page without rows knows of none."""

@@ -157,6 +157,11 @@ def keys(asked: Mapping[Asks, Named], some: int | None = None) -> dict[Asks, str
     return {asks[number]: found if count else "" for number, count, found in rows}
 
 
+def how_many(keys: str | None) -> int:
+    """How many keys `keys` tells; 0 where it tells none."""
+    return keys.count(",") + 1 if keys else 0
+
+
 def array(keys: str) -> sa.ColumnElement[Any]:
     """Keys as `keys` tells them."""
     return _array(sa.bindparam("keys", keys or "{}", sa.types.NULLTYPE, unique=True))

@@ -49,7 +49,7 @@ def as_uuid(term: str) -> UUID | None:
 
 class Match(NamedTuple):
     """What a term finds. `is_many`: it names so many people that their rows are not worth counting;
-    `is_few`: their own keys are known, not more than KEYS_MAX."""
+    `is_few`: whom and what it names are few, and so may be their rows."""
 
     criterion: sa.ColumnElement[bool]
     is_many: bool = False
@@ -69,13 +69,12 @@ def matches(
     """The rows of `model` that `term` finds: by keys, those in `ids` too, by texts, by what they point at.
 
     Whom and what the term names is asked first, in one statement: with their keys in hand, rows are found
-    through indexes. Of more than KEYS_MAX each row is asked for itself, in the order of the list: so many
-    match that a page is soon found. `some`: to find rows of so many is enough. `in_hand`: a few rows are
-    known already, and each of them is asked.
+    through indexes. Of more than KEYS_MAX, or FEW_KEYS that lie in another table, each row is asked for
+    itself, in the order of the list: so many match that a page is soon found. `some`: to find rows of so many
+    is enough. `in_hand`: a few rows are known already, and each of them is asked.
     """
     if not term:
         return Match(sa.false())
-    key = key_columns(model)[0]
     keys = {c.name: c.attribute for c in (*key_columns(model), *columns, *ids) if c.kind in KEYS}
     exact, first_to_last = as_uuid(term), beginning(term)
     if exact is None:
@@ -92,24 +91,25 @@ def matches(
     if paid is not None:
         asked[Payment] = naming.paid(paid[1], term)
     known = dict.fromkeys(asked) if in_hand else naming.keys(asked, some)
-    is_many, is_far = not in_hand and None in known.values(), False
+    is_many = not in_hand and None in known.values()
+    # The rows of one the planner finds first by itself.
+    is_few = not is_many and 1 < sum(map(naming.how_many, known.values())) <= FEW_KEYS
     for attribute, way in pointing:
         those = known[way.named]
         if those is None:
             found.append(_asked(attribute, way, naming.texts(user, way.named, term)))
+        elif way.hops and naming.how_many(those) > FEW_KEYS:
+            found.append(_leads_to(attribute, way, those))
+            is_many = True
         elif those:
             found.append(_among(attribute, way, those))
-            is_far = is_far or bool(way.hops)
     if paid is not None and (those := known[Payment]):
         found.append(_among(paid[0], Way((), Payment), those))
     if first_to_last is not None:
         found += [column.between(*first_to_last) for column in keys.values()]
-    if is_far and len(found) > 1 and not is_many:
-        # Each by its own index: no index serves an OR with what lies in another table.
-        parts = [sa.select(key.attribute).where(criterion) for criterion in found]
-        return Match(key.attribute.in_(sa.union_all(*(part.correlate(None) for part in parts))))
-    is_few = bool(found) and not is_many and model in (User, Profile)
-    return Match(sa.or_(sa.false(), *found), is_many, is_few)
+    # People are found by their own keys, however many were told.
+    is_few = is_few or (not is_many and model in (User, Profile))
+    return Match(sa.or_(sa.false(), *found), is_many, bool(found) and is_few)
 
 
 def _by_name(
@@ -164,7 +164,20 @@ def _among(value: Any, way: Way, keys: str) -> sa.ColumnElement[bool]:
     (model, column), *rest = way.hops
     row: Any = aliased(model)
     further = _among(getattr(row, column), Way(tuple(rest), way.named), keys)
-    return value.in_(sa.select(getattr(row, key_columns(model)[0].name)).where(further))
+    those = sa.select(getattr(row, key_columns(model)[0].name)).where(further)
+    # An array: the planner makes no join of it that would read a table whole, and finds rows by the index.
+    return value == sa.any_(sa.func.array(those.scalar_subquery()))
+
+
+def _leads_to(value: Any, way: Way, keys: str) -> sa.ColumnElement[bool]:
+    """As `_among`, but each row is asked, as of `_asked`."""
+    if not way.hops:
+        return _among(value, way, keys)
+    (model, column), *rest = way.hops
+    row: Any = aliased(model)
+    further = _leads_to(getattr(row, column), Way(tuple(rest), way.named), keys)
+    key = getattr(row, key_columns(model)[0].name)
+    return sa.func.coalesce(sa.select(further).where(key == value).scalar_subquery(), sa.false())
 
 
 def _asked(value: Any, way: Way, texts: Texts) -> sa.ColumnElement[bool]:
@@ -198,6 +211,9 @@ def may_be_id(term: str) -> bool:
 
 
 KEYS = (Kind.ID, Kind.REF)
+#: Finding the rows of so many people, if they lie in another table, costs about what it does to ask rows in
+#: their order until a page of them is found among a million.
+FEW_KEYS = 2_000
 #: What leads to the name of a row that has none; of others their person's does.
 NAMED_THROUGH: dict[type[Base], str] = {Payment: "booking_id", PaymentReceipt: "payment_id"}
 

@@ -26,16 +26,22 @@ START_MAX = COUNT_MAX
 
 
 class Plan(NamedTuple):
-    """How many rows the planner expects, and what counting them to COUNT_MAX would cost: to the first row,
-    and in all."""
+    """How many rows the planner expects, what counting them to COUNT_MAX would cost, to the first row and in
+    all, and how many rows the table has."""
 
     rows: int
     start: float
     cost: float
+    table_rows: int
 
     @property
     def is_countable(self) -> bool:
         return self.rows <= SURELY_MORE and self.start <= START_MAX and self.cost <= COST_MAX
+
+    def is_sooner_sorted(self, size: int) -> bool:
+        """Whether to find and sort all rows reads no more than to walk along the order until `size` of them
+        are met, as long as they are spread evenly; if they are not, the walk may read the whole table."""
+        return self.is_countable and self.rows <= COUNT_MAX and self.rows**2 <= size * self.table_rows
 
 
 class _Explain(sa.Executable, sa.ClauseElement):
@@ -55,11 +61,14 @@ def _explain(element: _Explain, compiler: Any, **options: Any) -> str:
     return "EXPLAIN (FORMAT JSON) " + str(compiler.process(element.select, **options))
 
 
-def planned(rows: sa.Select[Any]) -> Plan:
-    """What the planner expects of `rows`; none is read."""
-    (plan,) = db.session.execute(_Explain(sa.select(counted(rows)))).scalar_one()
-    limit = _find(plan["Plan"], "Limit")
-    return Plan(int(limit["Plans"][0]["Plan Rows"]), limit["Startup Cost"], limit["Total Cost"])
+def planned(rows: sa.Select[Any], model: type[Base]) -> Plan:
+    """What the planner expects of `rows` of `model`; none is read."""
+    whole = sa.select(sa.literal(1)).select_from(model).scalar_subquery()
+    (plan,) = db.session.execute(_Explain(sa.select(counted(rows), whole))).scalar_one()
+    count, table = plan["Plan"]["Plans"]
+    limit = _find(count, "Limit")
+    found = int(limit["Plans"][0]["Plan Rows"])
+    return Plan(found, limit["Startup Cost"], limit["Total Cost"], int(table["Plan Rows"]))
 
 
 def _find(node: dict[str, Any], kind: str) -> dict[str, Any]:

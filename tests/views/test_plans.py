@@ -169,7 +169,26 @@ def test_every_filter_is_served(admin: User, view: TableView) -> None:
     assert not found, "\n".join(found)
 
 
-TERMS = ("full_name " + "0" * 6, "title", "e1", "ab", "full", "8 916", "deadbeef")
+TERMS = ("full_name " + "0" * 6, "full_name 00", "title", "e1", "ab", "full", "8 916", "deadbeef")
+
+
+@pytest.mark.parametrize("is_walked", [False, True], ids=["", "control: walked"])
+def test_few_rows_at_the_other_end_of_the_order_are_not_walked_to(
+    large_app: Flask, admin: User, monkeypatch: pytest.MonkeyPatch, is_walked: bool
+) -> None:
+    """The dearest bookings are the oldest ones: the planner takes them for spread evenly."""
+    monkeypatch.setattr("console.views.totals.COUNT_MAX", ROWS)
+    if is_walked:
+        monkeypatch.setattr("console.views.totals.Plan.is_sooner_sorted", lambda *_: False)
+    (flask_admin,) = large_app.extensions["admin"]
+    bookings = next(v for v in flask_admin._views if getattr(v, "table", "") == "event.bookings")
+    with Asked() as statements:
+        given = MultiDict({"size": "25", "amount.from": str(ROWS - 290)})
+        page = bookings.listing_of(given, admin).page()
+    moments = [row.created_at for row in page.rows]
+    assert len(moments) == 25 and moments == sorted(moments, reverse=True)
+    walked = [fault for fault in faults(statements) if fault.startswith("reads")]
+    assert bool(walked) == is_walked, walked
 
 
 @each_table

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from console.models import User
 from console.states import FileOwner, UserRole
-from console.views import naming
+from console.views import naming, search
 from tests import make
 from tests.views.table_pages import BUILDERS, key_of, rows_in, signed_in, url_of
 
@@ -107,6 +107,30 @@ def test_the_number_of_an_acquirer_finds_the_payment_and_what_belongs_to_it(
         assert found(admin, "payment.payment_receipts", term) == [str(receipt.id)]
         assert found(admin, "payment.webhook_events", term) == [key_of(told)]
     assert found(admin, "payment.webhook_events", told.idempotency_key) == [key_of(told)]
+
+
+@pytest.mark.parametrize("few", [0, 1, 9])
+def test_what_belongs_to_several_people_is_found_however_many_they_are(
+    admin: FlaskClient, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(search, "FEW_KEYS", few)
+    lists: dict[str, set[str]] = {}
+    for name in ("Анна Белова", "Анна Чернова", "Ольга Рыжова"):
+        person = make.user()
+        make.profile(user_id=person.id, full_name=name)
+        payment = make.payment(booking_id=make.booking(user_id=person.id).id)
+        theirs = {
+            "event.bookings": str(payment.booking_id),
+            "event.booking_logs": str(make.booking_log(booking_id=payment.booking_id).id),
+            "payment.payments": str(payment.id),
+            "payment.payment_receipts": str(make.payment_receipt(payment_id=payment.id).id),
+            "payment.webhook_events": key_of(make.webhook_event(payment_id=payment.id)),
+        }
+        for table, key in theirs.items():
+            lists.setdefault(table, set()).update({key} if "Анна" in name else ())
+    for table, keys in lists.items():
+        assert set(found(admin, table, "анна")) == keys
+        assert len(keys - {*found(admin, table, "белова")}) == 1
 
 
 def test_names_and_questions_are_found_by_any_of_their_words(admin: FlaskClient) -> None:
