@@ -171,7 +171,7 @@ def test_a_change_that_began_before_somebody_followed_is_made_up_for(
 
 def test_who_follows_an_event_hears_of_that_event_only(real_app: Flask, changes: Changes) -> None:
     with real_app.app_context(), transaction():
-        mine, other = make.event(capacity=5).id, make.event(capacity=5).id
+        mine, other = (make.event(capacity=5, waited_for=True).id for _ in range(2))
         people = [make.person().id for _ in range(2)]
     with changes.following(mine) as follower:
         assert follower is not None
@@ -189,7 +189,7 @@ def test_a_lost_connection_is_made_again_and_what_was_missed_is_made_up_for(
     real_app: Flask, changes: Changes
 ) -> None:
     with real_app.app_context(), transaction():
-        event_id, person_id = make.event().id, make.person().id
+        event_id, person_id = make.event(waited_for=True).id, make.person().id
     with changes.following(event_id) as follower:
         assert follower is not None
         assert follower.get(timeout=PATIENCE_SECONDS) == ANY
@@ -229,7 +229,7 @@ def _events(real_app: Flask) -> tuple[UUID, UUID, FlaskClient]:
     """An event, one of others, and the browser of an organizer of the first."""
     with real_app.app_context():
         with transaction():
-            own, foreign = make.event(), make.event()
+            own, foreign = make.event(waited_for=True), make.event()
             me = make.staff(UserRole.ORGANIZER, own.organizer)
             own_id, foreign_id = own.id, foreign.id
         client = real_app.test_client()

@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 #: A message of the Bot API holds 4096 characters; a reason or a text by staff could be longer.
 MAX_FACT_CHARACTERS = 1500
 #: A line that ends in a link: in an e-mail it is a button of that name. A chat has buttons of its own.
-LINK_LINE = re.compile(r"^(.+): \{link\}$", re.MULTILINE)
+LINK_LINE = re.compile(r'^(.+): <a href="([^"]+)">\2</a>$', re.MULTILINE)
 BUTTON = (
-    '<a href="{address}" style="display:inline-block;margin:10px 0;padding:9px 18px;border-radius:6px;'
+    r'<a href="\2" style="display:inline-block;margin:10px 0;padding:9px 18px;border-radius:6px;'
     r'background:#4a54c8;color:#ffffff;font-weight:600;text-decoration:none">\1</a>'
 )
 
@@ -118,13 +118,11 @@ def render(
     body = "\n".join(line for line in text.body.split("\n") if set(FACT.findall(line)) <= facts.keys())
     escaped = {name: html.escape(value, quote=True) for name, value in facts.items()}
     if link:
-        address = escaped["address"] = escaped["link"]
-        escaped["link"] = f'<a href="{address}">{address}</a>'
-    rich = LINK_LINE.sub(BUTTON, body) if channel is Channel.EMAIL else body
+        escaped["link"] = f'<a href="{escaped["link"]}">{escaped["link"]}</a>'
     return Notice(
         subject="" if channel is Channel.TELEGRAM else _one_line(_fill(text.subject, facts)),
         text=_fill(re.sub(r"</?b>", "", body), facts),
-        html=_fill(rich, escaped),
+        html=_rich(_fill(body, escaped), channel),
         # Telegram takes no other addresses for a button.
         button=(_label(message)[language], link) if link and link.startswith("https:") else None,
         failed=failed,
@@ -142,7 +140,7 @@ def _worded(
     return Notice(
         subject="" if channel is Channel.TELEGRAM else _one_line(subject),
         text=notice_templates.as_text(body),
-        html=body,
+        html=_rich(body, channel),
         button=(_label(message)[language], link) if link and link.startswith("https:") else None,
     )
 
@@ -193,6 +191,11 @@ def occasion(message: Message) -> tuple[str, str]:
 def _payload(message: Message) -> Mapping[str, Any]:
     """Another service may have written anything into it."""
     return message.payload if isinstance(message.payload, dict) else {}
+
+
+def _rich(body: str, channel: Channel) -> str:
+    """A body that is filled in, as the channel shows it."""
+    return LINK_LINE.sub(BUTTON, body) if channel is Channel.EMAIL else body
 
 
 def _fill(template: str, facts: Mapping[str, str]) -> str:
