@@ -176,9 +176,13 @@ def test_a_page_that_cannot_follow_says_why(desk: Desk) -> None:
 
     def look(status: int) -> None:
         """The window is looked at again, which makes the page look at its event."""
-        with page.expect_response(lambda answer: answer.url == page.url) as answered:
-            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-        assert answered.value.status == status
+        found = []
+        # The first answer may be that of a look that was under way already.
+        while found[-1:] != [status] and len(found) < 3:
+            with page.expect_response(lambda answer: answer.url == page.url) as answered:
+                page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+            found.append(answered.value.status)
+        assert found[-1] == status
 
     page.route(page.url, lambda route: route.fulfill(status=503))
     look(503)
