@@ -28,6 +28,7 @@ def console(console: live.Console) -> live.Console:
 
 def send(page: Page, file: Path) -> None:
     """Chooses a file and sends it, without a mouse."""
+    page.wait_for_load_state()
     field = page.get_by_label("CSV or XLSX file")
     field.focus()
     expect(field).to_be_focused()
