@@ -94,6 +94,12 @@ def test_no_file_grows_past_four_hundred_lines() -> None:
     assert not long
 
 
+def test_no_style_sheet_grows_past_what_is_read_in_one_go() -> None:
+    sheets = [*(CONSOLE / "static" / "css").glob("*.css")]
+    assert sheets
+    assert not {path.name: count for path in sheets if (count := len(path.read_text().splitlines())) > 450}
+
+
 def test_the_russian_catalogue_is_complete_and_fresh() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tools.messages", "--check"],
