@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -17,7 +18,9 @@ from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
+from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from console import db as database
@@ -164,7 +167,7 @@ def failures(limit: int) -> list[Failure]:
         # Those whose time is over go with it.
         ids = registry.get_job_ids(desc=True)
         for old in ids[FAILURES_KEPT:]:
-            registry.remove(old, delete_job=True)
+            _forget(registry, old)
         for job in Job.fetch_many(ids[:limit], redis(), serializer=JSONSerializer):
             if job is not None:
                 found.append(_failure(job))
@@ -175,7 +178,8 @@ def failed_job(job_id: str) -> str | None:
     """Which job a failed run was of; None when it is not on the list (any more). Raises redis.RedisError."""
     if not any(job_id in queue(name).failed_job_registry.get_job_ids() for name in QUEUES):
         return None
-    return _failure(Job.fetch(job_id, redis(), serializer=JSONSerializer)).name
+    (job,) = Job.fetch_many([job_id], redis(), serializer=JSONSerializer)
+    return None if job is None else _failure(job).name
 
 
 def forget_failure(job_id: str) -> None:
@@ -183,7 +187,13 @@ def forget_failure(job_id: str) -> None:
     for name in QUEUES:
         registry = queue(name).failed_job_registry
         if job_id in registry.get_job_ids():
-            registry.remove(job_id, delete_job=True)
+            _forget(registry, job_id)
+
+
+def _forget(registry: FailedJobRegistry, job_id: str) -> None:
+    # Another page may have been quicker.
+    with suppress(NoSuchJobError):
+        registry.remove(job_id, delete_job=True)
 
 
 def _failure(job: Job) -> Failure:

@@ -7,6 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 from rq import SimpleWorker
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from console import doorbell
@@ -82,3 +83,18 @@ def test_old_failures_are_forgotten(app: Flask, fail: Any, monkeypatch: pytest.M
             "process-webhooks",
             "complete-events",
         }
+
+
+def test_failed_runs_that_another_page_has_just_forgotten_end_no_page(
+    client: FlaskClient, redis: Redis, fail: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorbell, "FAILURES_KEPT", 1)
+    fail("expire-bookings", "process-webhooks")
+    with client.application.app_context():
+        ids = doorbell.queue("default").failed_job_registry.get_job_ids()
+    assert len(ids) == 2
+    # Both still stand on the list that a page has read; what is known of them is gone.
+    redis.delete(*(Job.key_for(job_id) for job_id in ids))
+    sign_in(client, make.staff(UserRole.ADMIN))
+    assert post(client, f"/desk/jobs/failures/{ids[0]}/retry").status_code == 404
+    assert client.get("/desk/jobs").status_code == 200
