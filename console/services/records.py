@@ -96,8 +96,8 @@ def bring_back(model: type[Row], removal: AuditLog, *, actor: User | None) -> Ro
     Raises NotFound where it has not kept all of them, GoneForGood where something belonged to the row, and
     what `create_record` does.
     """
-    before = removal.payload["before"]
-    if audit.MASK in before.values():
+    before = removal.payload.get("before")
+    if not isinstance(before, dict) or audit.MASK in before.values():
         raise NotFound()
     belonged = removal.payload.get("belonged")
     if belonged:

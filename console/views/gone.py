@@ -106,7 +106,8 @@ def titles(view: "TableView", keys: Sequence[tuple[Any, ...]]) -> dict[tuple[Any
         about = sa.select(AuditLog.target_id, AuditLog.payload["before"])
         about = about.where(AuditLog.target_type == view.table, AuditLog.action == "delete")
         about = about.where(AuditLog.target_id.in_(ids)).order_by(AuditLog.created_at)
-        named |= {(key,): before for key, before in db.session.execute(about)}
+        # Another service may have written anything into the log.
+        named |= {(key,): row for key, row in db.session.execute(about) if isinstance(row, dict)}
     labels = Labels(view.user)
     labels.load(found for values in named.values() for found in words.wanted(view.model, values))
     return {

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from console.db import db
 from tests import make
-from tests.views.browser import sign_in
+from tests.views.browser import post, sign_in
 
 PAYLOADS: list[Any] = [
     5,
@@ -31,6 +31,20 @@ def test_whatever_stands_in_the_audit_log_ends_no_page(client: FlaskClient, payl
     sign_in(client, make.staff())
     for page in ("/", f"/desk/events/{event.id}", f"/desk/events/{event.id}/waitlist"):
         assert client.get(page).status_code == 200
+
+
+@pytest.mark.parametrize("payload", [{"before": 5}, {"before": {"name": ["a"]}}, ["a"]], ids=json.dumps)
+def test_a_record_that_another_service_removed_keeps_no_bulk_action_from_its_report(
+    client: FlaskClient, payload: Any
+) -> None:
+    sign_in(client, make.staff())
+    member = make.team_member()
+    asked = post(client, "/event/team_members/action/", action="delete", matching="").location
+    db.session.delete(member)
+    make.audit_log(action="delete", target_type="event.team_members", target_id=member.id, payload=payload)
+    assert client.get(asked).status_code == 200
+    report = post(client, "/event/team_members/bulk/", task=asked.partition("task=")[2]).location
+    assert "There is no such record" in client.get(report).text
 
 
 def test_an_event_without_an_end_opens_everywhere(client: FlaskClient) -> None:
