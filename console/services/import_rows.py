@@ -4,7 +4,7 @@ Between the look at what a file would do and the import, nothing comes back from
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -71,11 +71,20 @@ def save(task_id: UUID, plans: Iterable[Mapping[str, Any]]) -> None:
         db.session.execute(SAVE, {"task_id": task_id, "rows": record_sets.as_json(batch)})
 
 
-def plans_of(task_id: UUID) -> dict[int, tuple[Any, ...]]:
-    """What was kept of each row, by its number: outcome, target_id, after, before."""
+class Plan(NamedTuple):
+    """What was kept of a row: what becomes of which record, and its values."""
+
+    outcome: ImportOutcome | None
+    target_id: UUID | None
+    after: dict[str, Any] | None
+    before: dict[str, Any] | None
+
+
+def plans_of(task_id: UUID) -> dict[int, Plan]:
+    """What was kept of each row, by its number."""
     columns = (ImportRow.line, ImportRow.outcome, ImportRow.target_id, ImportRow.after, ImportRow.before)
     found = db.session.execute(sa.select(*columns).where(ImportRow.task_id == task_id))
-    return {line: tuple(rest) for line, *rest in found}
+    return {line: Plan(*rest) for line, *rest in found}
 
 
 def counts_of(task_id: UUID) -> dict[ImportOutcome, int]:

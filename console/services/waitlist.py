@@ -95,9 +95,7 @@ def accept_offer(entry_id: UUID, *, actor: User | None) -> Booking:
     db.session.delete(entry)
     db.session.flush()
     booking = seats.book_taken_seat(event, user_id=user_id, actor=actor, action="accept_offer")
-    if paid_booking_id is not None:
-        carried_money.pay_with(paid_booking_id, booking, event, actor=actor)
-    seats.ask_to_pay(booking, actor=actor)
+    carried_money.pay_or_ask(paid_booking_id, booking, event, actor=actor)
     return booking
 
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from console import policy
 from console.db import db
 from console.policy import Action
-from console.views import bulk, choices, filters, forms, history, list_rows
+from console.views import bulk, choices, fields, filters, forms, history, list_rows
 from console.views.cells import Cells
 from console.views.columns import Column, Kind, table_of
 from console.views.labels import Labels, has_label
@@ -168,7 +168,7 @@ def _chip(view: "TableView", listing: Listing, item: filters.Filter, labels: Lab
 def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[dict[str, Any]]:
     """The filter form: per column its kind, what is chosen, and the words of chosen rows."""
     chosen = filters.form_values(listing.filters)
-    fields = []
+    found = []
     for name in listing.filter_by:
         column = view.columns[name]
         if column.target and not policy.allowed(view.user, table_of(column.target), Action.READ):
@@ -177,9 +177,9 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
         values = chosen.get(name, ())
         options = []
         if column.target is not None:
-            found = [(value, labels.get(column.target, value)) for value in values]
-            options = [(value, label.line if label and label.url else value[:6]) for value, label in found]
-        fields.append(
+            known = [(value, labels.get(column.target, value)) for value in values]
+            options = [(value, label.line if label and label.url else value[:6]) for value, label in known]
+        found.append(
             {
                 "column": column,
                 "kind": _filter_kind(column),
@@ -189,11 +189,11 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
                 },
                 "chosen": values,
                 "options": options,
-                "lookup": f"/{table_of(column.target).replace('.', '/')}/lookup/" if column.target else "",
+                "lookup": fields.lookup_url(column.target) if column.target else "",
                 "is_set": any(item.column.name == name for item in listing.filters),
             }
         )
-    return fields
+    return found
 
 
 def _filter_kind(column: Column) -> str:

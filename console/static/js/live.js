@@ -57,11 +57,14 @@ async function look() {
   looking = true;
   try {
     const status = await (lookOtherwise ?? lookAtPage)(tables);
-    if (status === 0 || status === 401) { stop(); sayWhy("signed_out").append(" ", element("a", { href: `/login?next=${encodeURIComponent(location.pathname + location.search)}` }, say("sign_in"))); }
-    else if (status === 404) stop();
+    if (status === 0 || status === 401) {
+      stop();
+      sayWhy("signed_out").append(" ", linkToSignIn());
+    } else if (status === 404) stop();
     else if (status >= 500) fallBehind(tables);
     else catchUp();
-  } catch { fallBehind(tables);
+  } catch {
+    fallBehind(tables);
   } finally {
     looking = false;
     if (changed.size && !holds) gather();
@@ -83,6 +86,11 @@ function sayWhy(name) {
   why?.remove();
   why = toast(say(name), { tone: "amber", stays: true });
   return why.querySelector("p");
+}
+
+function linkToSignIn() {
+  const here = location.pathname + location.search;
+  return element("a", { href: `/login?next=${encodeURIComponent(here)}` }, say("sign_in"));
 }
 
 // One miss may be a server that starts anew, or this page being left.

@@ -2,7 +2,7 @@
 // at once while it is on its way. What was decided can be taken back for ten seconds.
 import { initViewer } from "./proof.js";
 import { confirmIdentity } from "./second_factor.js";
-import { isPageKey, letter, say } from "./text.js";
+import { fill, isPageKey, letter, say } from "./text.js";
 import { initTimes } from "./times.js";
 import { toast } from "./toasts.js";
 
@@ -10,7 +10,6 @@ const RENEW_MS = 60_000; // a claim lasts three minutes
 const LOOK_MS = 15_000;
 const desk = document.querySelector("[data-reviews]");
 const words = desk ? JSON.parse(desk.dataset.words) : {};
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 const token = () => document.querySelector("[name=csrf_token]").value;
 const panes = () => [...desk.querySelectorAll(".review")];
 const pane = () => panes().find((each) => !each.hidden);
@@ -131,6 +130,7 @@ function offerUndo(decided) {
   const ends = Date.now() + decided.seconds * 1000;
   undoable.push(decided);
   const note = toast("", { undo: () => takeBack(decided), stays: true });
+  const text = note.querySelector("p");
   decided.note = note;
   const tick = () => {
     const n = Math.ceil((ends - Date.now()) / 1000);
@@ -140,10 +140,8 @@ function offerUndo(decided) {
       if (undoable.includes(decided)) undoable.splice(undoable.indexOf(decided), 1);
       return;
     }
-    note.querySelector("p").firstChild.data = fill(words.undo_left, { said: decided.said, n });
+    text.textContent = fill(words.undo_left, { said: decided.said, n });
   };
-  note.querySelector("p").append("");
-  if (!note.querySelector("p").firstChild) note.querySelector("p").append(document.createTextNode(" "));
   note.setAttribute("aria-live", "off");
   const timer = setInterval(tick, 250);
   tick();

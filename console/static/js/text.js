@@ -1,8 +1,13 @@
 // What people read in scripts: the page writes it, translated, into <script id="i18n">.
 const words = JSON.parse(document.getElementById("i18n").textContent);
 
+// A text with values in place of their {names}.
+export function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+}
+
 export function say(name, values = {}) {
-  return words[name].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+  return fill(words[name], values);
 }
 
 // An image that a symbol draws: of the sprite of icons, or of the page itself.

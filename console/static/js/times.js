@@ -9,7 +9,7 @@ const SOON_WITHOUT_START_MS = 8 * 60_000; // a quarter of the usual half-hour ho
 
 const STEPS = [["second", 45, 1], ["minute", 45 * 60, 60], ["hour", 22 * 3600, 3600], ["day", 26 * 86400, 86400]];
 
-export function ago(then, now = Date.now()) {
+function ago(then, now = Date.now()) {
   const seconds = (then - now) / 1000;
   for (const [unit, below, size] of STEPS) {
     if (Math.abs(seconds) >= below) continue;

@@ -1,6 +1,6 @@
 // The line: people are dragged by their grip, or picked up with Space and moved with the arrows.
 import { hold, refresh } from "./live.js";
-import { say } from "./text.js";
+import { fill, say } from "./text.js";
 import { toast } from "./toasts.js";
 
 const spoken = document.createElement("p");
@@ -17,7 +17,7 @@ let dragged = null;
 function tell(word, row) {
   const rows = [...line().children];
   const values = { name: row.dataset.name, place: rows.indexOf(row) + 1, count: rows.length };
-  spoken.textContent = line().dataset[word].replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+  spoken.textContent = fill(line().dataset[word], values);
 }
 
 async function send(row) {

@@ -70,28 +70,29 @@ def _take_back(task: Task, user: User) -> dict[str, int]:
     lock(Task, task.id)
     if not may_undo(imports, task, import_rows.counts_of(task.id)):
         raise NothingToUndo()
-    lines = {plan[1]: (line, *plan) for line, plan in import_rows.plans_of(task.id).items()}
-    made = [key for key, line in lines.items() if line[1] is ImportOutcome.CREATE]
-    changed = {key: line for key, line in lines.items() if line[1] is ImportOutcome.CHANGE}
+    plans = import_rows.plans_of(task.id)
+    line_of = {plan.target_id: line for line, plan in plans.items()}
+    made, changed = (
+        {plan.target_id: plan for plan in plans.values() if plan.target_id and plan.outcome is outcome}
+        for outcome in (ImportOutcome.CREATE, ImportOutcome.CHANGE)
+    )
     made_way = {UUID(each["id"]): each for each in task.args.get("made_way", ())}
-    imports.lock([*made, *changed, *made_way], ())
-    found = imports.stored(among(imports.key.element, [*made, *changed, *made_way], sa.UUID))
-    stored = {row["id"]: row for row in found}
-    untouched = imports.untouched(made)
+    touched = [*made, *changed, *made_way]
+    imports.lock(touched, ())
+    stored = {row["id"]: row for row in imports.stored(among(imports.key.element, touched, sa.UUID))}
+    untouched = imports.untouched([*made])
 
-    def stands(key: Any, after: Mapping[str, Any]) -> bool:
+    def stands(key: UUID, after: Any) -> bool:
         return key in stored and imports.stands(stored[key], after)
 
-    moved = [lines[key][0] for key in made if key not in untouched or not stands(key, lines[key][3])]
-    moved += [line[0] for key, line in changed.items() if not stands(key, line[3])]
-    moved += [
-        changed[UUID(each["for"])][0] for key, each in made_way.items() if not stands(key, each["after"])
-    ]
+    moved = {key for key in made if key not in untouched}
+    moved |= {key for key, plan in (made | changed).items() if not stands(key, plan.after)}
+    moved |= {UUID(each["for"]) for key, each in made_way.items() if not stands(key, each["after"])}
     if moved:
-        raise imports.moved_on(lines=work.named(sorted(set(moved))))
-    before = {key: line[4] for key, line in changed.items()}
+        raise imports.moved_on(lines=work.named(sorted(line_of[key] for key in moved)))
+    before = {key: plan.before for key, plan in changed.items()}
     imports.write([], before | {key: each["before"] for key, each in made_way.items()})
-    imports.remove(made)
+    imports.remove([*made])
     task.result = {**(task.result or {}), "undone": True}
     return {"removed": len(made), "restored": len(changed)}
 

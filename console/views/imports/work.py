@@ -20,6 +20,7 @@ from console.errors import ImportChanged, ImportRefused, NotAllowed
 from console.models import Task, User
 from console.policy import Action
 from console.services import import_rows, integrity, tasks
+from console.services.import_rows import Plan
 from console.services.tasks import Claim, TaskCancelled
 from console.states import ImportOutcome, TaskState
 from console.views.bulk import views
@@ -123,10 +124,10 @@ def _write(task: Task, user: User, told: Any) -> dict[str, int]:
     imports = imports_of(views()[task.args["table"]], user)
     alone(task)
     seen = import_rows.plans_of(task.id)
-    if any(plan[0] in (None, ImportOutcome.REFUSE) for plan in seen.values()):
+    if any(plan.outcome in (None, ImportOutcome.REFUSE) for plan in seen.values()):
         raise ImportRefused()
     rows = rows_of(task)
-    imports.lock([plan[1] for plan in seen.values() if plan[1]], _as_seen(rows, seen))
+    imports.lock([plan.target_id for plan in seen.values() if plan.target_id], _as_seen(rows, seen))
     imports.look(rows, told)
     changed = [row.line for row in rows if not _is_as_seen(row, seen[row.line])]
     if changed:
@@ -152,18 +153,18 @@ def named(lines: Sequence[int]) -> list[str]:
     return [str(line) for line in lines[:NAMED]] + (["…"] if len(lines) > NAMED else [])
 
 
-def _as_seen(rows: Sequence[Row], seen: dict[int, tuple[Any, ...]]) -> Sequence[Row]:
+def _as_seen(rows: Sequence[Row], seen: Mapping[int, Plan]) -> Sequence[Row]:
     """The rows with the references they had when they were looked at: enough to lock what they touch."""
     return [
         Row(row.line, {}, values={"event_id": UUID(after["event_id"])})
         for row in rows
-        if (after := seen[row.line][2]) and seen[row.line][1] is None and "event_id" in after
+        if (after := seen[row.line].after) and seen[row.line].target_id is None and "event_id" in after
     ]
 
 
-def _is_as_seen(row: Row, seen: tuple[Any, ...]) -> bool:
+def _is_as_seen(row: Row, seen: Plan) -> bool:
     plan = row.plan()
-    return (plan["outcome"], plan["target_id"], plan["after"], plan["before"]) == seen
+    return Plan(plan["outcome"], plan["target_id"], plan["after"], plan["before"]) == seen
 
 
 def _mine(claim: Claim, task_id: UUID) -> tuple[Task, User]:

@@ -1,5 +1,5 @@
 // Wishes and avoidances, written down by staff: a dialog for one person, a matrix for small events.
-import { board, follow, person, root, urls } from "./app.js";
+import { board, follow, person, urls } from "./app.js";
 import { choose } from "./choice.js";
 import { acts } from "./keys.js";
 import { step } from "./server.js";

@@ -1,5 +1,5 @@
 // What the board says: the page writes it, translated, into <script id="board-words">.
-import { drawn, element as el, icon } from "../text.js";
+import { drawn, element as el, fill, icon } from "../text.js";
 
 export { el, icon };
 
@@ -10,7 +10,7 @@ const plural = new Intl.PluralRules(document.documentElement.lang);
 export function word(name, values = {}) {
   const entry = words[name];
   const text = typeof entry === "string" ? entry : (entry[plural.select(values.n)] ?? entry.other);
-  return text.replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+  return fill(text, values);
 }
 
 export const states = words.states;
