@@ -24,6 +24,12 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 Answer = str | Response | tuple[Any, int]
 
 
+def say_done(text: str, *, undo_url: str | None = None, undo_key: str = "") -> None:
+    """Says on the next page what was done. Its button "Undo", or that key, posts to `undo_url`."""
+    message: Any = {"text": text, "undo_url": undo_url, "key": undo_key} if undo_url else text
+    flash(message, "success")
+
+
 class StaffView(BaseView):
     """A page behind sign-in. A page that someone may not open does not exist for them: it answers 404.
 

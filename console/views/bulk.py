@@ -25,6 +25,7 @@ from console.services import tasks
 from console.services.tasks import Claim
 from console.states import TaskState
 from console.views import gone
+from console.views.base import say_done
 from console.views.desk.tasks import WORDS, Words, task_url
 from console.views.formats import number, sentence
 from console.views.labels import Labels, has_label
@@ -270,8 +271,7 @@ def _done_at_once(view: "TableView", action: BulkAction, task: Task) -> Response
         count = result["done"]
         text = ngettext("%(label)s: %(num)s done.", "%(label)s: %(num)s done.", count, label=action.label)
         undo_url = f"{view.url}/bring-back/?task={task.id}" if may_undo(view, task) else None
-        message = {"text": text, "undo_url": undo_url, "key": "u"} if undo_url else text
-        flash(message, "success")  # type: ignore[arg-type]
+        say_done(text, undo_url=undo_url, undo_key="u")
     if result.get("refused"):
         return redirect(f"{view.url}/report/?task={task.id}", 303)
     return redirect(view.back(), 303)

@@ -33,7 +33,7 @@ from console.views import (
     saving,
     search,
 )
-from console.views.base import Answer, StaffView
+from console.views.base import Answer, StaffView, say_done
 from console.views.cells import Cells, console_zone
 from console.views.columns import INLINE, TABLE_NAMES, Column, Kind, columns_of, key_columns, table_of
 from console.views.labels import Labels, details_url
@@ -372,8 +372,7 @@ class TableView(StaffView):
         with transaction():
             self.delete(row, self.user)
         said = gettext("Deleted.") if self.may_come_back else gettext("Done.")
-        message = {"text": said, "undo_url": undo_url, "key": "u"} if undo_url else said
-        flash(message, "success")  # type: ignore[arg-type]
+        say_done(said, undo_url=undo_url, undo_key="u")
         return redirect(url_for(f"{self.endpoint}.index_view"), 303)
 
     @expose("/bring-back/", methods=("POST",))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
-from flask import abort, current_app, flash, redirect, request, url_for
+from flask import abort, current_app, redirect, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response
 
@@ -14,7 +14,7 @@ from console import policy
 from console.db import Base
 from console.errors import ConsoleError, InvalidInput
 from console.models import User
-from console.views.base import StaffView
+from console.views.base import StaffView, say_done
 from console.views.formats import sentence
 
 Row = TypeVar("Row", bound=Base)
@@ -73,8 +73,7 @@ def done(message: str, url: str, *, undo_url: str | None = None) -> Response:
 
     `undo_url` is posted to, without more, by the toast's "Undo".
     """
-    told = {"text": message, "undo_url": undo_url} if undo_url else message
-    flash(told, "success")  # type: ignore[arg-type]
+    say_done(message, undo_url=undo_url)
     return redirect(url, 303)
 
 

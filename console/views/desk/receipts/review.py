@@ -23,7 +23,7 @@ from console.errors import ConsoleError, InvalidInput
 from console.models import PaymentReceipt, User
 from console.services import claims, proof_checks, receipts
 from console.states import ReceiptDecision
-from console.views.desk.base import DeskView, asked_id, typed, typed_money
+from console.views.desk.base import DeskView, asked_id, done, typed, typed_money
 from console.views.desk.queries import bounded_count, number, page
 from console.views.desk.receipts.pane import Pane, around, claimer, pane_of
 from console.views.error_pages import wants_json
@@ -181,8 +181,7 @@ class ReceiptsView(DeskView):
         )
         if wants_json():
             return jsonify(said=said, undo_url=undo_url, undo_seconds=seconds)
-        flash({"text": text, "undo_url": undo_url}, "success")  # type: ignore[arg-type]
-        return redirect(url, 303)
+        return done(text, url, undo_url=undo_url)
 
     @expose("/<uuid:receipt_id>/undo", methods=("POST",))
     def undo(self, receipt_id: UUID) -> AnyResponse:
