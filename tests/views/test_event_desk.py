@@ -84,7 +84,12 @@ def test_what_was_typed_stays_when_a_booking_is_refused(client: FlaskClient) -> 
     organizer_of(client, event)
     answer = post(client, desk(event, "/bookings/new"), full_name="Anna Smirnova", phone="not a phone")
     assert answer.status_code == 422
-    assert "this is not a phone number" in answer.text and "Anna Smirnova" in answer.text
+    assert "Anna Smirnova" in answer.text
+    # The sentence stands at the field it is about.
+    field = answer.text.partition('id="phone"')[2].partition("</div>")[0]
+    assert 'aria-describedby="phone-error" aria-invalid="true"' in field
+    assert "this is not a phone number" in field.partition('id="phone-error"')[2]
+    assert 'role="alert"' not in answer.text.partition("<main")[2].partition("</main>")[0]
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Booking)) == 0
 
 

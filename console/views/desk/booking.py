@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from console import config, policy, rush
 from console.db import db, now, transaction
-from console.errors import ConsoleError, EventFull, InvalidInput, LineFirst
+from console.errors import N_, ConsoleError, EventFull, InvalidInput, LineFirst
 from console.models import Booking, BookingLog, CrewAssignment, Event, User, WaitlistEntry
 from console.services import accounts, bookings, payments, previews, rebooking, receipts
 from console.services.previews import Preview
@@ -39,6 +39,16 @@ from console.views.formats import person, sentence
 
 PEOPLE_OFFERED = 20
 EVENTS_OFFERED = 100
+PERSON, REASON = N_("Person"), N_("Reason")
+#: The fields of the form of a new booking, by what refusals call them.
+FIELDS = {
+    PERSON: "user_id",
+    N_("Full name"): "full_name",
+    N_("Phone"): "phone",
+    N_("Telegram"): "telegram",
+    N_("E-mail"): "email",
+    REASON: "reason",
+}
 #: Money that is here, or a proof of it.
 PAID_OR_IN_REVIEW = (BookingPaymentStatus.SUCCEEDED, BookingPaymentStatus.SUBMITTED)
 
@@ -100,13 +110,13 @@ class BookingView(DeskView):
     def new(self, event_id: UUID) -> Answer:
         actor = self.need("bookings")
         event = self.found(Event, event_id)
-        refusal = ""
+        refusal = refused = ""
         if request.method == "POST":
             try:
                 return self._book(event, actor)
             except ConsoleError as error:
                 # What was typed stays; only the sentence beside it is new.
-                refusal = sentence(error)
+                refusal, refused = sentence(error), FIELDS.get(error.facts.get("field", ""), "")
         chosen = policy.find(self.user, User, typed_id("user_id"))
         look = previews.create_booking(event)
         return self.render(
@@ -123,13 +133,14 @@ class BookingView(DeskView):
             may_grow=policy.may(actor, "events"),
             hold_minutes=config.current().booking_hold_minutes,
             refusal=refusal,
+            refused=refused,
             chosen=chosen,
             form=request.form,
         ), (422 if refusal else 200)
 
     def _book(self, event: Event, actor: User) -> Response:
         event_id = event.id
-        reason = typed("reason", _("Reason"), required=False)
+        reason = typed("reason", REASON, required=False)
         if typed_id("user_id") is not None and not reason:
             someone = self._someone(actor)
             made = rush.book_or_wait(event_id, user_id=someone.id, actor=actor)
@@ -158,10 +169,10 @@ class BookingView(DeskView):
         if user_id is not None:
             someone = policy.find(self.user, User, user_id)
             if someone is None:
-                raise InvalidInput(field=_("Person"), problem=_("choose one from the list."))
+                raise InvalidInput(field=PERSON, problem=N_("choose one from the list."))
             return someone
         if not request.form.get("full_name", "").strip():
-            raise InvalidInput(field=_("Person"), problem=_("choose one, or give the name of a new one."))
+            raise InvalidInput(field=PERSON, problem=N_("choose one, or give the name of a new one."))
         return accounts.create_person(
             typed("full_name", _("Full name")),
             phone=request.form.get("phone"),
