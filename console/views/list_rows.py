@@ -59,4 +59,4 @@ def _begin(style: str, heading: Any) -> str:
 
 def _pencil() -> str:
     word = escape(gettext("Edit"))
-    return f' aria-label="{word}" data-tip="{word}">{icon("pencil")}</a></td>'
+    return f' aria-label="{word}" data-tip="{word} · e" data-row-key="e">{icon("pencil")}</a></td>'

@@ -238,6 +238,39 @@ def test_the_side_panel_opens_and_gives_the_focus_back(ada: Visitor, console: li
     assert ada.complaints == []
 
 
+def test_a_list_is_worked_through_by_keys_and_found_again_as_it_was(
+    ada: Visitor, console: live.Console
+) -> None:
+    ada.open(members(console, *(f"Keyed {number:02}" for number in range(27))) + "&size=25")
+    page, keys = ada.page, ada.page.keyboard
+    expect(page.locator("tbody tr")).to_have_count(25)
+    keys.press("f")
+    expect(page.locator(".filter-menu")).to_be_visible()
+    keys.press("Escape")
+    for key in ("j", "x", "j", "j", "Shift+X"):
+        keys.press(key)
+    expect(page.locator("[data-bulk-count]")).to_have_text("Selected: 3")
+    # All the rows stand between a row and the bar.
+    keys.press("b")
+    expect(page.get_by_label("All that match")).to_be_focused()
+    keys.press("Escape")
+    expect(page.locator("tbody tr", has_text="Keyed 02")).to_be_focused()
+    keys.press("n")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    page.wait_for_load_state()
+    there = page.url
+    keys.press("j")
+    keys.press("e")
+    expect(page.get_by_label("Full name")).to_have_value("Keyed 25")
+    page.locator(".crumbs a").first.press("Enter")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    assert page.url == there
+    page.wait_for_load_state()
+    keys.press("p")
+    expect(page.locator("tbody tr")).to_have_count(25)
+    assert ada.complaints == []
+
+
 @pytest.mark.parametrize("ada", [1440, 390], indirect=True)
 def test_a_list_is_saved_opened_shared_and_forgotten(
     ada: Visitor, console: live.Console, visit: Callable[..., Visitor]

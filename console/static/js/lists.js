@@ -1,4 +1,4 @@
-// Lists: rows by j k Enter x and the letters their buttons claim, ticks with ranges, the bulk bar, and the side panel that shows a row's details.
+// Lists: rows by j k Enter x and the letters that their buttons claim, ticks with ranges, the bulk bar, and the side panel that shows a row's details.
 import { initInline } from "./inline.js";
 import { element, icon, isPageKey, letter, say } from "./text.js";
 
@@ -7,6 +7,7 @@ const INTERACTIVE = "a, button, input, select, textarea, label, summary, .dropdo
 export function initLists(enhance) {
   const table = document.querySelector("[data-list]");
   initPanel(enhance);
+  initWayBack();
   if (!table) return;
   const rows = rowsOf(table);
   document.addEventListener("live", () => rows.splice(0, rows.length, ...rowsOf(document.querySelector("[data-list]") ?? table)));
@@ -16,6 +17,14 @@ export function initLists(enhance) {
 }
 
 const rowsOf = (table) => [...(table.tBodies?.[0].rows ?? table.children)];
+
+// Who comes back to a list finds it as they left it: filtered, sorted, on its page. In this tab, as long as it is open.
+function initWayBack() {
+  try {
+    if (document.querySelector(".list-page")) sessionStorage.setItem(`list ${location.pathname}`, location.search);
+    for (const link of document.querySelectorAll(".crumbs a, [data-to-list]")) link.search ||= sessionStorage.getItem(`list ${link.pathname}`) ?? "";
+  } catch { /* storage is off: they lead to the beginning of the list */ }
+}
 
 // The menu of columns: the order of the rows is the order of the columns.
 document.addEventListener("click", (event) => {
@@ -65,7 +74,7 @@ function initRows(table, rows) {
     const key = letter(event);
     if (key === "j") { event.preventDefault(); go(here + 1); }
     if (key === "k") { event.preventDefault(); go(here < 0 ? 0 : here - 1); }
-    if (key === "x" && rows[here]) rows[here].querySelector("td.tick input")?.click();
+    if (key === "x") rows[here]?.querySelector("td.tick input")?.dispatchEvent(new MouseEvent("click", { bubbles: true, shiftKey: event.shiftKey }));
     const claims = rows[here]?.querySelector(`[data-row-key="${CSS.escape(key)}"]`);
     if (claims) { event.preventDefault(); claims.click(); }
     if (event.key === "Enter" && rows[here] && (event.target === document.body || event.target === rows[here])) openRow(table, rows[here], { focus: true });
@@ -104,7 +113,17 @@ function initTicks(table, rows) {
       else if (!event.target.checked && button.dataset.confirmLater) { button.dataset.confirm = button.dataset.confirmLater; delete button.dataset.confirmLater; }
     });
   });
-  const clear = () => { boxes.forEach((box) => { box.checked = false; }); show(); };
+  // The bar stands behind all the rows: Tab would take a while.
+  document.addEventListener("keydown", (event) => {
+    if (!isPageKey(event) || letter(event) !== "b" || !bar || bar.hidden) return;
+    event.preventDefault();
+    bar.querySelector("input:not([type=hidden]), button").focus();
+  });
+  const clear = () => {
+    boxes.forEach((box) => { box.checked = false; });
+    if (bar?.contains(document.activeElement)) (table.querySelector("tr.here") ?? every)?.focus({ preventScroll: true });
+    show();
+  };
   bar?.querySelector("[data-bulk-clear]").addEventListener("click", clear);
   document.addEventListener("keydown", (event) => event.key === "Escape" && isPageKey(event) && !panelIsOpen() && clear());
   show(); // the browser restores ticks when one comes back to the page
