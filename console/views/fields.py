@@ -13,7 +13,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, Field, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import Choice, SelectChoice
-from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.validators import InputRequired, Length, Optional, StopValidation, ValidationError
 from wtforms.widgets import DateTimeLocalInput
 
 from console import config
@@ -22,11 +22,9 @@ from console.errors import N_, FileRefused, InvalidInput
 from console.services.contacts import clean_email, clean_phone, clean_telegram
 from console.views.columns import Column, Kind, table_of
 from console.views.formats import at_clock, state_label
+from console.views.typed import read_json, refuse_unholdable
 from console.views.values import MONEY_MAX, parse_uuid
 
-JSON_MAX_BYTES = 100_000
-#: Deeper JSON is nobody's data, and costs a recursion each level.
-JSON_MAX_DEPTH = 20
 PEOPLE_MAX = 50
 LONG_MAX = 20_000
 #: "1,500" is fifteen hundred to some and one and a half to others.
@@ -38,6 +36,18 @@ CLEANERS = {
     "telegram_username": clean_telegram,
     "email": clean_email,
 }
+
+
+class Given(InputRequired):
+    """Something must be given; nothing but blanks is nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(_l("Fill this in."))
+
+    def __call__(self, form: Any, field: Any) -> None:
+        super().__call__(form, field)
+        if field.data in (None, "") and not field.process_errors:
+            raise StopValidation(str(self.message))
 
 
 class TextField(StringField):
@@ -256,51 +266,11 @@ class ChoiceField(SelectField):
             raise ValidationError(gettext("Choose one of the list."))
 
 
-def refuse_unholdable(text: str) -> str:
-    """`text`, or ValueError with a sentence when PostgreSQL cannot hold it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(gettext("There is a character that cannot be stored.")) from None
-    if "\0" in text:
-        raise ValueError(gettext("There is a character that cannot be stored."))
-    return text
-
-
 def read_uuid(text: str) -> UUID:
     try:
         return parse_uuid(text.strip())
     except ValueError:
         raise ValueError(gettext("Not found.")) from None
-
-
-def read_json(text: str) -> Any:
-    """JSON that a JSONB column can hold, or ValueError with a sentence."""
-    if len(text.encode(errors="replace")) > JSON_MAX_BYTES:
-        raise ValueError(gettext("This is too long."))
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError(gettext("This is nested too deeply.")) from None
-    except json.JSONDecodeError as error:
-        raise ValueError(gettext("Not valid JSON in line %(line)s.", line=error.lineno)) from None
-    _check_json(value, JSON_MAX_DEPTH)
-    return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(gettext("JSON has no %(name)s.", name=name))
-
-
-def _check_json(value: Any, depth_left: int) -> None:
-    if isinstance(value, str):
-        # An escape can write what no text may hold.
-        refuse_unholdable(value)
-    elif isinstance(value, dict | list):
-        if not depth_left:
-            raise ValueError(gettext("This is nested too deeply."))
-        for item in [*value, *value.values()] if isinstance(value, dict) else value:
-            _check_json(item, depth_left - 1)
 
 
 @cache
@@ -342,7 +312,7 @@ def read_upload(upload: Any) -> bytes:
 def field_for(column: Column, *, label: Any, zone: ZoneInfo, help_text: Any = "") -> Any:
     """The form field of a column. `zone` is the clock of its times."""
     is_needed = not column.nullable and column.kind not in (Kind.JSON, Kind.PEOPLE)
-    validators: list[Any] = [InputRequired(_l("Fill this in.")) if is_needed else Optional()]
+    validators: list[Any] = [Given() if is_needed else Optional()]
     common: dict[str, Any] = {"label": label, "description": help_text, "validators": validators}
     if column.kind == Kind.BOOL:
         return BooleanField(label=label, description=help_text)

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import gettext
 from wtforms import Form, StringField, TextAreaField
-from wtforms.validators import InputRequired
 
 from console import policy
 from console.db import Base
@@ -20,7 +19,7 @@ from console.errors import ConsoleError
 from console.models import User
 from console.services import audit, integrity
 from console.views.columns import Column, columns_of
-from console.views.fields import LocalTimeField, LookupField, PeopleField, field_for
+from console.views.fields import Given, LocalTimeField, LookupField, PeopleField, field_for
 from console.views.formats import sentence
 from console.views.labels import Labels
 from console.views.values import parse
@@ -77,7 +76,9 @@ class RecordForm(Form):
 
     def refuse(self, error: ConsoleError) -> None:
         """Puts a refusal beside the field it is about, or above the form."""
-        name = integrity.column_of(error)
+        # A service names a field in words.
+        words = str(error.facts.get("field", ""))
+        name = integrity.column_of(error) or words.lower().replace(" ", "_")
         if name in self._fields:
             self._fields[name].errors = [*self._fields[name].errors, sentence(error)]
         else:
@@ -166,7 +167,7 @@ def form_class(
         )
         if name in set(optional):
             validators = fields[name].kwargs["validators"]
-            validators[:] = [v for v in validators if not isinstance(v, InputRequired)]
+            validators[:] = [v for v in validators if not isinstance(v, Given)]
     mine = {name: columns[name] for name in fields if name in columns and name not in (extra or {})}
     return type("Form", (RecordForm,), {**fields, "columns": mine, "layout": tuple(layout)})
 

@@ -68,10 +68,14 @@ def parts(text: str) -> Asked:
 
 
 def phone(term: str) -> Asked:
-    """Part of a phone, in any notation: 8 (916) 123-45-67, +7 916 123, or the last four digits."""
-    digits = re.sub(r"[\s()+.\u2010-\u2015\u2212-]", "", term)
+    """Part of a phone, in any notation: 8 (916) 123-45-67, tel:+7 916 123, or the last four digits."""
+    term = re.sub(r"^(tel|тел)\b[.:\s]*", "", term, flags=re.IGNORECASE)
+    digits = re.sub(r"[\s()+./\u2010-\u2015\u2212-]", "", term)
     if not digits.isascii() or not digits.isdigit() or len(digits) < PART:
         return ()
+    if len(digits) > 11:
+        # Abroad, 00 stands for +.
+        digits = digits.removeprefix("00")
     wanted = {digits}
     # In Russia 8 stands for +7, in what is stored as in what is typed: behind it the number is the same.
     if len(digits) == 11 and digits[0] in "78":

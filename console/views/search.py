@@ -1,6 +1,7 @@
 """What the search box finds: ids exactly, names by word or prefix, through an index, in whatever table."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -26,7 +27,8 @@ from console.views.values import plain_text
 def clean(text: str) -> str:
     """The term to search for; empty when there is none, or none that any row could match."""
     try:
-        return " ".join(plain_text(text).split())
+        # A Mac writes й and ё as a letter and a sign; everybody else as one.
+        return " ".join(unicodedata.normalize("NFC", plain_text(text)).split())
     except ValueError:
         return ""
 
@@ -82,6 +84,7 @@ def matches(
     else:
         # Numbers of acquirers may look like ids.
         found, pointing = [column == exact for column in keys.values()], []
+        found += _by_way_of(columns, exact)
         texts = [
             c for c in columns if c.kind not in KEYS and naming.read(model, c.name) is matching.beginning
         ]
@@ -131,6 +134,16 @@ def _by_name(
             # What is known of a person is looked through with their name.
             found.append(naming.finds(model, column.name, column.attribute, term))
     return found, pointing
+
+
+def _by_way_of(columns: Sequence[Column], key: UUID) -> list[sa.ColumnElement[bool]]:
+    """Where `columns` lead to a name by way of other rows: one of those is the row with this key."""
+    found = []
+    for column in columns:
+        way = way_to_name(column.target) if column.target is not None else None
+        for end, (model, _) in enumerate(way.hops if way else (), 1):
+            found.append(_among(column.attribute, Way(way.hops[:end], model), f"{{{key}}}"))
+    return found
 
 
 def _paid(model: type[Base], columns: Sequence[Column]) -> tuple[Any, str] | None:

@@ -77,6 +77,8 @@ BAD_JSON = {
     "null": "Write an object",
     '"text"': "Write an object",
     '{"a": NaN}': "JSON has no NaN",
+    '{"a": 1e999}': "too large",
+    '{"a": ' + "9" * 5000 + "}": "too large",
     '{"a": "\\u0000"}': "cannot be stored",
     '{"\\u0000": 1}': "cannot be stored",
     '{"a": "\\ud800"}': "cannot be stored",
@@ -276,10 +278,17 @@ def test_a_broken_rule_of_the_database_is_said_beside_its_field(admin, session):
     ],
 )
 def test_what_is_needed_is_asked_for(admin, url, name):
-    response = post(admin, url)
+    for nothing in ({}, {name: ""}, {name: " \n "}):
+        response = post(admin, url, **nothing)
+        assert response.status_code == 422
+        assert "Fill this in." in errors_in(response)
+        assert f'id="{name}-error"' in response.get_data(as_text=True)
+
+
+def test_what_a_service_refuses_is_said_beside_its_field(admin):
+    response = save(admin, row_url(make.event(), "edit"), capacity="-1")
     assert response.status_code == 422
-    assert "Fill this in." in errors_in(response)
-    assert f'id="{name}-error"' in response.get_data(as_text=True)
+    assert 'id="capacity-error"' in response.get_data(as_text=True)
 
 
 def test_nul_and_overlong_texts_are_refused(admin):

@@ -35,8 +35,12 @@ def anna(session: Any) -> Any:
 
 
 LINKS = ("t.me/anna_k", "https://t.me/Anna_K/", "HTTPS://telegram.me/anna_k", "@anna_k")
-PHONES = ("+7 916 123-45-67", "8(916)123‑45‑67", "8 916 123", "+7 916", "916.123.45.67")
-NAMES = ("ле анна", "лё анна", "Левина Анна", "anna@example", "ANNA@example.org")
+PHONES = (
+    *("+7 916 123-45-67", "8(916)123‑45‑67", "8 916 123", "+7 916", "916.123.45.67"),
+    *("tel:+7-916-123-45-67", "Тел. 8 916/123-45-67", "007 916 123 45 67"),
+)
+#: The last as a Mac writes it.
+NAMES = ("ле анна", "лё анна", "Левина Анна", "anna@example", "ANNA@example.org", "Ле\u0308вина")
 
 
 @pytest.mark.parametrize("term", LINKS + PHONES + NAMES)
@@ -77,6 +81,7 @@ def test_an_id_finds_what_points_at_it_in_every_list(admin: FlaskClient) -> None
     booking = make.booking(event_id=event.id, status="CONFIRMED")
     payment = make.payment(booking_id=booking.id)
     place = make.crew_assignment(booking_id=booking.id)
+    receipt = make.payment_receipt(payment_id=payment.id)
     rows = {
         event.id: [
             make.audit_log(target_type="event.events", target_id=event.id),
@@ -84,8 +89,9 @@ def test_an_id_finds_what_points_at_it_in_every_list(admin: FlaskClient) -> None
             make.outbox_message(event_id=event.id),
             booking,
         ],
-        booking.id: [make.outbox_message(booking_id=booking.id), place, payment],
-        payment.id: [make.payment_receipt(payment_id=payment.id), booking],
+        booking.id: [make.outbox_message(booking_id=booking.id), place, payment, receipt],
+        payment.id: [receipt, booking],
+        booking.user_id: [payment, receipt, make.webhook_event(payment_id=payment.id), booking],
     }
     for key, pointing in rows.items():
         for row in pointing:

@@ -6,12 +6,11 @@ from urllib.parse import quote
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from wtforms import FileField
-from wtforms.validators import InputRequired
 
 from console.db import Base
 from console.models import Booking, Payment, PaymentReceipt, User, WebhookEvent
 from console.services import payments, receipts
-from console.views.fields import LookupField, read_upload
+from console.views.fields import Given, LookupField, read_upload
 from console.views.table import TableView
 
 
@@ -65,7 +64,7 @@ class PaymentReceiptView(TableView):
     extra_fields = {
         "booking_id": LookupField(
             _l("Booking"),
-            [InputRequired(_l("Fill this in."))],
+            [Given()],
             target=Booking,
         ),
         "content": FileField(_l("Proof"), description=_l("An image or a PDF.")),

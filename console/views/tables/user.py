@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from wtforms import PasswordField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import Length, Optional
 
 from console.db import Base
 from console.models import (
@@ -19,7 +19,7 @@ from console.services import accounts, records, second_factor
 from console.states import STAFF_ROLES
 from console.views.bulk import BulkAction
 from console.views.columns import columns_of, models_by_table
-from console.views.fields import TextField
+from console.views.fields import Given, TextField
 from console.views.imports.pages import ImportPages
 from console.views.table import TableView
 
@@ -67,7 +67,7 @@ class UserView(ImportPages):
     create_label = _l("Add a person")
     groups = ((_l("Account"), ("username", "role", "active")),)
     extra_fields = {
-        "full_name": _profile_field("full_name", InputRequired(_l("Fill this in."))),
+        "full_name": _profile_field("full_name", Given()),
         "phone": _profile_field("phone", Optional()),
         "telegram": _profile_field("telegram", Optional()),
         "email": _profile_field("email", Optional()),
