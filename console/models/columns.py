@@ -29,6 +29,11 @@ def searched(table: str, column: str) -> tuple[sa.Index, sa.Index]:
     )
 
 
+def begins(table: str, column: str) -> sa.Index:
+    """What finds a text by its beginning, whatever the case, and whether there is one."""
+    return sa.Index(f"ix_{table}_{column}_prefix", sa.text(f"lower({column}) text_pattern_ops"))
+
+
 def rare(table: str, column: str, *order: str, no: bool = False) -> sa.Index:
     """The few rows of which a column says yes, or `no`, in a list's order: else it is walked for them."""
     where = sa.text(f"NOT {column}" if no else column)

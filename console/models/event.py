@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, rare, references, searched
+from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, begins, rare, references, searched
 from console.models.user import User
 from console.states import BookingPaymentStatus, BookingStatus, EventStatus
 
@@ -191,6 +191,7 @@ class BookingLog(Base):
         sa.Index("ix_booking_logs_booking_id_created_at", "booking_id", "created_at", "id"),
         sa.Index("ix_booking_logs_created_at_id", "created_at", "id"),
         sa.Index("ix_booking_logs_actor_user_id", "actor_user_id"),
+        begins("booking_logs", "action"),
         {"schema": "event"},
     )
 
@@ -273,6 +274,7 @@ class TeamMember(Base):
         *searched("team_members", "name"),
         sa.Index("ix_team_members_name_id", "name", "id"),
         sa.Index("ix_team_members_created_at_id", "created_at", "id"),
+        begins("team_members", "role"),
         {"schema": "event"},
     )
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from console.db import Base, check_state, state
-from console.models.columns import NOW, CreatedAt, Id, references
+from console.models.columns import NOW, CreatedAt, Id, begins, references
 from console.states import FileOwner
 
 
@@ -46,6 +46,7 @@ class File(Base):
         sa.Index("ix_files_size_bytes_id", "size_bytes", "id"),
         sa.Index("ix_files_created_at_id", "created_at", "id"),
         sa.Index("ix_files_checksum", "checksum"),
+        begins("files", "content_type"),
         sa.Index(
             "ix_files_expires_at",
             "expires_at",

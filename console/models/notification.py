@@ -57,6 +57,8 @@ class TelegramSubscription(Base):
             "ix_telegram_subscriptions_username_prefix",
             sa.text("lower(telegram_username) text_pattern_ops"),
         ),
+        sa.Index("ix_telegram_subscriptions_verified_at_user_id", "verified_at", "user_id"),
+        sa.Index("ix_telegram_subscriptions_blocked_at_user_id", "blocked_at", "user_id"),
         {"schema": "notification"},
     )
 

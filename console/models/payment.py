@@ -101,6 +101,7 @@ class Payment(Base):
         sa.Index(
             "ix_payments_refunded_by", "refunded_by", postgresql_where=sa.text("refunded_by IS NOT NULL")
         ),
+        sa.Index("ix_payments_due", "due", postgresql_where=sa.text("due IS NOT NULL")),
         _moved("received_at"),
         _moved("refunded_at"),
         # What waits for a second person, the oldest first.
@@ -228,6 +229,7 @@ class WebhookEvent(Base):
         sa.Index("ix_webhook_events_created_at", "created_at", "idempotency_key"),
         sa.Index("ix_webhook_events_status_created_at", "status", "created_at", "idempotency_key"),
         sa.Index("ix_webhook_events_payment_id", "payment_id"),
+        sa.Index("ix_webhook_events_processed_at_idempotency_key", "processed_at", "idempotency_key"),
         sa.Index(
             "ix_webhook_events_to_apply",
             "next_attempt_at",

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
-from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, rare, references, searched
+from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, begins, rare, references, searched
 from console.states import UserRole
 
 #: A phone without its signs, as the index of phones has it.
@@ -72,6 +72,7 @@ class Profile(Base):
         ),
         sa.Index("ix_profiles_telegram_prefix", sa.text("lower(telegram) text_pattern_ops")),
         sa.Index("ix_profiles_phone_prefix", sa.text("phone text_pattern_ops")),
+        begins("profiles", "language"),
         sa.Index("ix_profiles_email", sa.text("lower(email)")),
         sa.Index("ix_profiles_created_at_user_id", "created_at", "user_id"),
         sa.Index("ix_profiles_is_telegram_verified", "is_telegram_verified", "created_at", "user_id"),
@@ -111,6 +112,8 @@ class RefreshSession(Base):
         sa.Index("ix_refresh_sessions_expires_at_id", "expires_at", "id"),
         sa.Index("ix_refresh_sessions_issued_at_id", "issued_at", "id"),
         sa.Index("ix_refresh_sessions_expires_at", "expires_at"),
+        sa.Index("ix_refresh_sessions_revoked_at_id", "revoked_at", "id"),
+        begins("refresh_sessions", "address"),
         {"schema": "user"},
     )
 
@@ -133,6 +136,7 @@ class RecoveryCode(Base):
         sa.UniqueConstraint("id"),
         sa.Index("ix_recovery_codes_created_at_id", "created_at", "id"),
         sa.Index("ix_recovery_codes_expires_at", "expires_at"),
+        sa.Index("ix_recovery_codes_used_at_id", "used_at", "id"),
         {"schema": "user"},
     )
 
