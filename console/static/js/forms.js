@@ -87,7 +87,7 @@ function initChooser(field) {
   } else if ("tags" in field.dataset) {
     Object.assign(common, { create: true, persist: false, createOnBlur: true, delimiter: ",", valueField: "text", labelField: "text" });
   } else {
-    Object.assign(common, { valueField: "value", searchField: ["text"], plugins: common.plugins });
+    Object.assign(common, { valueField: "value", searchField: ["text"] });
   }
   const chooser = new window.TomSelect(field, common);
   field.setAttribute("aria-hidden", "true"); // its label speaks for the chooser now

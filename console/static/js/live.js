@@ -10,7 +10,7 @@ const body = document.body;
 const source = body.dataset.live;
 const everyMs = 1000 * Number(body.dataset.liveEvery ?? 0); // a page that nobody tells: it looks so often
 const words = JSON.parse(body.dataset.liveWords ?? "{}");
-const news = document.createElement("p");
+const news = element("p", { class: "sr-only", role: "status", "data-news": true });
 
 let changed = new Set();
 let gathering = 0;
@@ -190,9 +190,6 @@ function stop() {
 }
 
 if (source || everyMs) {
-  news.className = "sr-only";
-  news.setAttribute("role", "status");
-  news.dataset.news = "";
   body.append(news);
   document.addEventListener("submit", (event) => { setTimeout(() => { if (!event.defaultPrevented) leaving = true; }); });
   addEventListener("pagehide", () => { leaving = true; stop(); });

@@ -2,7 +2,7 @@
 // at once while it is on its way. What was decided can be taken back for ten seconds.
 import { initViewer } from "./proof.js";
 import { confirmIdentity } from "./second_factor.js";
-import { fill, isPageKey, letter, say } from "./text.js";
+import { element, fill, isPageKey, letter, say } from "./text.js";
 import { initTimes } from "./times.js";
 import { toast } from "./toasts.js";
 
@@ -21,10 +21,7 @@ const seen = []; // ids of what was shown before
 const underWay = new Set(); // ids of decisions that have not been answered yet
 const undoable = []; // what was decided lately, the last at the end
 
-const spoken = document.createElement("p");
-spoken.className = "sr-only";
-spoken.setAttribute("role", "status");
-spoken.dataset.spoken = "";
+const spoken = element("p", { class: "sr-only", role: "status", "data-spoken": true });
 
 async function send(url, values = {}) {
   const form = values instanceof FormData ? values : new FormData();
@@ -81,7 +78,8 @@ async function advance(from) {
   ready = null;
   let shown = next;
   if (!shown) {
-    try { const told = await send(desk.dataset.next, { without: [...underWay, id(from)].filter(Boolean).join(",") }); shown = arrive(told); } catch { return; }
+    const without = [...underWay, id(from)].filter(Boolean).join(",");
+    try { shown = arrive(await send(desk.dataset.next, { without })); } catch { return; }
   }
   show(shown);
   if (id(shown)) prepare(shown);
@@ -111,10 +109,7 @@ async function decide(form, submitter) {
     // What was typed is still in its pane: it is one press away.
     const note = toast(error.message, { tone: "red" });
     await going;
-    const back = document.createElement("button");
-    back.className = "btn btn-sm";
-    back.type = "button";
-    back.textContent = words.look;
+    const back = element("button", { class: "btn btn-sm", type: "button" }, words.look);
     back.addEventListener("click", () => { note.remove(); show(from); });
     note.querySelector("p").after(back);
     if (!from.isConnected) desk.append(from);

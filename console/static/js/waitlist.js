@@ -1,13 +1,9 @@
 // The line: people are dragged by their grip, or picked up with Space and moved with the arrows.
 import { hold, refresh } from "./live.js";
-import { fill, say } from "./text.js";
+import { element, fill, say } from "./text.js";
 import { toast } from "./toasts.js";
 
-const spoken = document.createElement("p");
-spoken.className = "sr-only";
-spoken.setAttribute("role", "status");
-spoken.setAttribute("aria-live", "assertive");
-spoken.dataset.spoken = "";
+const spoken = element("p", { class: "sr-only", role: "status", "aria-live": "assertive", "data-spoken": true });
 document.body.append(spoken);
 
 const line = () => document.querySelector("[data-line]");
