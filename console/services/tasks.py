@@ -143,8 +143,11 @@ def cancel_task(task_id: UUID, *, actor: User) -> Task:
     task = lock(Task, task_id)
     if task.status in (TaskState.DRAFT, TaskState.QUEUED):
         task.status, task.finished_at = TaskState.CANCELLED, sa.func.now()
-    if task.status == TaskState.RUNNING and task.cancel_requested_at is None:
+    elif task.status == TaskState.RUNNING and task.cancel_requested_at is None:
         task.cancel_requested_at = sa.func.now()
+    else:
+        # It has ended, or hears of it already.
+        return task
     audit.record(actor, "task.cancel", task)
     db.session.flush()
     return task

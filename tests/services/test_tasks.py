@@ -10,7 +10,7 @@ from flask import Flask
 from console import errors
 from console import tasks as kinds
 from console.db import db, transaction
-from console.models import Task, User
+from console.models import AuditLog, Task, User
 from console.services import retention, tasks
 from console.states import TaskState, UserRole
 from tests import make
@@ -95,6 +95,22 @@ def test_waiting_work_stops_at_once_and_running_work_when_it_looks(person: User)
     assert running.status == TaskState.RUNNING
     with pytest.raises(tasks.TaskCancelled):
         tasks.step(claim, done=1)
+
+
+def test_work_is_stopped_once_and_never_after_its_end(person: User) -> None:
+    def told() -> int | None:
+        return db.session.scalar(sa.select(sa.func.count()).where(AuditLog.action == "task.cancel"))
+
+    running = started(person)
+    claim = claimed()
+    for _ in range(2):
+        tasks.cancel_task(running.id, actor=person)
+    assert told() == 1
+    tasks.stopped(claim, {})
+    over = started(person)
+    tasks.finish(claimed(), {})
+    assert tasks.cancel_task(over.id, actor=person).status == TaskState.DONE
+    assert told() == 1
 
 
 @pytest.mark.parametrize(
