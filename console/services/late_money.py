@@ -22,18 +22,19 @@ from console.states import (
     move,
 )
 
-#: Paid, and nothing to have for it; in words as the partial index has it, so that it is read.
-PAID_WITHOUT_SEAT = sa.text(
+#: In words as the partial index has it, so that it is read.
+_PAID_WITHOUT_SEAT = sa.text(
     "bookings.payment_status = 'SUCCEEDED' AND bookings.status IN ('EXPIRED', 'CANCELLED')"
 )
+#: Paid, and nothing to have for it. Another service may call a booking paid whose money went back.
+WITHOUT_SEAT = sa.and_(_PAID_WITHOUT_SEAT, carried_money.CAME > 0)
 # What the lists select: too much, too little, or nothing to have for it.
 RECEIVED = sa.func.sum(Payment.amount)
 
 
 def without_seat() -> sa.Select[Booking, Decimal]:
     """Bookings that are paid and have no seat, with what was received."""
-    came = carried_money.CAME
-    return sa.select(Booking, came.label("received")).where(PAID_WITHOUT_SEAT, came > 0)
+    return sa.select(Booking, carried_money.CAME.label("received")).where(WITHOUT_SEAT)
 
 
 def overpaid() -> sa.Select[Booking, Decimal]:

@@ -54,6 +54,19 @@ def test_each_decision_leads_to_where_it_is_made(client: FlaskClient, busy_event
         assert client.get(link).status_code == 200, link
 
 
+def test_money_that_another_service_gave_back_waits_for_nobody(client: FlaskClient) -> None:
+    booking = make.booking(status=BookingStatus.CANCELLED)
+    make.payment(booking_id=booking.id, status="REFUNDED")
+    # It has not said so of the booking.
+    booking.payment_status = BookingPaymentStatus.SUCCEEDED
+    db.session.flush()
+    sign_in(client, make.staff(UserRole.FINANCE))
+    assert "Nothing waits" in client.get("/desk/receipts/settle/without-seat").text
+    assert "paid without" not in client.get(f"/desk/events/{booking.event_id}").text
+    card = client.get("/").text.partition('href="/desk/receipts/settle/without-seat"')[2]
+    assert '<span class="stat-value">0</span>' in card.partition("</a>")[0]
+
+
 def test_a_quiet_event_says_so(client: FlaskClient) -> None:
     sign_in(client, make.staff(UserRole.ADMIN))
     assert "Nothing waits for you here" in client.get(f"/desk/events/{make.event().id}").text

@@ -10,8 +10,8 @@ from flask_babel import ngettext
 from console import policy
 from console.db import db
 from console.models import Booking, Event, Payment, PaymentReceipt, User, WaitlistEntry
-from console.services import previews, unheard
-from console.states import BookingPaymentStatus, BookingStatus, EventStatus
+from console.services import late_money, previews, unheard
+from console.states import EventStatus
 from console.views.desk.queries import BOUND, bounded_count
 
 
@@ -30,11 +30,7 @@ def decisions(event: Event, user: User, *, free_seats: int) -> list[Decision]:
         )
         found.append(Decision(text, proofs_url(event.id, user, proofs)))
     if policy.may(user, "money"):
-        seatless = _count(
-            Booking.event_id == event.id,
-            Booking.status.in_((BookingStatus.EXPIRED, BookingStatus.CANCELLED)),
-            Booking.payment_status == BookingPaymentStatus.SUCCEEDED,
-        )
+        seatless = _count(Booking.event_id == event.id, late_money.WITHOUT_SEAT)
         if seatless:
             text = ngettext(
                 "%(num)s booking is paid without a seat", "%(num)s bookings are paid without a seat", seatless

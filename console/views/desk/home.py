@@ -130,7 +130,7 @@ def _paid_without_seat(user: User) -> Queue:
         "paid_without_seat",
         _l("Paid without a seat"),
         "/desk/receipts/settle/without-seat",
-        policy.visible(user, Booking).where(late_money.PAID_WITHOUT_SEAT),
+        policy.visible(user, Booking).where(late_money.WITHOUT_SEAT),
         Booking.created_at,
         MONEY_PROMISE_MINUTES,
     )
