@@ -141,7 +141,9 @@ def _by_way_of(columns: Sequence[Column], key: UUID) -> list[sa.ColumnElement[bo
     found = []
     for column in columns:
         way = way_to_name(column.target) if column.target is not None else None
-        for end, (model, _) in enumerate(way.hops if way else (), 1):
+        if way is None:
+            continue
+        for end, (model, _) in enumerate(way.hops, 1):
             found.append(_among(column.attribute, Way(way.hops[:end], model), f"{{{key}}}"))
     return found
 
