@@ -254,7 +254,12 @@ def _try(view: "TableView", action: BulkAction, row: TaskRow, user: User) -> dic
 
 def _prepare(view: "TableView", action: BulkAction, rows: sa.Select[Any]) -> Task:
     return tasks.prepare_task(
-        KIND, rows, actor=view.user, subject=str(view.many), table=view.table, action=action.name
+        KIND,
+        rows,
+        actor=view.user,
+        subject=f"{view.many} · {action.label}",
+        table=view.table,
+        action=action.name,
     )
 
 

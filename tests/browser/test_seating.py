@@ -184,6 +184,9 @@ def test_the_whole_board_works_by_keyboard_and_says_what_it_does(board: Board) -
     page.keyboard.press("Escape")
     # A swap with somebody, a lock, and out.
     seat(page, "Orca", 2).focus()
+    # The list scrolls by itself: Tab still comes to it.
+    stops = page.locator(":is([data-people], [data-crews]) [data-cell][tabindex='0']")
+    expect(stops).to_have_count(2)
     page.keyboard.press("Space")
     page.keyboard.press("ArrowRight")
     expect(spoken).to_have_text(f"Tern, seat 2: swap with {ELENA}.")

@@ -5,7 +5,7 @@ import { app, board, here, person, root } from "./app.js";
 import { drop, meant, out, toggleLocks } from "./carry.js";
 import { choose, clear } from "./choice.js";
 import { redo, undo } from "./server.js";
-import { cellOf, seatCell } from "./view.js";
+import { cellOf, seatCell, stopAt } from "./view.js";
 import { speak, word } from "./words.js";
 
 const list = root.querySelector("[data-people]");
@@ -13,8 +13,7 @@ const grid = root.querySelector("[data-crews]");
 
 export function focusCell(cell) {
   if (!cell) return;
-  for (const old of root.querySelectorAll("[data-cell][tabindex='0']")) old.setAttribute("tabindex", "-1");
-  cell.setAttribute("tabindex", "0");
+  stopAt(cell);
   cell.focus({ preventScroll: true });
   cell.scrollIntoView({ block: "nearest", inline: "nearest" });
   if (app.carried) speak(describe(cell));
@@ -175,7 +174,5 @@ document.addEventListener("keydown", (event) => {
 // The roving tab stop goes where the mouse went.
 root.addEventListener("focusin", (event) => {
   const cell = event.target.closest("[data-cell]");
-  if (!cell || cell.getAttribute("tabindex") === "0") return;
-  for (const old of root.querySelectorAll("[data-cell][tabindex='0']")) old.setAttribute("tabindex", "-1");
-  cell.setAttribute("tabindex", "0");
+  if (cell && cell.getAttribute("tabindex") !== "0") stopAt(cell);
 });

@@ -203,6 +203,16 @@ export const cardOf = (crew) => cards.get(crew);
 export const cellOf = (booking) => root.querySelector(`[data-cell][data-who="${booking}"]`);
 export const seatCell = (crew, seat) => cards.get(crew)?.querySelector(`[data-seat="${seat}"]`);
 
+// One cell of the list and one of the crews is a stop of the Tab key: each scrolls by itself.
+export function stopAt(cell) {
+  for (const old of (list.contains(cell) ? list : grid).querySelectorAll("[data-cell][tabindex='0']")) old.setAttribute("tabindex", "-1");
+  cell.setAttribute("tabindex", "0");
+}
+
+function keepStops() {
+  for (const part of [list, grid]) if (!part.querySelector("[data-cell][tabindex='0']")) part.querySelector("[data-cell]")?.setAttribute("tabindex", "0");
+}
+
 // Draws what changed; who had the focus keeps it, on the same seat or person.
 export function render(touched = null) {
   const focused = document.activeElement?.closest?.("[data-cell]");
@@ -216,8 +226,8 @@ export function render(touched = null) {
   drawScore();
   grid.scrollTop = scroll;
   if (key && !focused.isConnected) ((key.who && cellOf(key.who)) || (key.seat && seatCell(key.crew, key.seat)))?.focus({ preventScroll: true });
-  if (!root.querySelector("[data-cell][tabindex='0']")) root.querySelector("[data-cell]")?.setAttribute("tabindex", "0");
+  keepStops();
 }
 
 follow(render);
-search.addEventListener("input", () => drawList(false));
+search.addEventListener("input", () => { drawList(false); keepStops(); });
