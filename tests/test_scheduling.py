@@ -54,7 +54,7 @@ def ran(age, *, paused=False, finished=True, failed=False):
         (HOURLY, ran(RETRY_FAILED_SECONDS, failed=True), True),
     ],
 )
-def test_what_is_due(job, last, due):
+def test_a_job_is_due_by_its_interval_and_by_how_its_last_run_ended(job, last, due):
     assert is_due(job, last, tick_seconds=15) is due
 
 

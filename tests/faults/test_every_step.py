@@ -25,7 +25,7 @@ def paid() -> None:
 
 
 def outdated() -> None:
-    """Files, sessions and codes whose time is over."""
+    """Files and a session whose time is over."""
     person = make.person()
     for _ in range(2):
         file = files.store_file(FileOwner.USER, person.id, Content(b"proof", "image/png", "png"), actor=None)

@@ -155,7 +155,9 @@ def test_cloudpayments_form_and_json_say_the_same(as_json: bool) -> None:
         ({"OperationType": "Refund", "PaymentTransactionId": "5"}, "", "refund:7", Outcome.REFUNDED),
     ],
 )
-def test_cloudpayments_kinds(fields: dict[str, str], kind: str, key: str, outcome: Outcome) -> None:
+def test_cloudpayments_says_by_its_kind_what_came_of_a_payment(
+    fields: dict[str, str], kind: str, key: str, outcome: Outcome
+) -> None:
     notice = cloudpayments.notice({"TransactionId": "7", "Amount": "10", **fields}, kind)
     assert (notice.key, notice.outcome) == (key, outcome)
     assert notice.provider_payment_id == fields.get("PaymentTransactionId", "7")

@@ -83,7 +83,7 @@ def test_day_is_read_as_it_is_written(text: str) -> None:
         ("августа", 8), ("сентября", 9), ("октября", 10), ("ноября", 11), ("декабря", 12), ("май", 5),
     ],
 )  # fmt: skip
-def test_russian_months(word: str, month: int) -> None:
+def test_a_day_is_read_with_its_russian_month(word: str, month: int) -> None:
     assert read(f"7 {word} 2026 года").dates == (date(2026, month, 7),)
 
 
@@ -141,7 +141,7 @@ def test_other_numbers_and_words_are_no_reference(text: str) -> None:
     assert read(text).references == ()
 
 
-def test_whole_slip() -> None:
+def test_a_whole_slip_gives_its_amount_its_day_and_its_number() -> None:
     said = read(
         "Перевод выполнен\n4 500 ₽\nДата и время\n22 ноября 2026, 14:05 (МСК)\nОтправитель\nМария К.\n"
         "Счёт списания\n40817810•••••4312\nНомер операции\n482109-77120034\nКомиссия\n0 ₽"

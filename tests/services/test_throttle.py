@@ -104,7 +104,7 @@ def test_minutes_to_wait_are_told(counted):
     assert refusal.value.facts["minutes"] == ACCOUNT.seconds // 60
 
 
-def test_window_ends(counted, redis, monkeypatch):
+def test_the_count_begins_anew_when_its_window_has_ended(counted, redis, monkeypatch):
     assert allowed(counted, 20) == ACCOUNT.attempts
     for key in redis.keys("crewdeck:sign-in:account:*"):
         assert 0 < redis.ttl(key) <= ACCOUNT.seconds

@@ -36,7 +36,7 @@ def said(language, format_value, *values):
         (Decimal("5"), "XQZ", "XQZ 5", "5 XQZ"),
     ],
 )
-def test_money(amount, currency, english, russian):
+def test_money_is_written_as_each_language_does(amount, currency, english, russian):
     assert said("en", formats.money, amount, currency) == english
     assert said("ru", formats.money, amount, currency) == russian
 
@@ -73,11 +73,11 @@ def test_moments_in_their_zone(zone, english, russian):
         ({"days": -500}, "10 Jul 2025"),
     ],
 )
-def test_how_long_ago(away, english):
+def test_a_moment_is_told_by_how_far_away_it_is(away, english):
     assert said("en", formats.ago, NOW + timedelta(**away), NOW) == english
 
 
-def test_how_long_ago_in_russian():
+def test_a_moment_is_told_in_russian_too():
     assert said("ru", formats.ago, NOW - timedelta(minutes=5), NOW) == "5 мин. назад"
     assert said("ru", formats.ago, NOW + timedelta(days=3), NOW) == "через 3 дн."
     assert said("ru", formats.ago, NOW - timedelta(days=500), NOW) == "10 июл. 2025"

@@ -74,7 +74,7 @@ def test_what_others_changed_meanwhile_is_said_when_it_does_not_collide(admin, s
     assert "Meanwhile somebody else changed: Full name. That stays." in said(admin)
 
 
-def test_keep_mine_and_take_theirs(app, session):
+def test_of_two_values_in_conflict_a_person_keeps_mine_or_takes_theirs(app, session):
     for choice, expected in ((None, "mine"), ("name", "theirs")):
         member = make.team_member(name="base", bio="base")
         admin = signed_in(app, UserRole.ADMIN)[0]
