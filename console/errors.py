@@ -287,6 +287,12 @@ class PlacesMovedOn(ConsoleError):
     """People of lines {lines}, or those passed, have moved, left or got an offer. Nothing was taken back."""
 
 
+class RightsChanged(ConsoleError):
+    """Your rights have changed since this file was written. Export it again."""
+
+    status_code = 403
+
+
 class BadAddress(ConsoleError):
     """This address cannot be read: {part} is not understood. Open the list again."""
 

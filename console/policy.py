@@ -209,6 +209,11 @@ def table_name(model: type[Base]) -> str:
     return f"{table.schema}.{table.name}"
 
 
+def rights(user: User) -> list[str]:
+    """What decides which rows `user` sees: the role, and the organizers they are staff of."""
+    return [user.role.value, *map(str, _organizers(user))]
+
+
 def _organizers(user: User) -> list[UUID]:
     """The organizers that `user` is staff of. Told by their ids, the planner knows how much they have."""
     mine = organizers_of(user.id)

@@ -2,10 +2,12 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from itertools import chain
+from typing import IO
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -63,8 +65,7 @@ def store_file(
     try:
         file = keep(owner_type, owner_id, content, expires_at=expires_at)
     except storage.StorageError as error:
-        log.warning("an upload was refused: %s", error)
-        raise errors.FileRefused(problem=N_("the storage cannot take it now, try again later.")) from error
+        raise _not_taken(error) from error
     db.session.add(file)
     db.session.flush()
     if owner_type is FileOwner.PAYMENT_RECEIPT:
@@ -96,20 +97,28 @@ def keep(
     )
 
 
-def store_export(path: Path, *, owner_id: UUID, content_type: str, keep_hours: int) -> File:
+def store_export(
+    written: IO[bytes], *, extension: str, owner_id: UUID, content_type: str, keep_hours: int
+) -> File:
     """Stores what the console wrote itself, of any size, for a person and for so long. Flushes the row.
 
-    Raises storage.StorageError.
+    Raises FileRefused.
     """
     name = uuid4().hex
-    key = f"{FileOwner.USER.lower()}/{name[:2]}/{name}{path.suffix}"
+    key = f"{FileOwner.USER.lower()}/{name[:2]}/{name}.{extension}"
+    size = written.seek(0, os.SEEK_END)
+    written.seek(0)
+    try:
+        url = storage.put_file(key, written)
+    except storage.StorageError as error:
+        raise _not_taken(error) from error
     file = File(
         owner_type=FileOwner.USER,
         owner_id=owner_id,
         file_key=key,
         content_type=content_type,
-        size_bytes=path.stat().st_size,
-        storage_url=storage.put_file(key, path),
+        size_bytes=size,
+        storage_url=url,
         expires_at=now() + timedelta(hours=keep_hours),
     )
     db.session.add(file)
@@ -117,18 +126,36 @@ def store_export(path: Path, *, owner_id: UUID, content_type: str, keep_hours: i
     return file
 
 
-def read_pieces(file_id: UUID) -> Iterator[bytes]:
-    """A file's content, piece by piece. Raises NotFound, also when its time is over."""
+def _not_taken(error: storage.StorageError) -> errors.FileRefused:
+    log.warning("a file was refused: %s", error)
+    return errors.FileRefused(problem=N_("the storage cannot take it now, try again later."))
+
+
+def kept(file_id: UUID) -> File | None:
+    """A file's row; None when its time is over."""
     file = db.session.get(File, file_id)
-    if file is None or (file.expires_at is not None and file.expires_at <= now()):
+    return file if file is not None and (file.expires_at is None or file.expires_at > now()) else None
+
+
+def read_pieces(file_id: UUID) -> Iterator[bytes]:
+    """A file's content, piece by piece. Raises NotFound, also when its time is over or the storage has lost
+    it."""
+    file = kept(file_id)
+    if file is None:
         raise errors.NotFound()
-    return storage.pieces(file.file_key)
+    pieces = storage.pieces(file.file_key)
+    try:
+        # What cannot be opened is said before anything is sent.
+        first = next(pieces, b"")
+    except storage.StorageError as error:
+        raise errors.NotFound() from error
+    return chain((first,), pieces)
 
 
 def read_file(file_id: UUID) -> Stored:
     """A file with its content. Raises NotFound, also when its time is over or the storage has lost it."""
-    file = db.session.get(File, file_id)
-    if file is None or (file.expires_at is not None and file.expires_at <= now()):
+    file = kept(file_id)
+    if file is None:
         raise errors.NotFound()
     try:
         return Stored(file, storage.get(file.file_key))

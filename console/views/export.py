@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, stream_with_context
 from openpyxl import Workbook
+from openpyxl.worksheet._writer import WorksheetWriter
 
 from console.db import db
 from console.views.export_query import FORMULA, UNPRINTABLE, ExportQuery
@@ -139,23 +140,44 @@ def _xlsx(rows: Iterator[list[Any]]) -> Iterator[bytes]:
     """
     book = Workbook(write_only=True)
     headings = next(rows)
-    sheet = _sheet(book, headings)
-    for number, row in enumerate(rows):
-        if number and number % SHEET_MAX == 0:
-            sheet = _sheet(book, headings)
-        sheet.append(row)
-    with tempfile.TemporaryFile() as file:
-        book.save(file)
-        file.seek(0)
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+    try:
+        sheet = _sheet(book, headings)
+        for number, row in enumerate(rows):
+            if number and number % SHEET_MAX == 0:
+                sheet = _sheet(book, headings)
+            sheet.append(row)
+        with tempfile.TemporaryFile() as file:
+            book.save(file)
+            file.seek(0)
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+    finally:
+        # When it is broken off, too.
+        for sheet in book.worksheets:
+            if not sheet.closed:
+                sheet.close()
+            sheet._writer.cleanup()
 
 
 def _sheet(book: Workbook, headings: list[Any]) -> Any:
     sheet = book.create_sheet(str(len(book.worksheets) + 1))
     sheet.freeze_panes = "A2"
+    sheet._writer = _SheetWriter(sheet)
+    sheet._writer.write_top()
     sheet.append(headings)
     return sheet
+
+
+class _SheetWriter(WorksheetWriter):
+    """Writes a sheet to a file without a name until the workbook takes it: of a killed process nothing is
+    left. What openpyxl writes to would stay."""
+
+    def __init__(self, sheet: Any) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `cleanup`
+        super().__init__(sheet, out=f"/proc/self/fd/{self._file.fileno()}")
+
+    def cleanup(self) -> None:
+        self._file.close()
 
 
 #: Per kind: what writes rows, the headings first, and the type of the file.

@@ -2,7 +2,6 @@
 
 import hashlib
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from werkzeug.wrappers import Response
 from console import policy
 from console import tasks as long_work
 from console.db import db, transaction
-from console.errors import NotAllowed
+from console.errors import NotAllowed, RightsChanged
 from console.models import Task, User
 from console.policy import Action
 from console.services import files, tasks
@@ -67,28 +66,28 @@ def _guard(view: "TableView") -> None:
 def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
     """Writes the file and stores it; a run that is taken over begins anew."""
     view = views()[claim.args["table"]]
-    with force_locale(claim.args["language"]), _draft(claim) as file:
+    # Without a name: a killed run leaves nothing behind.
+    with force_locale(claim.args["language"]), tempfile.TemporaryFile() as file:
         with transaction():
             user = db.session.get(User, claim.actor_user_id, populate_existing=True)
             if user is None or not policy.allowed(user, view.table, Action.READ):
                 raise NotAllowed()
+            rights = policy.rights(user)
             listing = view.listing_of(view.arguments_of(claim.args["address"]), user)
             tasks.step(claim, done=0, total=listing.estimate())
         rows = _write(view, listing, claim, signs, file)
         with transaction():
             stored = files.store_export(
-                Path(file.name),
+                file,
+                extension=claim.args["format"],
                 owner_id=user.id,
                 content_type=WRITERS[claim.args["format"]][1],
                 keep_hours=KEEP_HOURS,
             )
-            result = {"rows": rows, "file_id": str(stored.id), "name": file_name(view, claim.args["format"])}
+            name = file_name(view, claim.args["format"])
+            result = {"rows": rows, "file_id": str(stored.id), "name": name, "rights": rights}
             tasks.step(claim, done=rows, total=rows)
     return result
-
-
-def _draft(claim: Claim) -> Any:
-    return tempfile.NamedTemporaryFile(suffix=f".{claim.args['format']}")
 
 
 def _write(view: "TableView", listing: Listing, claim: Claim, signs: long_work.Signs, file: Any) -> int:
@@ -106,16 +105,21 @@ def _write(view: "TableView", listing: Listing, claim: Claim, signs: long_work.S
         db.session.execute(sa.text("SET LOCAL statement_timeout = '1h'"))
         for piece in written(ExportQuery(view, listing, raw=claim.args["raw"]), claim.args["format"], told):
             file.write(piece)
-    file.flush()
     return rows
 
 
 def download(task: Task) -> Response:
-    """The file of a task that has ended, as long as it is kept."""
+    """The file of a task that has ended, as long as it is kept and its person's rights are what they were.
+
+    Raises NotFound and RightsChanged.
+    """
     result = task.result or {}
     if task.kind != KIND or "file_id" not in result:
         abort(404)
-    _guard(views()[task.args["table"]])
+    view = views()[task.args["table"]]
+    _guard(view)
+    if result.get("rights") != policy.rights(view.user):
+        raise RightsChanged()
     pieces = files.read_pieces(UUID(result["file_id"]))
     response = Response(stream_with_context(pieces), content_type=WRITERS[task.args["format"]][1])
     response.headers["Content-Disposition"] = f'attachment; filename="{result["name"]}"'
@@ -126,6 +130,13 @@ def _outcome(task: Task) -> str:
     rows = (task.result or {}).get("rows", 0)
     if "file_id" not in (task.result or {}):
         return ""
+    if _link(task) is None:
+        return ngettext(
+            "%(count)s row. The file is no longer kept: export it again.",
+            "%(count)s rows. The file is no longer kept: export it again.",
+            rows,
+            count=number(rows),
+        )
     return ngettext(
         "%(count)s row. The file is kept for %(hours)s hours.",
         "%(count)s rows. The file is kept for %(hours)s hours.",
@@ -136,6 +147,8 @@ def _outcome(task: Task) -> str:
 
 
 def _link(task: Task) -> tuple[str, str] | None:
+    if files.kept(UUID((task.result or {})["file_id"])) is None:
+        return None
     return gettext("Download"), f"{task_url(task)}/file"
 
 

@@ -1,5 +1,7 @@
 """Exports of many rows: written by a worker as their person sees them, fetched by nobody else, kept a day."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,10 +12,11 @@ from flask.testing import FlaskClient
 
 from console import tasks as long_work
 from console.db import db
-from console.models import File, Organizer, Task
+from console.gateways import storage
+from console.models import File, Organizer, OrganizerStaff, Task
 from console.services import tasks
 from console.states import TaskState, UserRole
-from console.views import export_task
+from console.views import export, export_task
 from tests import make
 from tests.views.table_pages import signed_in
 
@@ -110,3 +113,63 @@ def test_a_stopped_export_leaves_no_file(admin: FlaskClient, session: Any) -> No
     with pytest.raises(tasks.TaskCancelled):
         export_task.run(claim, signs)
     assert session.scalar(sa.select(sa.func.count()).select_from(File)) == 0
+
+
+def test_whose_rights_have_changed_fetches_nothing(app: Flask, session: Any, few: None) -> None:
+    organizer = session.get(Organizer, events(3)[0].organizer_id)
+    events(3, organizer_id=organizer.id)
+    client, someone = signed_in(app, UserRole.ORGANIZER, organizer)
+    file = client.get("/event/events/export/csv/").location + "/file"
+    run()
+    assert client.get(file).status_code == 200
+    session.execute(sa.delete(OrganizerStaff).where(OrganizerStaff.user_id == someone.id))
+    session.commit()
+    refused = client.get(file)
+    assert refused.status_code == 403 and "Your rights have changed" in refused.text
+
+
+def test_a_link_is_offered_as_long_as_there_is_a_file(admin: FlaskClient, session: Any) -> None:
+    events(3)
+    started = admin.get("/event/events/export/csv/").location
+    run()
+    for key in storage.stale_keys(0):
+        storage.remove(key)
+    assert admin.get(f"{started}/file").status_code == 404
+    assert f"{started}/file" in admin.get(started).text
+    session.execute(sa.update(File).values(expires_at=sa.func.now()))
+    page = admin.get(started).text
+    assert f"{started}/file" not in page and "no longer kept" in page
+
+
+def test_a_storage_that_takes_nothing_is_said(admin: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> str:
+        raise storage.StorageError("No space left on device")
+
+    events(3)
+    started = admin.get("/event/events/export/csv/").location
+    monkeypatch.setattr(storage, "put_file", full)
+    assert run().status == TaskState.FAILED
+    page = admin.get(started).text
+    assert "the storage cannot take it now" in page and f"{started}/file" not in page
+
+
+@pytest.mark.parametrize("kind", export.KINDS)
+def test_nothing_lies_about_while_a_file_is_written(
+    admin: FlaskClient, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run may be killed anywhere: its files have no names."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    events(3)
+    admin.get(f"/event/events/export/{kind}/")
+    seen = []
+
+    def look(name: str) -> Any:
+        seen.append([*tmp_path.iterdir()])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(long_work.Signs, "cancelled", property(look))
+    claim = tasks.claim_task()
+    assert claim is not None
+    with pytest.raises(KeyboardInterrupt):
+        export_task.run(claim, long_work.Signs())
+    assert seen == [[]] and [*tmp_path.iterdir()] == []

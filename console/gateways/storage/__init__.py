@@ -7,8 +7,8 @@ removed like ours when a row says so, and otherwise left alone.
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from types import ModuleType
+from typing import IO
 from urllib.parse import urlsplit
 
 from console import config
@@ -41,9 +41,9 @@ def get(key: str) -> bytes:
     return bytes(_backend().get(inside(key)))
 
 
-def put_file(key: str, path: Path) -> str:
-    """Stores a file of any size from the disk, whole or not at all; its address. Raises StorageError."""
-    return str(_backend().put_file(generated(key), path))
+def put_file(key: str, file: IO[bytes]) -> str:
+    """Stores an open file of any size, whole or not at all; its address. Raises StorageError."""
+    return str(_backend().put_file(generated(key), file))
 
 
 def pieces(key: str) -> Iterator[bytes]:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import obstore
@@ -41,10 +40,10 @@ def get(key: str) -> bytes:
         return bytes(obstore.get(_store(), key).bytes())
 
 
-def put_file(key: str, path: Path) -> str:
+def put_file(key: str, file: IO[bytes]) -> str:
     with _errors("store"):
         # In parts when it is large: it appears when the last one is there.
-        obstore.put(_store(), key, path)
+        obstore.put(_store(), key, file)
     return f"s3://{_store().config['bucket']}/{key}"
 
 

@@ -22,9 +22,8 @@ def put(key: str, content: bytes) -> str:
     return _put(key, lambda file: file.write(content))
 
 
-def put_file(key: str, path: Path) -> str:
-    with path.open("rb") as source:
-        return _put(key, lambda file: shutil.copyfileobj(source, file))
+def put_file(key: str, source: IO[bytes]) -> str:
+    return _put(key, lambda file: shutil.copyfileobj(source, file))
 
 
 def _put(key: str, write: Callable[[IO[bytes]], object]) -> str:
