@@ -287,6 +287,10 @@ class PlacesMovedOn(ConsoleError):
     """People of lines {lines}, or those passed, have moved, left or got an offer. Nothing was taken back."""
 
 
+class MatchesNoMore(ConsoleError):
+    """It has changed since you asked, and does not match any more."""
+
+
 class RightsChanged(ConsoleError):
     """Your rights have changed since this file was written. Export it again."""
 

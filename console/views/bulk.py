@@ -4,7 +4,7 @@ The rows are frozen first, so that what is asked about is what is done. A few ar
 worker, in batches; both go the same way.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 from console import policy
 from console import tasks as long_work
 from console.db import db, lock, transaction
-from console.errors import ConsoleError, NotAllowed, NotFound, NothingToUndo
+from console.errors import ConsoleError, MatchesNoMore, NotAllowed, NotFound, NothingToUndo
 from console.models import Task, TaskRow, User
 from console.policy import Action
 from console.services import tasks
@@ -26,12 +26,11 @@ from console.services.tasks import Claim
 from console.states import TaskState
 from console.views import gone
 from console.views.base import say_done
+from console.views.bulk_rows import Key, key_of, still_matching, titles
 from console.views.desk.tasks import WORDS, Words, task_url
 from console.views.formats import number, sentence
-from console.views.labels import Labels, has_label
 from console.views.listing import PAGE_SIZES
 from console.views.second_factor import must_be_fresh
-from console.views.values import parse, write_key
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -116,10 +115,9 @@ def answer(view: "TableView") -> Response | str:
 
 def _ask(view: "TableView", action: BulkAction) -> Response | str:
     """Freezes what the list matches, and asks whether it is meant."""
-    address = request.form["matching"]
-    listing = view.listing_of(view.arguments_of(address))
+    listing = view.listing_of(view.arguments_of(request.form["matching"]))
     with transaction():
-        task = _prepare(view, action, listing.ordered(()).limit(ROWS_MAX))
+        task = _prepare(view, action, listing.ordered(()).limit(ROWS_MAX), matching=listing.address())
     if not task.total:
         flash(gettext("Nothing matches any more."), "warning")
         return redirect(view.back(), 303)
@@ -135,11 +133,11 @@ def asking_page(view: "TableView") -> dict[str, Any]:
     first = db.session.scalars(
         sa.select(TaskRow).where(TaskRow.task_id == task.id).order_by(TaskRow.number).limit(NAMED)
     ).all()
-    titles = [title for _, title in _titles(view, first)]
+    names = [title for _, title in titles(view, first)]
     total = task.total or 0
     if action.name == DELETE:
         action = _delete(view, total)
-    return {"task": task, "action": action, "titles": titles, "more": total - len(titles)}
+    return {"task": task, "action": action, "titles": names, "more": total - len(names)}
 
 
 def start(view: "TableView") -> Response:
@@ -174,7 +172,7 @@ def report_page(view: "TableView") -> dict[str, Any]:
         "counts": _counts(task),
         "action": _action_of(view, task),
         "refused": [
-            (url, title, reason) for (url, title), reason in zip(_titles(view, shown), reasons, strict=True)
+            (url, title, reason) for (url, title), reason in zip(titles(view, shown), reasons, strict=True)
         ],
         "may_undo": may_undo(view, task),
         "next_url": f"{view.url}/report/?task={task.id}&after={shown[-1].number}"
@@ -195,8 +193,10 @@ def run(claim: Claim, signs: long_work.Signs) -> dict[str, Any]:
             if user is None or action is None:
                 raise NotAllowed()
             rows = tasks.next_rows(claim, after=last, limit=BATCH)
-            for row in rows:
-                row.refusal = _try(view, action, row, user)
+            keys = [key_of(view, row) for row in rows]
+            matching = still_matching(view, claim.args.get("matching"), keys, user)
+            for row, key in zip(rows, keys, strict=True):
+                row.refusal = _try(view, action, key, user, matching)
                 done, refused = done + (row.refusal is None), refused + (row.refusal is not None)
             if rows:
                 last = rows[-1].number
@@ -238,21 +238,24 @@ def undo(view: "TableView") -> Response:
     return _done_at_once(view, action, task)
 
 
-def _try(view: "TableView", action: BulkAction, row: TaskRow, user: User) -> dict[str, Any] | None:
+def _try(
+    view: "TableView", action: BulkAction, key: Key, user: User, matching: Collection[Key] | None
+) -> dict[str, Any] | None:
     """Does it to one row; returns why not."""
-    key = [parse(column, text) for column, text in zip(view.keys, row.key, strict=True)]
     try:
         with db.session.begin_nested():
             found = key if action.is_of_gone else policy.find(user, view.model, *key)
             if found is None:
                 raise NotFound()
+            if matching is not None and key not in matching:
+                raise MatchesNoMore()
             action.run(found, user)
     except ConsoleError as error:
         return tasks.refusal(error)
     return None
 
 
-def _prepare(view: "TableView", action: BulkAction, rows: sa.Select[Any]) -> Task:
+def _prepare(view: "TableView", action: BulkAction, rows: sa.Select[Any], **args: Any) -> Task:
     return tasks.prepare_task(
         KIND,
         rows,
@@ -260,6 +263,7 @@ def _prepare(view: "TableView", action: BulkAction, rows: sa.Select[Any]) -> Tas
         subject=f"{view.many} · {action.label}",
         table=view.table,
         action=action.name,
+        **args,
     )
 
 
@@ -340,27 +344,6 @@ def _put_back(view: "TableView") -> BulkAction:
         right=Action.DELETE,
         is_of_gone=True,
     )
-
-
-def _titles(view: "TableView", rows: Sequence[TaskRow]) -> list[tuple[str, str]]:
-    """Where each frozen row is, and what it is called; a row that is gone has no address."""
-    keys = [
-        tuple(parse(column, text) for column, text in zip(view.keys, row.key, strict=True)) for row in rows
-    ]
-    query = policy.visible(view.user, view.model)
-    columns = sa.tuple_(*(column.attribute for column in view.keys))
-    found = {view.key_of(row): row for row in db.session.scalars(query.where(columns.in_(keys)))}
-    labels = Labels(view.user)
-    wanted = [(view.model, key[0]) for key in found] if has_label(view.model) else []
-    wanted += [(c.target, getattr(row, c.name)) for row in found.values() for c in view.keys if c.target]
-    labels.load(wanted)
-    missing = gone.titles(view, [key for key in keys if key not in found])
-    return [
-        (f"{view.url}/details/?id={write_key(key)}", view.title(found[key], labels))
-        if key in found
-        else ("", missing[key])
-        for key in keys
-    ]
 
 
 def views() -> dict[str, "TableView"]:

@@ -17,7 +17,7 @@ from openpyxl import Workbook
 from openpyxl.worksheet._writer import WorksheetWriter
 
 from console.db import db
-from console.views.export_query import FORMULA, UNPRINTABLE, ExportQuery
+from console.views.export_query import FORMULA, INNER_FORMULA, UNPRINTABLE, ExportQuery
 from console.views.listing import Listing
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _rows(query: ExportQuery, told: Callable[[int], None] | None) -> Iterator[li
 
 def safe(text: str) -> str:
     """`text` that no spreadsheet takes for a formula, and that a workbook can hold."""
-    text = re.sub(UNPRINTABLE, "", text)
+    text = re.sub(INNER_FORMULA, r"\1'\2", re.sub(UNPRINTABLE, "", text))
     return "'" + text if re.match(FORMULA, text) else text
 
 

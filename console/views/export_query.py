@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 MOMENT = "YYYY-MM-DD HH24:MI"
 MOMENT_RAW = 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'
 #: What a spreadsheet takes for a formula, full-width forms included, and what a workbook cannot hold.
-FORMULA = r"^[=+\-@\u0009\u000A\u000D＝＋－＠]"
+FORMULA = r"^([\u0009\u000A\u000D]|[ \u00A0\u200B\uFEFF]*[=+\-@＝＋－＠])"
+#: The same in the midst of a text: where a semicolon parts cells, as in a Russian Excel, one begins there.
+#: A minus with a space behind it begins an item of somebody's list.
+INNER_FORMULA = r"([;\u0009\u000A\u000D][ \u00A0\u200B\uFEFF]*)([=@＝＠]|[+\-＋－][^ ])"
 UNPRINTABLE = r"[\u0001-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]"
-DANGER = f"{FORMULA}|{UNPRINTABLE}"
+DANGER = f"{FORMULA}|{INNER_FORMULA}|{UNPRINTABLE}"
 #: Between the parts of a value that only Python can put into words.
 JOINT = "\u2028"
 
@@ -147,6 +150,7 @@ class ExportQuery:
 def safe(text: Any) -> Any:
     """A text that no spreadsheet takes for a formula, and that a workbook can hold."""
     clean = sa.func.regexp_replace(text, UNPRINTABLE, "", "g")
+    clean = sa.func.regexp_replace(clean, INNER_FORMULA, r"\1'\2", "g")
     quoted = sa.case((clean.op("~")(FORMULA), sa.literal("'") + clean), else_=clean)
     return sa.case((text.op("~")(DANGER), quoted), else_=text)
 

@@ -9,7 +9,7 @@ empty; `title.starts=Ru` the beginning of a text; `extra=city:Kazan` a path in J
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -138,6 +138,15 @@ def read(columns: Iterable[Column], arguments: MultiDict[str, str]) -> list[Filt
         if column.target is not None:
             found += _by_way_of(column, arguments)
     return found
+
+
+def refuse_unread(found: Sequence[Filter], names: Collection[str], arguments: MultiDict[str, str]) -> None:
+    """Raises BadFilter for a column in the address that no filter reads: to pass it over would show, export
+    or change other rows than were asked for."""
+    read_names = {item.parameter for item in found}
+    for parameter, text in arguments.items(multi=True):
+        if parameter.partition(".")[0] in names and parameter not in read_names and text.strip():
+            raise BadFilter(parameter)
 
 
 def _by_way_of(column: Column, arguments: MultiDict[str, str]) -> Iterable[Filter]:

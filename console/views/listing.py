@@ -135,6 +135,7 @@ class Listing:
         self.term = search.clean(arguments.get("search", ""))
         try:
             self.filters = filters.read((self.columns[name] for name in filter_by), arguments)
+            filters.refuse_unread(self.filters, self.columns, arguments)
         except filters.BadFilter as error:
             raise BadAddress(part=str(error)) from None
 

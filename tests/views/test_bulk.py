@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from console import tasks as long_work
 from console.models import Organizer, Task, TaskRow
-from console.services import tasks
+from console.services import bookings, tasks
 from console.states import BookingStatus, EventStatus, TaskState, UserRole
 from console.views import bulk
 from tests import make
@@ -79,6 +79,17 @@ def test_what_matches_is_frozen_shown_and_done(admin, session):
     session.expire_all()
     assert {event.status for event in drafts} == {EventStatus.PUBLISHED}
     assert {other.status, late.status} == {EventStatus.DRAFT}
+
+
+def test_what_has_changed_since_it_was_asked_about_is_refused(admin, session):
+    event = make.event(capacity=5)
+    held, paid = (make.booking(event_id=event.id) for _ in range(2))
+    asked = post(admin, "/event/bookings/action/", action="cancel", matching="?status=PENDING")
+    bookings.confirm_booking(paid.id, actor=make.user(role="ADMIN"))
+    report = post(admin, "/event/bookings/bulk/", task=asked.location.partition("task=")[2])
+    assert "does not match any more" in admin.get(report.location).text
+    session.expire_all()
+    assert (held.status, paid.status) == (BookingStatus.CANCELLED, BookingStatus.CONFIRMED)
 
 
 def test_a_set_is_asked_about_once_and_only_by_its_person(app, session, admin):

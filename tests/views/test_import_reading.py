@@ -58,7 +58,15 @@ def test_what_is_no_state_and_no_answer_is_refused_with_what_may_stand_there(rea
 
 
 @pytest.mark.parametrize(
-    ("cell", "text"), [("'=1+1", "=1+1"), ("'+7 900", "+7 900"), ("'quoted'", "'quoted'"), ("=1", "=1")]
+    ("cell", "text"),
+    [
+        ("'=1+1", "=1+1"),
+        ("Anna;'=1", "Anna;=1"),
+        ("\t'=1", "\t=1"),
+        ("'+7 900", "+7 900"),
+        ("'quoted'", "'quoted'"),
+        ("=1", "=1"),
+    ],
 )
 def test_the_apostrophe_of_our_exports_is_taken_off(cell: str, text: str) -> None:
     assert cells.unquoted(cell) == text

@@ -101,6 +101,9 @@ FORMULAS = [
     "＝1",
     '=HYPERLINK("http://x")',
     "=1;2",
+    " =1",
+    "\u00a0@1",
+    "\ufeff=1",
 ]
 
 
@@ -116,6 +119,17 @@ def test_no_text_is_taken_for_a_formula(admin, text):
         assert not [cell for cell in cells if FORMULA.match(cell)]
     book = load_workbook(io.BytesIO(admin.get("/event/organizers/export/xlsx/").get_data()))
     assert all(cell.data_type != "f" for row in book.active.iter_rows() for cell in row)
+
+
+@pytest.mark.parametrize("text", ["Anna;=1+1", "Anna\t+1", "Anna; -1", "Anna\n@1", "Anna;\t=1"])
+def test_no_text_is_taken_for_a_formula_where_a_semicolon_parts_cells(admin, text):
+    """As in a Russian Excel: of what a comma parts it knows nothing, nor of quotes in the midst of a cell."""
+    make.organizer(description=text)
+    row = read_csv(admin.get("/event/organizers/export/csv/"))[1]
+    cells = re.split(r"[;\t\r\n]", ",".join(row))
+    assert not [cell for cell in cells[1:] if FORMULA.match(cell.strip())]
+    make.organizer(description="Take along:\n- socks\n- a hat; - or two")
+    assert "\n- socks\n- a hat; - or" in admin.get("/event/organizers/export/csv/").text
 
 
 def test_numbers_stay_numbers(admin):

@@ -11,12 +11,13 @@ from openpyxl.utils.datetime import from_excel
 
 from console.states import State
 from console.views.columns import Column, Kind
-from console.views.export_query import FORMULA
+from console.views.export_query import FORMULA, INNER_FORMULA
 from console.views.formats import state_label
 from console.views.i18n import LANGUAGES
 
 #: Before a text that a spreadsheet would take for a formula, our own exports put an apostrophe.
 QUOTED = re.compile(f"'(?={FORMULA.removeprefix('^')})")
+INNER_QUOTED = re.compile(INNER_FORMULA.replace(")(", ")'(", 1))
 #: Days of a spreadsheet's calendar, as a number cell has them that is not shown as a date.
 SERIAL = re.compile(r"\d{5}(\.\d+)?")
 DATE = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{4})(?:,?\s+(\d{1,2}):(\d{2})(?::\d{2})?)?")
@@ -33,8 +34,9 @@ BROKEN = frozenset(
 
 
 def unquoted(text: str) -> str:
-    """A cell without the apostrophe of our exports."""
-    return QUOTED.sub("", text, count=1) if QUOTED.match(text) else text
+    """A cell without the apostrophes of our exports."""
+    text = QUOTED.sub("", text, count=1) if QUOTED.match(text) else text
+    return INNER_QUOTED.sub(r"\1\2", text) if "'" in text else text
 
 
 def typed(column: Column, text: str) -> str:
