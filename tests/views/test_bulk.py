@@ -173,7 +173,7 @@ def test_whoever_lost_the_right_does_nothing_any_more(many, session):
     assert {event.status for event in many} == {EventStatus.DRAFT}
 
 
-def test_a_stopped_run_keeps_what_it_did(many, session, monkeypatch):
+def test_a_stopped_run_keeps_what_it_did(many, admin, session, monkeypatch):
     task = session.scalars(sa.select(Task)).one()
     step = tasks.step
 
@@ -187,3 +187,5 @@ def test_a_stopped_run_keeps_what_it_did(many, session, monkeypatch):
     session.expire_all()
     assert [event.status for event in many].count(EventStatus.PUBLISHED) == 2
     assert task.status == TaskState.CANCELLED
+    report = admin.get(f"/event/events/report/?task={task.id}").text
+    assert "Nothing was refused so far" in report and "Every record was done" not in report

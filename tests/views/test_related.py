@@ -211,12 +211,10 @@ def test_the_whole_list_holds_what_the_block_began(admin, session):
     assert f'name="payment_id.booking_id.user_id" value="{person.id}"' in page
 
 
-def test_a_filter_that_leads_nowhere_is_none_and_one_that_cannot_be_read_is_refused(admin):
-    make.payment()
-    everything = rows_in(admin.get("/payment/payments/"))
-    for name in ("booking_id.password_hash", "booking_id.nothing.user_id", "booking_id.user_id.username"):
-        assert rows_in(admin.get("/payment/payments/", query_string={name: "x"})) == everything
-    assert admin.get("/payment/payments/", query_string={"booking_id.user_id": "x"}).status_code == 400
+def test_a_filter_that_leads_nowhere_or_cannot_be_read_is_refused(admin):
+    ways = ("booking_id.password_hash", "booking_id.nothing.user_id", "booking_id.user_id.username")
+    for name in (*ways, "booking_id.user_id"):
+        assert admin.get("/payment/payments/", query_string={name: "x"}).status_code == 400
 
 
 def test_related_rows_are_those_within_reach(app, session):

@@ -140,7 +140,7 @@ def _offers(user: User) -> Queue:
     return Queue(
         "offers",
         _l("Offers without an answer"),
-        "/event/waitlist/?notified_at.has=yes",
+        "/event/waitlist/?notification_expires_at.has=yes",
         policy.visible(user, WaitlistEntry).where(WaitlistEntry.notified_at.is_not(None)),
         WaitlistEntry.notified_at,
         round(config.current().waitlist_offer_minutes),
@@ -247,7 +247,7 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
                 "label": _("Offers without an answer"),
                 "value": number(figures["offers"]),
                 "hint": _("each holds a seat"),
-                "url": "/event/waitlist/?notified_at.has=yes",
+                "url": "/event/waitlist/?notification_expires_at.has=yes",
                 "icon": "hourglass",
             }
         )
