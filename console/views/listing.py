@@ -189,7 +189,7 @@ class Listing:
     @property
     def is_of_few(self) -> bool:
         """Whether all of it is looked for by a few keys."""
-        return self.told is not None or (self.is_searched and self.match.is_few)
+        return self.told is not None or (self.is_searched and self.match.by_index is not None)
 
     @property
     def is_of_many(self) -> bool:
@@ -200,15 +200,23 @@ class Listing:
 
     # The rows
 
-    def query(self, names: Iterable[str]) -> sa.Select[Any]:
-        """The rows that the search and the filters leave, of those that exist for the user, unordered."""
-        wanted = dict.fromkeys([*(key.name for key in self.keys), *names])
-        query = policy.visible(self.user, self.model, listed=True).with_only_columns(
-            *(self.columns[name].attribute for name in wanted)
-        )
+    def query(self, names: Iterable[str], *, first: bool = False) -> sa.Select[Any]:
+        """The rows that the search and the filters leave, of those that exist for the user, unordered.
+
+        `first`: they are found before they are put in order.
+        """
+        query = policy.visible(self.user, self.model, listed=True).with_only_columns(*self._attributes(names))
         for item in self.filters:
             query = query.where(item.criterion(self.zone))
-        return query.where(self.match.criterion) if self.is_searched else query
+        if not self.is_searched:
+            return query
+        by_index = self.match.by_index if first else None
+        return query.where(self.match.criterion if by_index is None else by_index)
+
+    def _attributes(self, names: Iterable[str]) -> list[Any]:
+        """The columns with these names, behind those of the key."""
+        wanted = dict.fromkeys([*(key.name for key in self.keys), *names])
+        return [self.columns[name].attribute for name in wanted]
 
     @cached_property
     def match(self) -> search.Match:
@@ -218,6 +226,15 @@ class Listing:
         ids = tuple(c for c in self.columns.values() if c.name in found and not says_who(c.name))
         in_hand = self.told is not None
         return search.matches(self.user, self.model, columns, self.term, ids=ids, in_hand=in_hand)
+
+    @property
+    def share_of_rows(self) -> sa.ColumnElement[int]:
+        """About how many rows the people have whom a search names, if they have as many as others; 0 where
+        that is not known."""
+        share = self.match.share if self.is_searched and not self.filters else None
+        if share is None or policy.scope(self.user, self.model) is not None:
+            return sa.literal(0, sa.BigInteger)
+        return sa.cast(share * totals.about(self.model), sa.BigInteger)
 
     def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
         return self.query(names).order_by(*self.order.clauses(backward=False))
@@ -260,22 +277,27 @@ class Listing:
 
     def _rows(self, beyond: Any, *, backward: bool, total: "Total") -> list[Any]:
         """A page and one row, from where it begins."""
-        query = self.query([*self.shown, *(column.name for column in self.order.columns)])
+        ordering = [column.name for column in self.order.columns]
         order = self.order.clauses(backward=backward)
         beyonds: list[Any] = [] if beyond is None else [beyond]
-        walked = query.where(*beyonds).order_by(*order).limit(self.size + 1)
+        walked = self.query([*self.shown, *ordering]).where(*beyonds).order_by(*order).limit(self.size + 1)
         page: sa.Select[Any] | sa.CompoundSelect[Any] = walked.add_columns(*total.columns)
         if total.is_of_few:
             # First found, then put in order: the planner takes them for spread evenly over the order, and
             # would walk along it. Should they be many after all, it may: only one of the two has rows.
-            few = query.limit(totals.COUNT_MAX + 1).cte("few").prefix_with("MATERIALIZED")
-            found = sa.select(sa.func.count()).select_from(few).scalar_subquery()
+            narrow = self.query(ordering, first=True).limit(totals.COUNT_MAX + 1)
+            few = narrow.cte("few").prefix_with("MATERIALIZED")
+            counted = sa.select(sa.func.count().label("rows")).select_from(few).cte("counted")
+            found = sa.select(counted.c.rows).scalar_subquery()
             total.take(found)
             within = ClauseAdapter(few)
-            ordered = [within.traverse(clause) for clause in order]
-            some = sa.select(few, *total.columns).where(*(within.traverse(each) for each in beyonds))
+            some = sa.select(few).where(found <= totals.COUNT_MAX, *map(within.traverse, beyonds))
+            nearest = some.order_by(*map(within.traverse, order)).limit(self.size + 1).subquery("nearest")
+            # Only what the page shows is read whole.
+            is_near = sa.and_(*(key.attribute == nearest.c[key.name] for key in self.keys))
+            shown = sa.select(*self._attributes([*self.shown, *ordering])).join(nearest, is_near)
             page = sa.union_all(
-                some.where(found <= totals.COUNT_MAX).order_by(*ordered).limit(self.size + 1),
+                shown.add_columns(*total.columns).order_by(*order).limit(self.size + 1),
                 walked.add_columns(*total.columns).where(found > totals.COUNT_MAX),
             )
         rows = list(db.session.execute(page))
@@ -324,14 +346,16 @@ class Total:
             self.columns = totals.of_table(listing.model)
         elif listing.is_of_many:
             self.rows, self.is_guess = None, True
+            nothing: Any = sa.null()
+            self.columns = listing.share_of_rows.label("guessed_rows"), nothing.label("counted_rows")
         else:
             # What is searched for is found by few keys: it can be counted without asking what that costs.
             is_cheap = listing.is_searched or listing.is_of_few
             plan = None if is_cheap else totals.planned(listing.query(()), listing.model)
             self.is_of_few = plan.is_sooner_sorted(listing.size) if plan else listing.is_of_few
             if plan is None or plan.is_countable:
-                guess = sa.literal(plan.rows if plan else 0, sa.BigInteger)
-                counted = totals.counted(listing.query(()))
+                guess = sa.literal(plan.rows, sa.BigInteger) if plan else listing.share_of_rows
+                counted = totals.counted(listing.query((), first=True))
                 self.columns = guess.label("guessed_rows"), counted.label("counted_rows")
             else:
                 # Maybe few, but to find them all would cost more than the page.
@@ -347,7 +371,7 @@ class Total:
         if rows and self.columns:
             guessed, counted = rows[0].guessed_rows, rows[0].counted_rows
             self.is_guess = counted is None or counted > totals.COUNT_MAX
-            self.rows = max(guessed, totals.COUNT_MAX + 1) if self.is_guess else counted
+            self.rows = (max(guessed, counted or 0) or None) if self.is_guess else counted
             self.columns = ()
         if self.is_guess and self.rows is not None:
             self.rows = max(self.rows, len(rows))

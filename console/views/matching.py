@@ -62,7 +62,8 @@ def parts(text: str) -> Asked:
     words = [word.replace("ё", "е") for word in re.findall(r"[^\W_]+", text.lower())]
     long = [word for word in words if len(word) >= PART]
     short = [word for word in words if len(word) < PART]
-    conditions = [_somewhere(long)] if long else []
+    # To take a text apart into words costs far more than to look for them all in it first.
+    conditions = [_somewhere(long, words)] if long else []
     conditions += [Condition(How.HAS_WORDS, (_spelled(short),))] if short else []
     return (tuple(conditions),) if conditions else ()
 
@@ -158,9 +159,10 @@ def _has(column: Any, how: How, given: tuple[Any, ...], *, by_index: bool) -> sa
     return sa.and_(is_there, sa.func.ops.triples(column, type_=TEXTS).contains(others[0]))
 
 
-def _somewhere(folded: Sequence[str]) -> Condition:
-    """Each of these, folded and at least PART characters, is somewhere in the text, folded."""
-    patterns = [f"%{escape_like(part)}%" for part in folded]
+def _somewhere(folded: Sequence[str], words: Sequence[str] = ()) -> Condition:
+    """Each of these, folded and at least PART characters, is somewhere in the text, folded; as is each of
+    `words`, if given, however short."""
+    patterns = [f"%{escape_like(part)}%" for part in words or folded]
     # The term's own are made here: PostgreSQL would call the function again for each plan.
     triples = {part[start : start + PART] for part in folded for start in range(len(part) - PART + 1)}
     return Condition(How.HAS_PARTS, (patterns, sorted(triples)))

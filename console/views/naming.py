@@ -15,12 +15,15 @@ from console import policy
 from console.db import Base, db
 from console.models import Crew, Event, FaqItem, Organizer, Payment, Profile, TeamMember, User
 from console.services.contacts import bare_telegram
-from console.views import matching
+from console.views import matching, totals
 from console.views.matching import Asked, Hows
 
 #: Keys handed over from one statement to the next: finding the rows of so many costs about what it does to
 #: ask rows in their order until a page of them is found among a million.
 KEYS_MAX = 10_000
+#: So many people, whoever they are, are asked first whether a term names them. Where it names at least
+#: FREQUENT of them, it hardly names less than half as large a part of all.
+SAMPLE, FREQUENT = 300, 10
 #: Models whose rows carry their own name.
 NAMED_BY: dict[type[Base], str] = {
     Organizer: "name",
@@ -51,11 +54,30 @@ class Named(NamedTuple):
 
     select: sa.Select[Any]
     values: dict[str, Any]
+    #: What a sample says of how many they are.
+    sample: sa.CTE | None = None
 
     @property
     def filled(self) -> sa.Select[Any]:
         """With its values in it, to be part of another statement."""
         return self.select.params(self.values)
+
+
+class Told(NamedTuple):
+    """Keys as PostgreSQL writes an array, empty for none, None for too many; what goes back as it came is here
+    nothing but a text. And about which part of all these rows they are, where a sample tells it."""
+
+    keys: str | None
+    share: float | None = None
+
+    @property
+    def how_many(self) -> int:
+        """How many they are; 0 where they are not told."""
+        return self.keys.count(",") + 1 if self.keys else 0
+
+    @property
+    def array(self) -> sa.ColumnElement[Any]:
+        return _array(sa.bindparam("keys", self.keys or "{}", sa.types.NULLTYPE, unique=True))
 
 
 def read(model: type[Base], name: str) -> Callable[[str], Asked]:
@@ -119,7 +141,8 @@ def named(user: User, model: type[Base], term: str) -> Named:
     if model is not User:
         return with_text(model, NAMED_BY[model], term)
     asked = texts(user, User, term)
-    return Named(_people(hows(asked)), {"each_max": KEYS_MAX + 1, **values(asked)})
+    how = hows(asked)
+    return Named(_people(how), {"each_max": KEYS_MAX + 1, **values(asked)}, _sampled(how))
 
 
 def with_text(model: type[Base], name: str, term: str) -> Named:
@@ -143,33 +166,29 @@ def paid(key: str, term: str) -> Named:
     return Named(_paid(key), {"number": term.lower()})
 
 
-def keys(asked: Mapping[Asks, Named], some: int | None = None) -> dict[Asks, str | None]:
-    """The keys that each of these has, as PostgreSQL writes an array, in one statement; empty for none, None
-    where they are more than KEYS_MAX and not `some` of them are enough. They go back as they came: here they
-    are nothing but a text."""
+def keys(asked: Mapping[Asks, Named], some: int | None = None) -> dict[Asks, Told]:
+    """The keys that each of these has, in one statement; None where they are more than KEYS_MAX, or surely are
+    by a sample, and not `some` of them are enough."""
     if not asked:
         return {}
     given = {"first": some or KEYS_MAX + 1, "keys_max": KEYS_MAX}
     for each in asked.values():
         given |= each.values
-    rows = db.session.execute(_told(tuple(each.select for each in asked.values())), given)
+    parts = tuple((each.select, None if some else each.sample) for each in asked.values())
     asks = list(asked)
-    return {asks[number]: found if count else "" for number, count, found in rows}
-
-
-def how_many(keys: str | None) -> int:
-    """How many keys `keys` tells; 0 where it tells none."""
-    return keys.count(",") + 1 if keys else 0
-
-
-def array(keys: str) -> sa.ColumnElement[Any]:
-    """Keys as `keys` tells them."""
-    return _array(sa.bindparam("keys", keys or "{}", sa.types.NULLTYPE, unique=True))
+    return {
+        asks[number]: Told(found, share) for number, found, share in db.session.execute(_told(parts), given)
+    }
 
 
 def given(name: str) -> sa.ColumnElement[Any]:
     """The same, given under this name when the statement is run."""
     return _array(sa.bindparam(name, type_=sa.types.NULLTYPE))
+
+
+def unseen(array: Any) -> sa.ColumnElement[Any]:
+    """The same array, the length of which the planner does not see: it takes it for short."""
+    return sa.cast(sa.select(array).scalar_subquery(), ARRAY(sa.UUID()))
 
 
 def _array(keys: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
@@ -178,18 +197,32 @@ def _array(keys: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
 
 
 @lru_cache(maxsize=256)
-def _told(selects: tuple[sa.Select[Any], ...]) -> sa.CompoundSelect[Any]:
+def _told(selects: tuple[tuple[sa.Select[Any], Any], ...]) -> sa.CompoundSelect[Any]:
     first, keys_max = (sa.bindparam(name, type_=sa.Integer) for name in ("first", "keys_max"))
     parts = []
-    for number, select in enumerate(selects):
-        key = select.limit(first).subquery().c[0]
+    for number, (select, sample) in enumerate(selects):
+        some, about = first, sa.literal(0)
+        if sample is not None:
+            about = _column_of(sample, "about")
+            # Of what is frequent an index has very much, all of which is read before its first row is.
+            some = sa.case((about > 2 * keys_max, 0), else_=first)
+        key = select.limit(some).subquery().c[0]
         # Each once: the planner takes the length of the array for the number of rows.
         once = sa.select(key.label("key"), sa.func.count().label("times")).group_by(key).subquery()
-        count = sa.func.sum(once.c.times)
+        found = sa.func.coalesce(sa.func.sum(once.c.times), 0)
+        is_all = sa.and_(found <= keys_max, about <= 2 * keys_max)
         # Put together as text: to write an array out takes as long as finding the rows.
-        told = "{" + sa.func.string_agg(sa.cast(once.c.key, sa.Text), ",") + "}"
-        parts.append(sa.select(sa.literal(number), count, sa.case((count <= keys_max, told))))
+        told = sa.func.coalesce("{" + sa.func.string_agg(sa.cast(once.c.key, sa.Text), ",") + "}", "")
+        share: Any = sa.null()
+        if sample is not None:
+            named = sa.case((is_all, found), else_=sa.func.greatest(found, about))
+            share = sa.cast(named, sa.Float) / _column_of(sample, "people")
+        parts.append(sa.select(sa.literal(number), sa.case((is_all, told)), share))
     return sa.union_all(*parts)
+
+
+def _column_of(row: sa.CTE, name: str) -> Any:
+    return sa.select(row.c[name]).scalar_subquery()
 
 
 def _may_contact(user: User) -> bool:
@@ -210,13 +243,29 @@ def _people(asked: TextHows) -> sa.Select[Any]:
         return sa.select(User.id).where(sa.false())
     found = []
     for (model, name), what in to_be_given(asked).items():
-        # Each by its own index alone: of rows found by one of several, all that was asked is asked again.
-        row: Any = aliased(model)
-        key = row.id if model is User else row.user_id
-        has = matching.has(_text(name, getattr(row, name)), what)
-        # Each ends by itself: a frequent term is found soon in whatever order.
-        found.append(sa.select(key).where(has).limit(sa.bindparam("each_max", type_=sa.Integer)))
+        for one in what:
+            # Each by its own index alone: of rows found by one of several, all that was asked is asked again.
+            row: Any = aliased(model)
+            key = row.id if model is User else row.user_id
+            has = matching.has(_text(name, getattr(row, name)), (one,))
+            # Each ends by itself: a frequent term is found soon in whatever order.
+            found.append(sa.select(key).where(has).limit(sa.bindparam("each_max", type_=sa.Integer)))
     return sa.select(sa.union_all(*found).subquery().c[0])
+
+
+@lru_cache(maxsize=256)
+def _sampled(asked: TextHows) -> sa.CTE:
+    """About how many people have it, 0 where SAMPLE of them do not tell; and how many people there are. Their
+    ids are random, and so are the first by them."""
+    row: Any = aliased(User)
+    profile: Any = aliased(Profile)
+    has = finds_in_hand({User: row, Profile: profile}, to_be_given(asked))
+    query = sa.select(has.label("has")).select_from(row).outerjoin(profile, profile.user_id == row.id)
+    some = query.order_by(row.id).limit(SAMPLE).subquery()
+    hits = sa.func.count().filter(some.c.has)
+    people = sa.func.greatest(totals.about(User), 1)
+    about = sa.case((hits >= FREQUENT, hits * people / SAMPLE), else_=0)
+    return sa.select(about.label("about"), people.label("people")).select_from(some).cte("sample")
 
 
 @lru_cache(maxsize=64)

@@ -50,12 +50,16 @@ def as_uuid(term: str) -> UUID | None:
 
 
 class Match(NamedTuple):
-    """What a term finds. `is_many`: it names so many people that their rows are not worth counting;
-    `is_few`: whom and what it names are few, and so may be their rows."""
+    """What a term finds."""
 
     criterion: sa.ColumnElement[bool]
+    #: It names so many that their rows are not worth counting.
     is_many: bool = False
-    is_few: bool = False
+    #: The same, for who finds the rows before they are put in order: the planner takes them for few, and finds
+    #: each by an index. None where it does so by itself, or where it should not.
+    by_index: sa.ColumnElement[bool] | None = None
+    #: Which part of all people the term names, if it was told.
+    share: float | None = None
 
 
 def matches(
@@ -93,26 +97,30 @@ def matches(
     paid = _paid(model, columns)
     if paid is not None:
         asked[Payment] = naming.paid(paid[1], term)
-    known = dict.fromkeys(asked) if in_hand else naming.keys(asked, some)
-    is_many = not in_hand and None in known.values()
-    # The rows of one the planner finds first by itself.
-    is_few = not is_many and 1 < sum(map(naming.how_many, known.values())) <= FEW_KEYS
+    known = dict.fromkeys(asked, naming.Told(None)) if in_hand else naming.keys(asked, some)
+    is_many = not in_hand and any(told.keys is None for told in known.values())
+    among: list[tuple[Any, Way, Any]] = []
     for attribute, way in pointing:
-        those = known[way.named]
-        if those is None:
+        told = known[way.named]
+        if told.keys is None:
             found.append(_asked(attribute, way, naming.texts(user, way.named, term)))
-        elif way.hops and naming.how_many(those) > FEW_KEYS:
-            found.append(_leads_to(attribute, way, those))
+        elif way.hops and told.how_many > FEW_KEYS:
+            found.append(_leads_to(attribute, way, told.array))
             is_many = True
-        elif those:
-            found.append(_among(attribute, way, those))
-    if paid is not None and (those := known[Payment]):
-        found.append(_among(paid[0], Way((), Payment), those))
+        elif told.keys:
+            among.append((attribute, way, told.array))
+    if paid is not None and known[Payment].keys:
+        among.append((paid[0], Way((), Payment), known[Payment].array))
     if first_to_last is not None:
         found += [column.between(*first_to_last) for column in keys.values()]
-    # People are found by their own keys, however many were told.
-    is_few = is_few or (not is_many and model in (User, Profile))
-    return Match(sa.or_(sa.false(), *found), is_many, bool(found) and is_few)
+    criterion = sa.or_(sa.false(), *found, *(_among(*each) for each in among))
+    by_index = None
+    # The rows of one the planner finds first by itself.
+    if not is_many and sum(told.how_many for told in known.values()) > 1:
+        unseen = [(attribute, way, naming.unseen(array)) for attribute, way, array in among]
+        by_index = sa.or_(sa.false(), *found, *(_among(*each) for each in unseen))
+    share = known[User].share if User in known else None
+    return Match(criterion, is_many, by_index, share)
 
 
 def _by_name(
@@ -172,10 +180,10 @@ def way_to_name(model: type[Base]) -> Way | None:
     return None if further is None else Way(((model, column), *further.hops), further.named)
 
 
-def _among(value: Any, way: Way, keys: str) -> sa.ColumnElement[bool]:
-    """What `value` leads to is one of these keys."""
+def _among(value: Any, way: Way, keys: Any) -> sa.ColumnElement[bool]:
+    """What `value` leads to is one of these keys, an array."""
     if not way.hops:
-        return value == sa.any_(naming.array(keys))
+        return value == sa.any_(keys)
     (model, column), *rest = way.hops
     row: Any = aliased(model)
     further = _among(getattr(row, column), Way(tuple(rest), way.named), keys)
@@ -184,7 +192,7 @@ def _among(value: Any, way: Way, keys: str) -> sa.ColumnElement[bool]:
     return value == sa.any_(sa.func.array(those.scalar_subquery()))
 
 
-def _leads_to(value: Any, way: Way, keys: str) -> sa.ColumnElement[bool]:
+def _leads_to(value: Any, way: Way, keys: Any) -> sa.ColumnElement[bool]:
     """As `_among`, but each row is asked, as of `_asked`."""
     if not way.hops:
         return _among(value, way, keys)
@@ -245,7 +253,7 @@ def asked(model: type[Base], hows: TextHows) -> sa.ColumnElement[bool]:
 def of_person(user: User, person: Any, term: str) -> sa.ColumnElement[bool]:
     """`person`, a column of people's ids, is somebody whom `term` finds."""
     way = Way((), User)
-    keys = naming.keys({User: naming.named(user, User, term)})[User]
-    if keys is None:
+    told = naming.keys({User: naming.named(user, User, term)})[User]
+    if told.keys is None:
         return _asked(person, way, naming.texts(user, User, term))
-    return _among(person, way, keys)
+    return _among(person, way, told.array)

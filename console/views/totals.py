@@ -84,18 +84,20 @@ def counted(rows: sa.Select[Any], most: int = COUNT_MAX) -> Any:
 
 
 def of_table(model: type[Base]) -> Sequence[Any]:
-    """Two scalar subqueries: a guess of how many rows a table has, and their count where the guess is small.
+    """Two scalar subqueries: a guess of how many rows a table has, and their count where the guess is small."""
+    guess = about(model)
+    count = sa.case((guess <= SURELY_MORE, counted(sa.select(model))))
+    return guess.label("guessed_rows"), sa.select(count).scalar_subquery().label("counted_rows")
 
-    The guess is the planner's: the rows of a page of the table as they were at the last ANALYZE, times its
-    pages as they are now.
-    """
+
+def about(model: type[Base]) -> Any:
+    """A scalar subquery: how many rows a table has, as the planner guesses, who takes the rows of a page of it
+    as they were at the last ANALYZE, times its pages as they are now."""
     table = cast(sa.Table, model.__table__)
-    about = sa.table(
+    known = sa.table(
         "pg_class", *(sa.column(name) for name in ("oid", "reltuples", "relpages")), schema="pg_catalog"
     )
     name = sa.cast(f'"{table.schema}"."{table.name}"', REGCLASS)
-    pages = sa.func.pg_relation_size(about.c.oid) / sa.cast(sa.func.current_setting("block_size"), sa.Integer)
-    density = sa.func.greatest(about.c.reltuples, 0) / sa.func.greatest(about.c.relpages, 1)
-    guess = sa.select(sa.cast(density * pages, sa.BigInteger)).where(about.c.oid == name).scalar_subquery()
-    count = sa.case((guess <= SURELY_MORE, counted(sa.select(model))))
-    return guess.label("guessed_rows"), sa.select(count).scalar_subquery().label("counted_rows")
+    pages = sa.func.pg_relation_size(known.c.oid) / sa.cast(sa.func.current_setting("block_size"), sa.Integer)
+    density = sa.func.greatest(known.c.reltuples, 0) / sa.func.greatest(known.c.relpages, 1)
+    return sa.select(sa.cast(density * pages, sa.BigInteger)).where(known.c.oid == name).scalar_subquery()
