@@ -189,29 +189,38 @@ class Listing:
     @property
     def is_of_few(self) -> bool:
         """Whether all of it is looked for by a few keys."""
-        return self.told is not None or (self.is_searched and self.match.by_index is not None)
+        return self.told is not None or (self.is_searched and bool(self.match.by_index))
 
     @property
     def is_of_many(self) -> bool:
         """Whether each row of it is asked for: they are too many to tell how many."""
-        if self.is_scattered:
-            return self.told is None
+        if self.is_scattered and not self.is_of_few:
+            return True
         return self.is_searched and self.match.is_many
 
     # The rows
 
-    def query(self, names: Iterable[str], *, first: bool = False) -> sa.Select[Any]:
-        """The rows that the search and the filters leave, of those that exist for the user, unordered.
+    def query(self, names: Iterable[str]) -> sa.Select[Any]:
+        """The rows that the search and the filters leave, of those that exist for the user, unordered."""
+        return self._query(names, policy.reach(self.user, self.model), self._searched)
 
-        `first`: they are found before they are put in order.
-        """
-        query = policy.visible(self.user, self.model, listed=True).with_only_columns(*self._attributes(names))
-        for item in self.filters:
-            query = query.where(item.criterion(self.zone))
-        if not self.is_searched:
-            return query
-        by_index = self.match.by_index if first else None
-        return query.where(self.match.criterion if by_index is None else by_index)
+    def _query(self, names: Iterable[str], *criteria: Any) -> sa.Select[Any]:
+        narrowed = (*criteria, *(item.criterion(self.zone) for item in self.filters))
+        return sa.select(*self._attributes(names)).where(*(each for each in narrowed if each is not None))
+
+    def _found_first(self, names: Iterable[str]) -> Any:
+        """The same for who puts them in order later: not more than are counted, and one."""
+        reach, most = policy.reach(self.user, self.model), totals.COUNT_MAX + 1
+        if not (self.is_searched and self.match.by_index):
+            return self.query(names).limit(most)
+        # IS TRUE: rather than look each event up, the planner puts those of an organizer into a hash.
+        within = None if reach is None else reach.is_(True)
+        parts = [self._query(names, within, each).limit(most) for each in self.match.by_index]
+        return parts[0] if len(parts) == 1 else sa.union(*parts).limit(most)
+
+    @property
+    def _searched(self) -> sa.ColumnElement[bool] | None:
+        return self.match.criterion if self.is_searched else None
 
     def _attributes(self, names: Iterable[str]) -> list[Any]:
         """The columns with these names, behind those of the key."""
@@ -228,13 +237,10 @@ class Listing:
         return search.matches(self.user, self.model, columns, self.term, ids=ids, in_hand=in_hand)
 
     @property
-    def share_of_rows(self) -> sa.ColumnElement[int]:
-        """About how many rows the people have whom a search names, if they have as many as others; 0 where
-        that is not known."""
-        share = self.match.share if self.is_searched and not self.filters else None
-        if share is None or policy.scope(self.user, self.model) is not None:
-            return sa.literal(0, sa.BigInteger)
-        return sa.cast(share * totals.about(self.model), sa.BigInteger)
+    def guess(self) -> int:
+        """About how many rows a search finds; 0 where that is not known."""
+        is_known = self.is_searched and not self.filters and policy.scope(self.user, self.model) is None
+        return self.match.rows if is_known else 0
 
     def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
         return self.query(names).order_by(*self.order.clauses(backward=False))
@@ -285,14 +291,16 @@ class Listing:
         if total.is_of_few:
             # First found, then put in order: the planner takes them for spread evenly over the order, and
             # would walk along it. Should they be many after all, it may: only one of the two has rows.
-            narrow = self.query(ordering, first=True).limit(totals.COUNT_MAX + 1)
-            few = narrow.cte("few").prefix_with("MATERIALIZED")
+            few = self._found_first(ordering).cte("few").prefix_with("MATERIALIZED")
             counted = sa.select(sa.func.count().label("rows")).select_from(few).cte("counted")
             found = sa.select(counted.c.rows).scalar_subquery()
             total.take(found)
             within = ClauseAdapter(few)
-            some = sa.select(few).where(found <= totals.COUNT_MAX, *map(within.traverse, beyonds))
-            nearest = some.order_by(*map(within.traverse, order)).limit(self.size + 1).subquery("nearest")
+            some = sa.select(few).where(
+                found <= totals.COUNT_MAX, *(within.traverse(each) for each in beyonds)
+            )
+            ordered = [within.traverse(clause) for clause in order]
+            nearest = some.order_by(*ordered).limit(self.size + 1).subquery("nearest")
             # Only what the page shows is read whole.
             is_near = sa.and_(*(key.attribute == nearest.c[key.name] for key in self.keys))
             shown = sa.select(*self._attributes([*self.shown, *ordering])).join(nearest, is_near)
@@ -345,17 +353,15 @@ class Total:
         if listing.is_whole:
             self.columns = totals.of_table(listing.model)
         elif listing.is_of_many:
-            self.rows, self.is_guess = None, True
-            nothing: Any = sa.null()
-            self.columns = listing.share_of_rows.label("guessed_rows"), nothing.label("counted_rows")
+            self.rows, self.is_guess = listing.guess or None, True
         else:
             # What is searched for is found by few keys: it can be counted without asking what that costs.
             is_cheap = listing.is_searched or listing.is_of_few
             plan = None if is_cheap else totals.planned(listing.query(()), listing.model)
             self.is_of_few = plan.is_sooner_sorted(listing.size) if plan else listing.is_of_few
             if plan is None or plan.is_countable:
-                guess = sa.literal(plan.rows, sa.BigInteger) if plan else listing.share_of_rows
-                counted = totals.counted(listing.query((), first=True))
+                guess = sa.literal(plan.rows if plan else listing.guess, sa.BigInteger)
+                counted = totals.counted(listing.query(()))
                 self.columns = guess.label("guessed_rows"), counted.label("counted_rows")
             else:
                 # Maybe few, but to find them all would cost more than the page.
@@ -371,7 +377,7 @@ class Total:
         if rows and self.columns:
             guessed, counted = rows[0].guessed_rows, rows[0].counted_rows
             self.is_guess = counted is None or counted > totals.COUNT_MAX
-            self.rows = (max(guessed, counted or 0) or None) if self.is_guess else counted
+            self.rows = max(guessed, totals.COUNT_MAX + 1) if self.is_guess else counted
             self.columns = ()
         if self.is_guess and self.rows is not None:
             self.rows = max(self.rows, len(rows))

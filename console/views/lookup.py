@@ -76,7 +76,7 @@ def _named(
     asked = {"named": naming.named(view.user, named, term)}
     if view.model is User:
         asked["called"] = naming.called(view.user, term)
-    found = {name: told.keys for name, told in naming.keys(asked, SOME).items() if told.keys}
+    found = {name: told.keys for name, told in naming.keys(asked, some=SOME).items() if told.keys}
     if not found:
         return []
     in_order = _with_keys(rows, view.model, _newest_by(view))

@@ -64,11 +64,12 @@ class Named(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Keys as PostgreSQL writes an array, empty for none, None for too many; what goes back as it came is here
-    nothing but a text. And about which part of all these rows they are, where a sample tells it."""
+    """Keys as PostgreSQL writes an array, empty for none, None for too many: they go back as they came, and
+    are nothing but a text here."""
 
     keys: str | None
-    share: float | None = None
+    #: About how many rows of a list they have, if they have as many as others; 0 where that is not known.
+    rows: int = 0
 
     @property
     def how_many(self) -> int:
@@ -166,19 +167,20 @@ def paid(key: str, term: str) -> Named:
     return Named(_paid(key), {"number": term.lower()})
 
 
-def keys(asked: Mapping[Asks, Named], some: int | None = None) -> dict[Asks, Told]:
-    """The keys that each of these has, in one statement; None where they are more than KEYS_MAX, or surely are
-    by a sample, and not `some` of them are enough."""
+def keys(
+    asked: Mapping[Asks, Named], *, some: int | None = None, of: type[Base] | None = None
+) -> dict[Asks, Told]:
+    """The keys that each of these has, in one statement; None where they are more than KEYS_MAX, as a sample
+    may show before they are looked for, and not `some` of them are enough. `of`: whose rows they have."""
     if not asked:
         return {}
     given = {"first": some or KEYS_MAX + 1, "keys_max": KEYS_MAX}
     for each in asked.values():
         given |= each.values
     parts = tuple((each.select, None if some else each.sample) for each in asked.values())
+    told = db.session.execute(_told(parts, of), given)
     asks = list(asked)
-    return {
-        asks[number]: Told(found, share) for number, found, share in db.session.execute(_told(parts), given)
-    }
+    return {asks[number]: Told(found, rows) for number, found, rows in told}
 
 
 def given(name: str) -> sa.ColumnElement[Any]:
@@ -197,32 +199,29 @@ def _array(keys: sa.BindParameter[Any]) -> sa.ColumnElement[Any]:
 
 
 @lru_cache(maxsize=256)
-def _told(selects: tuple[tuple[sa.Select[Any], Any], ...]) -> sa.CompoundSelect[Any]:
+def _told(
+    selects: tuple[tuple[sa.Select[Any], sa.CTE | None], ...], of: type[Base] | None
+) -> sa.CompoundSelect[Any]:
     first, keys_max = (sa.bindparam(name, type_=sa.Integer) for name in ("first", "keys_max"))
     parts = []
     for number, (select, sample) in enumerate(selects):
-        some, about = first, sa.literal(0)
-        if sample is not None:
-            about = _column_of(sample, "about")
-            # Of what is frequent an index has very much, all of which is read before its first row is.
-            some = sa.case((about > 2 * keys_max, 0), else_=first)
-        key = select.limit(some).subquery().c[0]
+        about: Any = sa.literal(0) if sample is None else sa.select(sample.c.about).scalar_subquery()
+        # Of what is frequent an index has very much, all of which is read before its first row is.
+        is_frequent = about > 2 * keys_max
+        key = select.limit(sa.case((is_frequent, 0), else_=first)).subquery().c[0]
         # Each once: the planner takes the length of the array for the number of rows.
         once = sa.select(key.label("key"), sa.func.count().label("times")).group_by(key).subquery()
         found = sa.func.coalesce(sa.func.sum(once.c.times), 0)
-        is_all = sa.and_(found <= keys_max, about <= 2 * keys_max)
+        is_all = sa.and_(found <= keys_max, sa.not_(is_frequent))
         # Put together as text: to write an array out takes as long as finding the rows.
         told = sa.func.coalesce("{" + sa.func.string_agg(sa.cast(once.c.key, sa.Text), ",") + "}", "")
-        share: Any = sa.null()
-        if sample is not None:
+        rows: Any = sa.literal(0)
+        if sample is not None and of is not None:
             named = sa.case((is_all, found), else_=sa.func.greatest(found, about))
-            share = sa.cast(named, sa.Float) / _column_of(sample, "people")
-        parts.append(sa.select(sa.literal(number), sa.case((is_all, told)), share))
+            people = sa.select(sample.c.people).scalar_subquery()
+            rows = sa.cast(named * totals.about(of) / people, sa.BigInteger)
+        parts.append(sa.select(sa.literal(number), sa.case((is_all, told)), rows))
     return sa.union_all(*parts)
-
-
-def _column_of(row: sa.CTE, name: str) -> Any:
-    return sa.select(row.c[name]).scalar_subquery()
 
 
 def _may_contact(user: User) -> bool:

@@ -18,7 +18,7 @@ from console.models import (
     Profile,
     User,
 )
-from console.views import matching, naming
+from console.views import matching, naming, totals
 from console.views.columns import Column, Kind, key_columns
 from console.views.naming import NAMED_BY, TextHows, Texts
 from console.views.values import plain_text
@@ -55,11 +55,11 @@ class Match(NamedTuple):
     criterion: sa.ColumnElement[bool]
     #: It names so many that their rows are not worth counting.
     is_many: bool = False
-    #: The same, for who finds the rows before they are put in order: the planner takes them for few, and finds
-    #: each by an index. None where it does so by itself, or where it should not.
-    by_index: sa.ColumnElement[bool] | None = None
-    #: Which part of all people the term names, if it was told.
-    share: float | None = None
+    #: The same in parts, for who finds the rows before they are put in order: the planner takes each part for
+    #: few rows and finds them by an index. Empty where it does so by itself, or where it should not.
+    by_index: Sequence[sa.ColumnElement[bool]] = ()
+    #: About how many rows the people have whom it names, if they have as many as others; 0: not known.
+    rows: int = 0
 
 
 def matches(
@@ -97,14 +97,17 @@ def matches(
     paid = _paid(model, columns)
     if paid is not None:
         asked[Payment] = naming.paid(paid[1], term)
-    known = dict.fromkeys(asked, naming.Told(None)) if in_hand else naming.keys(asked, some)
+    known = dict.fromkeys(asked, naming.Told(None)) if in_hand else naming.keys(asked, some=some, of=model)
     is_many = not in_hand and any(told.keys is None for told in known.values())
+    # Of those among whom only some are the user's, a page of theirs may be far away in any order.
+    is_whole = policy.scope(user, model) is None
     among: list[tuple[Any, Way, Any]] = []
     for attribute, way in pointing:
         told = known[way.named]
+        is_far = told.how_many > FEW_KEYS if is_whole else told.rows > totals.COUNT_MAX
         if told.keys is None:
             found.append(_asked(attribute, way, naming.texts(user, way.named, term)))
-        elif way.hops and told.how_many > FEW_KEYS:
+        elif way.hops and is_far:
             found.append(_leads_to(attribute, way, told.array))
             is_many = True
         elif told.keys:
@@ -114,13 +117,12 @@ def matches(
     if first_to_last is not None:
         found += [column.between(*first_to_last) for column in keys.values()]
     criterion = sa.or_(sa.false(), *found, *(_among(*each) for each in among))
-    by_index = None
+    by_index: list[Any] = []
     # The rows of one the planner finds first by itself.
     if not is_many and sum(told.how_many for told in known.values()) > 1:
-        unseen = [(attribute, way, naming.unseen(array)) for attribute, way, array in among]
-        by_index = sa.or_(sa.false(), *found, *(_among(*each) for each in unseen))
-    share = known[User].share if User in known else None
-    return Match(criterion, is_many, by_index, share)
+        unseen = [_among(attribute, way, naming.unseen(array)) for attribute, way, array in among]
+        by_index = [*found, *unseen]
+    return Match(criterion, is_many, by_index, known[User].rows if User in known else 0)
 
 
 def _by_name(

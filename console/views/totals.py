@@ -84,15 +84,15 @@ def counted(rows: sa.Select[Any], most: int = COUNT_MAX) -> Any:
 
 
 def of_table(model: type[Base]) -> Sequence[Any]:
-    """Two scalar subqueries: a guess of how many rows a table has, and their count where the guess is small."""
+    """Two scalar subqueries: about how many rows a table has, and their count where these are few."""
     guess = about(model)
     count = sa.case((guess <= SURELY_MORE, counted(sa.select(model))))
     return guess.label("guessed_rows"), sa.select(count).scalar_subquery().label("counted_rows")
 
 
 def about(model: type[Base]) -> Any:
-    """A scalar subquery: how many rows a table has, as the planner guesses, who takes the rows of a page of it
-    as they were at the last ANALYZE, times its pages as they are now."""
+    """A scalar subquery: how many rows a table has, as the planner guesses: the rows of a page of it as they
+    were at the last ANALYZE, times its pages as they are now."""
     table = cast(sa.Table, model.__table__)
     known = sa.table(
         "pg_class", *(sa.column(name) for name in ("oid", "reltuples", "relpages")), schema="pg_catalog"
