@@ -174,7 +174,12 @@ def keys(
     may show before they are looked for, and not `some` of them are enough. `of`: whose rows they have."""
     if not asked:
         return {}
-    given = {"first": some or KEYS_MAX + 1, "keys_max": KEYS_MAX}
+    given = {
+        "first": some or KEYS_MAX + 1,
+        "keys_max": KEYS_MAX,
+        "sample_size": SAMPLE,
+        "frequent": FREQUENT,
+    }
     for each in asked.values():
         given |= each.values
     parts = tuple((each.select, None if some else each.sample) for each in asked.values())
@@ -260,10 +265,11 @@ def _sampled(asked: TextHows) -> sa.CTE:
     profile: Any = aliased(Profile)
     has = finds_in_hand({User: row, Profile: profile}, to_be_given(asked))
     query = sa.select(has.label("has")).select_from(row).outerjoin(profile, profile.user_id == row.id)
-    some = query.order_by(row.id).limit(SAMPLE).subquery()
+    size, frequent = (sa.bindparam(name, type_=sa.Integer) for name in ("sample_size", "frequent"))
+    some = query.order_by(row.id).limit(size).subquery()
     hits = sa.func.count().filter(some.c.has)
     people = sa.func.greatest(totals.about(User), 1)
-    about = sa.case((hits >= FREQUENT, hits * people / SAMPLE), else_=0)
+    about = sa.case((hits >= frequent, hits * people / size), else_=0)
     return sa.select(about.label("about"), people.label("people")).select_from(some).cte("sample")
 
 

@@ -25,7 +25,7 @@ from console.models import (
     User,
 )
 from console.states import UserRole
-from console.views import filters, find, pages, totals
+from console.views import filters, find, naming, pages, totals
 from console.views.columns import Column, Kind
 from console.views.table import TableView
 from tests.servers import running_on_copy
@@ -206,6 +206,41 @@ def test_every_search_and_look_up_is_served(admin: User, view: TableView, large_
             view.look_up(term, 20)
         found += [f"{model.__name__} look-up {term!r}: {fault}" for fault in faults(statements)]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("frequent", [naming.FREQUENT, ROWS], ids=["", "control: never frequent"])
+def test_of_what_many_people_have_no_index_is_read(
+    large_app: Flask, admin: User, monkeypatch: pytest.MonkeyPatch, frequent: int
+) -> None:
+    """An index brings all that it has of a term before its first row."""
+    monkeypatch.setattr(naming, "FREQUENT", frequent)
+    (flask_admin,) = large_app.extensions["admin"]
+    bookings = next(v for v in flask_admin._views if getattr(v, "table", "") == "event.bookings")
+    with Asked() as statements:
+        page = bookings.listing_of(MultiDict({"size": "25", "search": "full_name"}), admin).page()
+    assert len(page.rows) == 25 and page.is_more
+    read = [
+        step["Index Name"]
+        for statement, parameters in statements
+        for step in steps(plan(statement, parameters))
+        if "profiles_full_name" in step.get("Index Name", "") and step["Actual Loops"]
+    ]
+    assert bool(read) == (frequent == ROWS), read
+
+
+def test_the_rows_of_several_people_are_found_in_an_index_alone(large_app: Flask, admin: User) -> None:
+    """Only those that the page shows are read whole."""
+    (flask_admin,) = large_app.extensions["admin"]
+    bookings = next(v for v in flask_admin._views if getattr(v, "table", "") == "event.bookings")
+    with Asked() as statements:
+        page = bookings.listing_of(MultiDict({"size": "25", "search": "full_name 00"}), admin).page()
+    assert 1 < len(page.rows) <= 25 and not page.is_more
+    read = {
+        step["Index Name"]: step["Node Type"]
+        for step in steps(plan(*statements[-1]))
+        if step.get("Relation Name") == "bookings" and step["Actual Loops"]
+    }
+    assert read == {"ix_bookings_user_id_created_at": "Index Only Scan", "pk_bookings": "Index Scan"}
 
 
 def test_the_search_box_of_every_page_is_served(admin: User) -> None:

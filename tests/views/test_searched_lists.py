@@ -58,17 +58,6 @@ WAYS = (told, counted_out, asked, led_to, frequent)
 
 
 @pytest.fixture
-def forget_statements() -> Iterator[None]:
-    """Those that were put together with other bounds."""
-    kept: tuple[Any, ...] = (naming._told, naming._sampled, naming._people)
-    for each in kept:
-        each.cache_clear()
-    yield
-    for each in kept:
-        each.cache_clear()
-
-
-@pytest.fixture
 def staff(session: Any) -> tuple[User, User]:
     """Forty people with two bookings each, of which every other is paid. An administrator, and an organizer
     whose are half of the events."""
@@ -158,7 +147,6 @@ def pages(view: Any, user: User, given: dict[str, str]) -> Iterator[tuple[Page, 
         after = page.after
 
 
-@pytest.mark.usefixtures("forget_statements")
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_however_people_are_found_their_rows_are_the_same_in_the_same_order(
     app: Flask, staff: tuple[User, User], way: Callable[[Patch], None], monkeypatch: Patch
