@@ -37,7 +37,7 @@ def answer(view: "TableView") -> Answer:
         row = view.find(request.args["id"])
     page = pages.form_page(view, form, row, conflict)
     status = 409 if conflict else 422 if request.method == "POST" else 200
-    return render_template("tables/inline.html", view=view, field=form[name], **page), status
+    return render_template("tables/inline.html", field=form[name], **page), status
 
 
 def _cell(view: "TableView", column: Column, key: tuple[Any, ...]) -> str:

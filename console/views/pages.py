@@ -14,8 +14,9 @@ from console.policy import Action
 from console.views import bulk, choices, fields, filters, forms, history, list_rows
 from console.views.cells import Cells
 from console.views.columns import Column, Kind, table_of
+from console.views.formats import number
 from console.views.labels import Labels, has_label
-from console.views.listing import PAGE_SIZES, Listing, Page, orders
+from console.views.listing import Listing, Page, orders
 from console.views.served import served
 from console.views.values import write_key
 
@@ -112,7 +113,6 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
         "clear_url": listing.address(drop=[item.parameter for item in listing.filters]),
         "summary": _summary(page),
         "pager": _pager(listing, page),
-        "sizes": PAGE_SIZES,
         "is_dense": choice is not None and choice.is_dense,
         "saved": sorted((choice.saved if choice else {}).items()),
         "column_choices": choices.column_choices(view, listing.drawn),
@@ -218,18 +218,13 @@ def _summary(page: Page) -> str:
     if page.total is None:
         return gettext("Very many records")
     if page.is_more:
-        return gettext("About %(count)s records", count=_grouped(_rounded(page.total)))
-    return ngettext("%(count)s record", "%(count)s records", page.total, count=_grouped(page.total))
+        return gettext("About %(count)s records", count=number(_rounded(page.total)))
+    return ngettext("%(count)s record", "%(count)s records", page.total, count=number(page.total))
 
 
-def _rounded(number: int) -> int:
+def _rounded(guess: int) -> int:
     """A guess with no more figures than it deserves."""
-    return int(float(f"{number:.2g}"))
-
-
-def _grouped(number: int) -> str:
-    """A number with its thousands apart, in a way both languages read."""
-    return f"{number:,}".replace(",", "\xa0")
+    return int(float(f"{guess:.2g}"))
 
 
 def _pager(listing: Listing, page: Page) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ from flask_babel import force_locale
 from console.errors import CrewFull, DuplicateValue, InvalidInput, StillUsed, TransitionRefused
 from console.states import BookingStatus, PaymentStatus, UserRole
 from console.views import formats
+from console.views.desk.queries import bounded_number
 from tests import make
 
 NOW = make.datetime(2026, 11, 22, 12, 0, tzinfo=make.UTC)
@@ -39,6 +40,11 @@ def said(language, format_value, *values):
 def test_money_is_written_as_each_language_does(amount, currency, english, russian):
     assert said("en", formats.money, amount, currency) == english
     assert said("ru", formats.money, amount, currency) == russian
+
+
+def test_a_count_that_stopped_at_its_bound_says_so_as_each_language_writes_numbers():
+    assert [said("en", bounded_number, count) for count in (7, 1000, 1001)] == ["7", "1,000", "1,000+"]
+    assert said("ru", bounded_number, 1001) == "1 000+"
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from console.states import (
 )
 from console.views.desk.activity import latest_steps
 from console.views.desk.base import DeskView
-from console.views.desk.queries import bounded_count, number, seats_of
-from console.views.formats import person
+from console.views.desk.queries import bounded_count, bounded_number, seats_of
+from console.views.formats import number, person
 
 EVENTS_SHOWN = 6
 STEPS_SHOWN = 12
@@ -71,7 +71,7 @@ class HomeView(DeskView):
                     "label": queue.label,
                     "url": queue.url,
                     "count": figures[queue.name],
-                    "shown": number(figures[queue.name]),
+                    "shown": bounded_number(figures[queue.name]),
                     "oldest_at": figures[f"{queue.name}_oldest"],
                     "promise_minutes": queue.promise_minutes,
                     "waited_minutes": _minutes_since(figures[f"{queue.name}_oldest"]),
@@ -214,7 +214,7 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
     cards = [
         {
             "label": _("Seats taken today"),
-            "value": number(figures["booked_today"]),
+            "value": bounded_number(figures["booked_today"]),
             "hint": _("by bookings since midnight"),
             "url": f"/event/bookings/?created_at.from={_midnight():%Y-%m-%d}",
             "icon": "ticket",
@@ -234,7 +234,7 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
         cards.append(
             {
                 "label": _("Notices in trouble"),
-                "value": number(count),
+                "value": bounded_number(count),
                 "hint": _notices_hint(figures["failed_notices"], figures["late_notices"]),
                 "tone": "red" if count else "green",
                 "url": "/desk/notices",
@@ -245,7 +245,7 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
         cards.append(
             {
                 "label": _("Offers without an answer"),
-                "value": number(figures["offers"]),
+                "value": bounded_number(figures["offers"]),
                 "hint": _("each holds a seat"),
                 "url": "/event/waitlist/?notification_expires_at.has=yes",
                 "icon": "hourglass",
@@ -257,7 +257,12 @@ def _cards(queues: list[Queue], figures: Mapping[str, Any]) -> list[dict[str, An
 def _queue_card(queue: Queue, figures: Mapping[str, Any], icon: str) -> dict[str, Any]:
     """A card of something that waits, with the age of the oldest against what was promised."""
     oldest = figures[f"{queue.name}_oldest"]
-    card = {"label": queue.label, "value": number(figures[queue.name]), "url": queue.url, "icon": icon}
+    card = {
+        "label": queue.label,
+        "value": bounded_number(figures[queue.name]),
+        "url": queue.url,
+        "icon": icon,
+    }
     if oldest is None:
         return {**card, "hint": _("nothing waits"), "tone": "green"}
     waited = datetime.now(UTC) - oldest
@@ -269,7 +274,11 @@ def _queue_card(queue: Queue, figures: Mapping[str, Any], icon: str) -> dict[str
 def _notices_hint(failed: int, late: int) -> str:
     """What is wrong with notices; what is not wrong is not mentioned."""
     if failed and late:
-        return _("%(failed)s not delivered, %(late)s overdue", failed=number(failed), late=number(late))
+        return _(
+            "%(failed)s not delivered, %(late)s overdue",
+            failed=bounded_number(failed),
+            late=bounded_number(late),
+        )
     if failed:
         return _("not delivered")
     return _("overdue") if late else _("all on their way")

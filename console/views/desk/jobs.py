@@ -22,7 +22,7 @@ from console.models import Heartbeat, JobState
 from console.services import backlog, schedule
 from console.views.desk.activity import steps_of_transaction
 from console.views.desk.base import DeskView, done
-from console.views.desk.queries import BOUND
+from console.views.desk.queries import BOUND, bounded_number
 
 log = logging.getLogger(__name__)
 
@@ -229,12 +229,14 @@ class JobsView(DeskView):
         return self.render(
             "desk/jobs.html",
             runs=[Run(job, states.get(job.name), WHAT[job.name], tick, at) for job in SCHEDULE],
-            backlog=[(label, waiting[name], promise) for name, (label, promise) in BACKLOG.items()],
+            backlog=[
+                (label, bounded_number(waiting[name].count), waiting[name].oldest_at, promise)
+                for name, (label, promise) in BACKLOG.items()
+            ],
             processes=processes,
             unserved=unserved(processes),
             failures=_failures(),
             live_every_seconds=LOOK_SECONDS,
-            bound=BOUND,
         )
 
     @expose("/<job_name>/run", methods=("POST",))

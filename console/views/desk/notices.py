@@ -26,7 +26,7 @@ from console.views.desk.base import DeskView, asked_id, done
 from console.views.desk.notice_chart import days_by_category
 from console.views.desk.notice_reasons import reason_words
 from console.views.desk.notice_said import copies, said
-from console.views.desk.queries import BOUND, bounded_count, page, with_person
+from console.views.desk.queries import bounded_count, page, with_person
 from console.views.desk.tasks import WORDS, Words, task_url
 from console.views.formats import number, state_label
 
@@ -114,7 +114,6 @@ class NoticesView(DeskView):
             show=asked.show,
             tabs=self._tabs(asked, counts),
             here=lambda **others: self.get_url(".index", **asked.arguments(**others)),
-            bound=BOUND,
             queue=queue,
             newest=newest,
             older=self.get_url(".index", **asked.arguments(after=_mark(queue[-1], asked))) if more else None,

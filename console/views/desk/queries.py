@@ -11,6 +11,7 @@ from sqlalchemy.orm import joinedload
 from console.db import db
 from console.models import Booking, Event, Payment, PaymentReceipt, User, WaitlistEntry
 from console.states import HOLDS_SEAT, BookingPaymentStatus, BookingStatus
+from console.views.formats import number
 
 #: A number beyond this is shown as "1,000+": counting on would cost more than knowing is worth.
 BOUND = 1000
@@ -89,9 +90,9 @@ def bounded_count(query: sa.Select[Any]) -> Any:
     return sa.select(sa.func.count()).select_from(rows).scalar_subquery()
 
 
-def number(count: int) -> str:
-    """A count as people read it; one past BOUND is not exact."""
-    return f"{BOUND:,}+" if count > BOUND else f"{count:,}"
+def bounded_number(count: int) -> str:
+    """A `bounded_count` as people read it: past BOUND it is not exact."""
+    return f"{number(BOUND)}+" if count > BOUND else number(count)
 
 
 def with_person(column: Any) -> Any:

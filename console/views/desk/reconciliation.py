@@ -110,7 +110,6 @@ class ReconciliationView(DeskView):
         here = {"figure": figure.value, "currency": currency}
         return self.render(
             "desk/reconciliation_bookings.html",
-            asked=asked,
             span=f"{format_date(asked.first, 'd MMM y')} – {format_date(asked.last, 'd MMM y')}",
             event=event,
             figure=figure,

@@ -24,7 +24,7 @@ from console.models import PaymentReceipt, User
 from console.services import claims, proof_checks, receipts
 from console.states import ReceiptDecision
 from console.views.desk.base import DeskView, asked_id, done, typed, typed_money
-from console.views.desk.queries import bounded_count, number, page
+from console.views.desk.queries import bounded_count, bounded_number, page
 from console.views.desk.receipts.pane import Pane, around, claimer, pane_of
 from console.views.error_pages import wants_json
 from console.views.formats import money, person, sentence
@@ -77,7 +77,7 @@ class ReceiptsView(DeskView):
         return {
             "queue": queue,
             "more": more,
-            "waiting": number(db.session.scalar(sa.select(self.waiting(self.user))) or 0),
+            "waiting": bounded_number(db.session.scalar(sa.select(self.waiting(self.user))) or 0),
             "promise": timedelta(hours=config.current().review_hold_hours),
             "taken_by": {receipt.id: claimer(receipt, self.user) for receipt in queue},
             "findings": proof_checks.findings_of(waiting, viewer=self.user),
