@@ -17,6 +17,7 @@ from flask_sqlalchemy import SQLAlchemy
 from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Loader
 from psycopg.pq import Format
+from psycopg.types.array import ArrayLoader
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, registry
@@ -78,6 +79,23 @@ class TimeLoader(Loader):
 
 
 psycopg.adapters.register_loader("timestamptz", TimeLoader)
+
+
+class KeysLoader(ArrayLoader):
+    """A UUID[] as one list: PostgreSQL takes lists of lists for one, too, and other services may write them."""
+
+    base_oid = psycopg.adapters.types["uuid"].oid
+
+    def load(self, data: Buffer) -> list[Any]:
+        return flat(super().load(data))
+
+
+def flat(keys: list[Any]) -> list[Any]:
+    """What is in a list, and in the lists that are in it."""
+    return [each for key in keys for each in (flat(key) if isinstance(key, list) else [key])]
+
+
+psycopg.adapters.register_loader(psycopg.adapters.types["uuid"].array_oid, KeysLoader)
 
 
 class Base(DeclarativeBase):

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from flask import request
 
 from console import policy
-from console.db import Base, beyond_dates
+from console.db import Base, beyond_dates, flat
 from console.errors import BadAddress
 from console.models import User
 from console.policy import FILE_OWNERS, Action
@@ -362,7 +362,7 @@ def _value(column: Column, value: Any) -> Any:
     if column.kind == Kind.MONEY:
         return Decimal(str(value)).quantize(Decimal("0.01"))
     if column.kind == Kind.PEOPLE:
-        return [UUID(key) for key in value]
+        return [UUID(key) for key in flat(value) if key is not None]
     if column.kind in (Kind.ID, Kind.REF) and isinstance(column.attribute.type, sa.UUID):
         return UUID(value)
     return _time(value) if column.kind == Kind.TIME else value

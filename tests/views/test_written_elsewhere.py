@@ -35,6 +35,7 @@ STRANGE = [
     (Event, "date_start", "'0001-01-01 00:00:30+00'"),
     (TeamPreference, "prefers_with_user_ids", "ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 60))"),
     (TeamPreference, "avoids_user_ids", '(SELECT ARRAY[id, NULL, id] FROM "user".users LIMIT 1)'),
+    (TeamPreference, "avoids_user_ids", '(SELECT ARRAY[[id], [id]] FROM "user".users LIMIT 1)'),
 ]
 
 
@@ -70,6 +71,17 @@ def test_what_no_form_would_take_is_shown_and_stays_untouched(admin, session, mo
     assert save(admin, row_url(row, "edit")).status_code == 303
     assert stored(session, row) == before
     assert not session.scalars(sa.select(AuditLog)).all()
+
+
+@pytest.mark.parametrize("value", ["ARRAY[NULL]::uuid[]", "ARRAY[[gen_random_uuid()], [gen_random_uuid()]]"])
+def test_what_a_list_of_people_may_hold_is_shown_beside_its_event(admin, session, value):
+    wish = make.team_preference()
+    write(session, wish, "avoids_user_ids", value)
+    for page in (
+        row_url(session.get(Event, wish.event_id), "details"),
+        f"/desk/events/{wish.event_id}/seating",
+    ):
+        assert admin.get(page).status_code == 200
 
 
 def test_what_is_beside_it_can_be_changed(admin, session):
