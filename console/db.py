@@ -82,7 +82,7 @@ psycopg.adapters.register_loader("timestamptz", TimeLoader)
 
 
 class KeysLoader(ArrayLoader):
-    """A UUID[] as one list: PostgreSQL takes lists of lists for one, too, and other services may write them."""
+    """A UUID[] as one list: PostgreSQL takes lists of lists for one, too, and other services may."""
 
     base_oid = psycopg.adapters.types["uuid"].oid
 
