@@ -88,7 +88,7 @@ def read(model: type[Base], name: str) -> Callable[[str], Asked]:
 
 def finds(model: type[Base], name: str, column: Any, term: str) -> sa.ColumnElement[bool]:
     """`term` finds a row by this text of it."""
-    return matching.has(_text(name, column), read(model, name)(term))
+    return matching.has(column, read(model, name)(term))
 
 
 def texts(user: User, model: type[Base], term: str) -> Texts:
@@ -110,7 +110,7 @@ def texts(user: User, model: type[Base], term: str) -> Texts:
 def finds_in_hand(rows: Mapping[type[Base], Any], asked: Texts) -> sa.ColumnElement[bool]:
     """One of these texts of rows in hand has what is asked of it."""
     found = (
-        matching.has(_text(name, getattr(rows[model], name)), what, by_index=False)
+        matching.has(getattr(rows[model], name), what, by_index=False)
         for (model, name), what in asked.items()
     )
     return sa.or_(sa.false(), *found)
@@ -233,14 +233,6 @@ def _may_contact(user: User) -> bool:
     return policy.allowed(user, "user.profiles", policy.Action.READ)
 
 
-def _text(name: str, column: Any) -> Any:
-    """What is looked through: of a phone its digits."""
-    if name != "phone":
-        return column
-    # Written out, not bound: only so is it the expression of the index.
-    return sa.func.regexp_replace(column, *map(sa.literal_column, ("'[^0-9]'", "''", "'g'")))
-
-
 @lru_cache(maxsize=256)
 def _people(asked: TextHows) -> sa.Select[Any]:
     if not asked:
@@ -251,7 +243,7 @@ def _people(asked: TextHows) -> sa.Select[Any]:
             # Each by its own index alone: of rows found by one of several, all that was asked is asked again.
             row: Any = aliased(model)
             key = row.id if model is User else row.user_id
-            has = matching.has(_text(name, getattr(row, name)), (one,))
+            has = matching.has(getattr(row, name), (one,))
             # Each ends by itself: a frequent term is found soon in whatever order.
             found.append(sa.select(key).where(has).limit(sa.bindparam("each_max", type_=sa.Integer)))
     return sa.select(sa.union_all(*found).subquery().c[0])

@@ -154,7 +154,7 @@ def _by_way_of(columns: Sequence[Column], key: UUID) -> list[sa.ColumnElement[bo
         if way is None:
             continue
         for end, (model, _) in enumerate(way.hops, 1):
-            found.append(_among(column.attribute, Way(way.hops[:end], model), f"{{{key}}}"))
+            found.append(_among(column.attribute, Way(way.hops[:end], model), naming.Told(f"{{{key}}}").array))
     return found
 
 
@@ -182,7 +182,7 @@ def way_to_name(model: type[Base]) -> Way | None:
     return None if further is None else Way(((model, column), *further.hops), further.named)
 
 
-def _among(value: Any, way: Way, keys: Any) -> sa.ColumnElement[bool]:
+def _among(value: Any, way: Way, keys: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """What `value` leads to is one of these keys, an array."""
     if not way.hops:
         return value == sa.any_(keys)
@@ -194,7 +194,7 @@ def _among(value: Any, way: Way, keys: Any) -> sa.ColumnElement[bool]:
     return value == sa.any_(sa.func.array(those.scalar_subquery()))
 
 
-def _leads_to(value: Any, way: Way, keys: Any) -> sa.ColumnElement[bool]:
+def _leads_to(value: Any, way: Way, keys: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
     """As `_among`, but each row is asked, as of `_asked`."""
     if not way.hops:
         return _among(value, way, keys)
