@@ -148,13 +148,13 @@ def _by_name(
 
 def _by_way_of(columns: Sequence[Column], key: UUID) -> list[sa.ColumnElement[bool]]:
     """Where `columns` lead to a name by way of other rows: one of those is the row with this key."""
-    found = []
+    found, one = [], naming.Told(f"{{{key}}}").array
     for column in columns:
         way = way_to_name(column.target) if column.target is not None else None
         if way is None:
             continue
         for end, (model, _) in enumerate(way.hops, 1):
-            found.append(_among(column.attribute, Way(way.hops[:end], model), naming.Told(f"{{{key}}}").array))
+            found.append(_among(column.attribute, Way(way.hops[:end], model), one))
     return found
 
 
