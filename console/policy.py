@@ -172,23 +172,27 @@ def theirs(user: User, model: type[Base]) -> list[UUID] | None:
 
 def _files(user: User) -> list[sa.Select[Any]]:
     """Selects of the files of an ORGANIZER, each by an index."""
-    organizers, events = _organizers(user), _events(user)
     receipts = (
         sa.select(PaymentReceipt.id)
         .join(Payment, Payment.id == PaymentReceipt.payment_id)
         .join(Booking, Booking.id == Payment.booking_id)
-        .where(Booking.event_id.in_(events))
+        .where(Booking.event_id.in_(_events(user)))
     )
-    owners = {
-        FileOwner.ORGANIZER: sa.select(Organizer.id).where(Organizer.id.in_(organizers)),
-        FileOwner.EVENT: events,
-        FileOwner.TEAM_MEMBER: sa.select(TeamMember.id).where(TeamMember.organizer_id.in_(organizers)),
-        FileOwner.PAYMENT_RECEIPT: receipts,
-    }
+    owners = {**_owners_of_files(user), FileOwner.PAYMENT_RECEIPT: receipts}
     return [
         sa.select(File.id).where(File.owner_type == owner, File.owner_id.in_(keys))
         for owner, keys in owners.items()
     ]
+
+
+def _owners_of_files(user: User) -> dict[FileOwner, Any]:
+    """The keys of what an ORGANIZER has files of, but for the receipts of payments, which are many."""
+    organizers = _organizers(user)
+    return {
+        FileOwner.ORGANIZER: organizers,
+        FileOwner.EVENT: _events(user),
+        FileOwner.TEAM_MEMBER: sa.select(TeamMember.id).where(TeamMember.organizer_id.in_(organizers)),
+    }
 
 
 def _participations(user: User, *what: Any) -> list[tuple[sa.Select[Any], Any]]:
@@ -278,7 +282,6 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
         )
 
     if model is File:
-        members = sa.select(TeamMember.id).where(TeamMember.organizer_id.in_(organizers))
         of_receipt = sa.select(sa.true()).where(
             PaymentReceipt.id == File.owner_id,
             Payment.id == PaymentReceipt.payment_id,
@@ -287,12 +290,11 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
         )
         # A scalar subquery: PostgreSQL would make a list of all receipts out of EXISTS first.
         receipt = sa.func.coalesce(of_receipt.limit(1).correlate(File).scalar_subquery(), sa.false())
-        return sa.or_(
-            sa.and_(File.owner_type == FileOwner.ORGANIZER, File.owner_id.in_(organizers)),
-            sa.and_(File.owner_type == FileOwner.EVENT, File.owner_id.in_(events)),
-            sa.and_(File.owner_type == FileOwner.TEAM_MEMBER, File.owner_id.in_(members)),
-            sa.and_(File.owner_type == FileOwner.PAYMENT_RECEIPT, receipt),
+        owned = (
+            sa.and_(File.owner_type == owner, File.owner_id.in_(keys))
+            for owner, keys in _owners_of_files(user).items()
         )
+        return sa.or_(*owned, sa.and_(File.owner_type == FileOwner.PAYMENT_RECEIPT, receipt))
     rules: dict[type[Base], Any] = {
         Organizer: lambda: Organizer.id.in_(organizers),
         Event: lambda: Event.organizer_id.in_(organizers),
