@@ -189,12 +189,12 @@ def keys(
 
 
 def given(name: str) -> sa.ColumnElement[Any]:
-    """The same, given under this name when the statement is run."""
+    """An array of keys that is given under this name, as `Told` has it, when the statement is run."""
     return _array(sa.bindparam(name, type_=sa.types.NULLTYPE))
 
 
 def unseen(array: Any) -> sa.ColumnElement[Any]:
-    """The same array, the length of which the planner does not see: it takes it for short."""
+    """An array, the length of which the planner does not see: it takes it for short."""
     return sa.cast(sa.select(array).scalar_subquery(), ARRAY(sa.UUID()))
 
 
