@@ -54,6 +54,13 @@ function optionHtml(item, escape) {
   return `<div>${escape(item.text)}${item.sub ? `<small>${escape(item.sub)}</small>` : ""}</div>`;
 }
 
+function waysToRemove(field, many) {
+  const title = say("remove");
+  if (many) return { remove_button: { title, label: "×" } };
+  if (field.required) return {};
+  return { clear_button: { title, html: () => `<button type="button" class="clear-button" aria-label="${title}">×</button>` } };
+}
+
 function initChooser(field) {
   if (field.tomselect) return;
   const many = field.multiple || "tags" in field.dataset || "many" in field.dataset;
@@ -61,7 +68,7 @@ function initChooser(field) {
   const common = {
     valueField: "id", labelField: "text", searchField: ["text", "sub"], maxItems: many ? null : 1,
     placeholder: field.getAttribute("placeholder") || (url ? say("type_to_search") : ""),
-    plugins: many ? { remove_button: { title: say("remove"), label: "×" } } : field.required ? [] : { clear_button: { title: say("remove"), html: () => `<button type="button" class="clear-button" aria-label="${say("remove")}">×</button>` } },
+    plugins: waysToRemove(field, many),
     render: {
       option: optionHtml,
       item: (item, escape) => `<div>${escape(item.text)}${item.sub && !many ? `<small>${escape(item.sub)}</small>` : ""}</div>`,

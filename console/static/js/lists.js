@@ -108,10 +108,10 @@ function initTicks(table, rows) {
   every?.addEventListener("change", () => { boxes.forEach((box) => { box.checked = every.checked; }); show(); });
   // What matches on other pages too is asked about on a page of its own, not in a dialog.
   bar?.querySelector("[data-bulk-matching]")?.addEventListener("change", (event) => {
-    bar.querySelectorAll("button[name=action]").forEach((button) => {
-      if (event.target.checked && button.dataset.confirm) { button.dataset.confirmLater = button.dataset.confirm; delete button.dataset.confirm; }
-      else if (!event.target.checked && button.dataset.confirmLater) { button.dataset.confirm = button.dataset.confirmLater; delete button.dataset.confirmLater; }
-    });
+    const [from, to] = event.target.checked ? ["confirm", "confirmLater"] : ["confirmLater", "confirm"];
+    for (const { dataset } of bar.querySelectorAll("button[name=action]")) {
+      if (from in dataset) { dataset[to] = dataset[from]; delete dataset[from]; }
+    }
   });
   // The bar stands behind all the rows: Tab would take a while.
   document.addEventListener("keydown", (event) => {
