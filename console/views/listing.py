@@ -189,14 +189,16 @@ class Listing:
     @property
     def is_of_few(self) -> bool:
         """Whether all of it is looked for by a few keys."""
-        return self.told is not None or (self.is_searched and bool(self.match.by_index))
+        return self.told is not None or (
+            self.is_searched and bool(self.match.by_index) and not self.is_surely_more
+        )
 
     @property
     def is_of_many(self) -> bool:
         """Whether each row of it is asked for: they are too many to tell how many."""
         if self.is_scattered and not self.is_of_few:
             return True
-        return self.is_searched and self.match.is_many
+        return self.is_searched and (self.match.is_many or self.is_surely_more)
 
     # The rows
 
@@ -241,6 +243,11 @@ class Listing:
         """About how many rows a search finds; 0 where that is not known."""
         is_known = self.is_searched and not self.filters and policy.scope(self.user, self.model) is None
         return self.match.rows if is_known else 0
+
+    @property
+    def is_surely_more(self) -> bool:
+        """Whether counting what is searched for would only show that it is above the bound."""
+        return self.guess > totals.SURELY_MORE
 
     def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
         return self.query(names).order_by(*self.order.clauses(backward=False))

@@ -47,6 +47,10 @@ def led_to(patch: Patch) -> None:
     patch.setattr(search, "FEW_KEYS", 0)
 
 
+def surely_more(patch: Patch) -> None:
+    patch.setattr("console.views.totals.SURELY_MORE", 3)
+
+
 def frequent(patch: Patch) -> None:
     """Whatever three of thirty people have."""
     patch.setattr(naming, "SAMPLE", 30)
@@ -54,7 +58,7 @@ def frequent(patch: Patch) -> None:
     patch.setattr(naming, "KEYS_MAX", 2)
 
 
-WAYS = (told, counted_out, asked, led_to, frequent)
+WAYS = (told, counted_out, asked, led_to, surely_more, frequent)
 
 
 @pytest.fixture
