@@ -26,6 +26,9 @@ EMPTY_ROWS_MAX = 100_000
 #: Longer than any text that a form takes.
 CELL_MAX = 30_000
 
+# Longer ones are refused by a sentence of our own.
+csv.field_size_limit(BYTES_MAX)
+
 #: How an XLS file of old begins, and a workbook under a password.
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 #: A formula whose result nobody has written down: to us the cell would be empty.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from flask import Response, stream_with_context
 from openpyxl import Workbook
 from openpyxl.worksheet._writer import WorksheetWriter
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 KINDS = ("csv", "xlsx")
 #: More rows than a page lets anybody wait for: a worker writes the file.
 AT_ONCE_MAX = 50_000
+#: How long a download may take over a slow line.
+AT_ONCE_MINUTES = 10
 #: Rows of a workbook's sheet, its heading not counted.
 SHEET_MAX = 1_048_575
 #: Rows that a cursor brings at a time.
@@ -47,12 +50,23 @@ def file_name(view: "TableView", kind: str) -> str:
     return f"{view.table.replace('.', '-')}.{kind}"
 
 
-def written(query: ExportQuery, kind: str, told: Callable[[int], None] | None = None) -> Iterator[bytes]:
-    """The bytes of the file, piece by piece; `told` hears how many rows there are so far."""
+def written(
+    query: ExportQuery,
+    kind: str,
+    told: Callable[[int], None] | None = None,
+    *,
+    minutes: int = AT_ONCE_MINUTES,
+) -> Iterator[bytes]:
+    """The bytes of the file, piece by piece; `told` hears how many rows there are so far.
+
+    One statement reads everything, for as long as whoever takes the pieces needs: `minutes` at most.
+    """
+    db.session.execute(sa.text(f"SET LOCAL statement_timeout = '{minutes}min'"))
     if kind == "csv" and not query.wording:
-        return _copied(query, told)
-    writer, _ = WRITERS[kind]
-    return writer(_rows(query, told))
+        yield from _copied(query, told)
+    else:
+        writer, _ = WRITERS[kind]
+        yield from writer(_rows(query, told))
 
 
 def _copied(query: ExportQuery, told: Callable[[int], None] | None) -> Iterator[bytes]:

@@ -89,6 +89,7 @@ def test_what_is_too_large_or_no_table_is_refused() -> None:
     assert "too many rows" in problem(b"a\n" * 5, rows_max=4)
     assert "60 columns" in problem(b"a," * 60 + b"b\n")
     assert "30,000" in problem(b"a\n" + b"x" * 30_001)
+    assert "30,000" in problem(b"a\n" + b"x" * 200_000)
     assert "60 columns" in problem(workbook(["x"] * 61))
     assert "damaged" in problem(b"PK\x03\x04 and nothing else")
 

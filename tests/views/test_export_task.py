@@ -16,7 +16,7 @@ from console.gateways import storage
 from console.models import File, Organizer, OrganizerStaff, Task
 from console.services import tasks
 from console.states import TaskState, UserRole
-from console.views import export, export_task
+from console.views import export, export_task, naming
 from tests import make
 from tests.views.table_pages import signed_in
 
@@ -54,6 +54,19 @@ def test_many_rows_are_written_by_a_worker_and_fetched(admin: FlaskClient) -> No
     file = admin.get(f"{started.location}/file")
     assert "event-events.csv" in file.headers["Content-Disposition"]
     assert [f"Trip {number}" in file.text for number in range(3)] == [True] * 3
+
+
+def test_what_many_rows_are_asked_for_is_written_by_a_worker(
+    admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few it finds: to look for them may take longer than a page."""
+    monkeypatch.setattr(naming, "KEYS_MAX", 0)
+    event = events(1)[0]
+    make.booking(event_id=event.id)
+    started = admin.get("/event/bookings/export/csv/?search=Trip")
+    assert started.status_code == 303
+    assert run().status == TaskState.DONE
+    assert "Trip 0" in admin.get(f"{started.location}/file").text
 
 
 def test_a_workbook_is_in_the_language_of_its_person(admin: FlaskClient) -> None:

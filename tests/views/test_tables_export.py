@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 from openpyxl import load_workbook
 
+from console.db import db
 from console.views import export
 from console.views.columns import columns_of
 from tests import make
@@ -201,3 +203,17 @@ def test_a_workbook_of_more_rows_than_a_sheet_goes_on_in_the_next(admin, monkeyp
         make.crew(event_id=event.id)
     book = load_workbook(io.BytesIO(admin.get("/crew/crews/export/xlsx/").get_data()))
     assert [sheet.max_row for sheet in book.worksheets] == [4, 2]
+
+
+def test_a_slow_line_has_time_to_take_a_file(admin, monkeypatch):
+    """COPY goes on for as long as somebody reads from it: a page's statement may not take so long."""
+    copied, limits = export._copied, []
+
+    def looked_at(*arguments):
+        limits.append(db.session.scalar(sa.text("SHOW statement_timeout")))
+        return copied(*arguments)
+
+    monkeypatch.setattr(export, "_copied", looked_at)
+    organizer = make.organizer()
+    assert organizer.slug in admin.get("/event/organizers/export/csv/?raw=1").get_data(as_text=True)
+    assert limits == ["10min"]
