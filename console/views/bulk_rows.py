@@ -10,7 +10,7 @@ from console.db import db
 from console.models import TaskRow, User
 from console.views import gone
 from console.views.labels import Labels, has_label
-from console.views.values import parse, write_key
+from console.views.values import address_key, parse
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -48,7 +48,7 @@ def titles(view: "TableView", rows: Sequence[TaskRow]) -> list[tuple[str, str]]:
     labels.load(wanted)
     missing = gone.titles(view, [key for key in keys if key not in found])
     return [
-        (f"{view.url}/details/?id={write_key(key)}", view.title(found[key], labels))
+        (f"{view.url}/details/?id={address_key(key)}", view.title(found[key], labels))
         if key in found
         else ("", missing[key])
         for key in keys

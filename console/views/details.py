@@ -17,7 +17,7 @@ from console.views import bulk, history, related
 from console.views.cells import Cells
 from console.views.columns import Column
 from console.views.labels import Labels, has_label
-from console.views.values import write_key
+from console.views.values import address_key, write_key
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -29,7 +29,7 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
     labels = Labels(user)
     cells = view.cells(labels)
     key = view.key_of(row)
-    written = write_key(key)
+    address = address_key(key)
     place = related.asked_place()
     columns = list(view.columns.values())
     own = [(view.model, key[0])] if has_label(view.model) else []
@@ -46,17 +46,17 @@ def details_page(view: "TableView", row: Any) -> dict[str, Any]:
     rest = [column for column in columns if column.name not in named]
     return {
         "row": row,
-        "key": written,
+        "key": write_key(key),
         "title": view.title(row, labels),
         "groups": [(heading, _facts(cells, group, row)) for heading, group in groups],
         "rest": _facts(cells, rest, row),
-        "related": related.drawn(blocks, view, written, labels),
+        "related": related.drawn(blocks, view, address, labels),
         "history": timeline.drawn(view, row, labels, cells),
-        "older_url": timeline.older_url(f"{view.url}/details/?id={written}"),
-        "newest_url": f"{view.url}/details/?id={written}" if timeline.is_here(place) else None,
+        "older_url": timeline.older_url(f"{view.url}/details/?id={address}"),
+        "newest_url": f"{view.url}/details/?id={address}" if timeline.is_here(place) else None,
         "desk_url": view.desk_url(row),
         "desk_label": view.desk_label,
-        "edit_url": f"{view.url}/edit/?id={written}" if view.can(Action.UPDATE) else None,
+        "edit_url": f"{view.url}/edit/?id={address}" if view.can(Action.UPDATE) else None,
         "actions": [
             a for a in bulk.actions_for(view, user) if a.name != "delete" and (a.fits is None or a.fits(row))
         ],

@@ -19,7 +19,7 @@ from console.services import records
 from console.views import forms, history, pages, words
 from console.views.base import Answer
 from console.views.labels import Labels, details_url
-from console.views.values import read_key, write_key
+from console.views.values import address_key, read_key
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -53,7 +53,7 @@ def undo_url(view: "TableView", row: Any) -> str | None:
     """Where the removal of a row can be undone; None where something would be lost for good."""
     if not view.may_come_back or not records.stands_alone(row):
         return None
-    return f"{view.url}/bring-back/?id={write_key(view.key_of(row))}"
+    return f"{view.url}/bring-back/?id={address_key(view.key_of(row))}"
 
 
 def bring_back(view: "TableView") -> Response:

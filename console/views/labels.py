@@ -36,7 +36,7 @@ from console.states import CrewType, NotificationCategory
 from console.views.columns import key_columns, table_of
 from console.views.formats import localtime, money, state_label
 from console.views.naming import given
-from console.views.values import write_key
+from console.views.values import address_key
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Label:
 
 
 def details_url(model: type[Base], key: Iterable[Any]) -> str:
-    return f"/{table_of(model).replace('.', '/')}/details/?id={write_key(key)}"
+    return f"/{table_of(model).replace('.', '/')}/details/?id={address_key(key)}"
 
 
 #: Models whose second line is a state.

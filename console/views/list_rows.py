@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from console.policy import Action
 from console.views.cells import Cells, icon
 from console.views.columns import Column
-from console.views.values import write_key
+from console.views.values import address_key, write_key
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -32,8 +32,9 @@ def draw(
     pencil = _pencil() if view.can(Action.UPDATE) else None
     lines = []
     for row in rows:
-        key = write_key(view.key_of(row))
-        url, safe_key = f"{view.url}/details/?id={key}", escape(key)
+        key = view.key_of(row)
+        address, safe_key = address_key(key), escape(write_key(key))
+        url = f"{view.url}/details/?id={address}"
         line = [f'\n<tr data-href="{escape(url)}">']
         if has_ticks:
             line.append(
@@ -45,7 +46,7 @@ def draw(
             line += [begin, cells.cell(column, row), "</td>"]
         if pencil is not None:
             line.append(
-                f'<td class="acts"><a class="btn btn-icon" href="{view.url}/edit/?id={safe_key}"{pencil}'
+                f'<td class="acts"><a class="btn btn-icon" href="{view.url}/edit/?id={address}"{pencil}'
             )
         line.append("</tr>")
         lines.append("".join(line))

@@ -18,7 +18,7 @@ from console.views.formats import number
 from console.views.labels import Labels, has_label
 from console.views.listing import Listing, Page, orders
 from console.views.served import served
-from console.views.values import write_key
+from console.views.values import address_key, write_key
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -285,7 +285,7 @@ def form_page(view: "TableView", form: Any, row: Any, conflict: Conflict | None)
         "lines": form.lines(),
         "conflict": conflict,
         "version": _version(form, row, conflict),
-        "cancel_url": f"{view.url}/details/?id={write_key(view.key_of(row))}"
+        "cancel_url": f"{view.url}/details/?id={address_key(view.key_of(row))}"
         if row is not None
         else f"{view.url}/",
         "has_file": any(field.type == "FileField" for field in form),

@@ -37,7 +37,7 @@ from console.views.cursors import read_cursor, write_cursor
 from console.views.labels import Label, Labels, has_label
 from console.views.listing import Order
 from console.views.paths import leads_to, path_of
-from console.views.values import write_key
+from console.views.values import address_key
 
 if TYPE_CHECKING:
     from console.views.table import TableView
@@ -222,7 +222,7 @@ class Block:
         heads = [self.view.one if self.lead is None else self.lead.label, *(c.label for c in shown)]
         rows = []
         for row in self.rows:
-            url = f"{self.view.url}/details/?id={write_key(self.view.key_of(row))}"
+            url = f"{self.view.url}/details/?id={address_key(self.view.key_of(row))}"
             rows.append((url, [self._first(cells, labels, row, url), *(cells.cell(c, row) for c in shown)]))
         back, on = self._neighbours()
         here = f"{address}?id={key}&in={self.relation.name}"

@@ -1,5 +1,6 @@
 """What other services write as no form of ours would: every page opens, and nothing changes untouched."""
 
+import html
 import re
 
 import pytest
@@ -82,6 +83,13 @@ def test_what_a_list_of_people_may_hold_is_shown_beside_its_event(admin, session
         f"/desk/events/{wish.event_id}/seating",
     ):
         assert admin.get(page).status_code == 200
+
+
+def test_a_key_of_whatever_signs_is_opened_from_its_list(admin):
+    told = make.webhook_event(idempotency_key="a/b+c d&e?f#g%41,.ю")
+    page = admin.get(url_of(type(told))).get_data(as_text=True)
+    (row,) = re.findall(r'<tr data-href="([^"]*)"', page)
+    assert admin.get(html.unescape(row)).status_code == 200
 
 
 def test_what_is_beside_it_can_be_changed(admin, session):
