@@ -11,7 +11,7 @@ from markupsafe import Markup
 from console import policy
 from console.db import db
 from console.policy import Action
-from console.views import bulk, choices, fields, filters, forms, history, list_rows
+from console.views import bulk, choices, codes, fields, filters, forms, history, list_rows
 from console.views.cells import Cells
 from console.views.columns import Column, Kind, table_of
 from console.views.formats import number
@@ -91,7 +91,7 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
     heads = [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)]
     actions = [action for action in bulk.actions_for(view, view.user) if action.fits is None]
     drawn = [(column, head["css"], head["label"]) for column, head in zip(columns, heads, strict=True)]
-    beyond = {item.parameter for item in listing.filters if item.path}
+    beyond = {item.parameter for item in listing.filters if item.path or _has_no_field(item)}
     return {
         "listing": listing,
         "page": page,
@@ -158,9 +158,10 @@ def _head(view: "TableView", listing: Listing, column: Column, style: str) -> di
 
 
 def _chip(view: "TableView", listing: Listing, item: filters.Filter, labels: Labels) -> dict[str, Any]:
+    words = {} if item.operator else codes.words_of(item.column)
     return {
         "label": view.columns[item.column.name].label,
-        "text": item.text(labels),
+        "text": ", ".join(words.get(value, value) for value in item.values) if words else item.text(labels),
         "remove_url": listing.address(drop=[item.parameter]),
     }
 
@@ -175,14 +176,16 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
             # There is no look-up to choose from.
             continue
         values = chosen.get(name, ())
-        options = []
+        words = codes.words_of(column)
+        # What another service calls so has no word.
+        options = [*words.items(), *((value, value) for value in values if value not in words)]
         if column.target is not None:
             known = [(value, labels.get(column.target, value)) for value in values]
             options = [(value, label.line if label and label.url else value[:6]) for value, label in known]
         found.append(
             {
                 "column": column,
-                "kind": _filter_kind(column),
+                "kind": "words" if words else _filter_kind(column),
                 "may_be_empty": filters.may_be_empty(column),
                 "values": {
                     op: chosen.get(f"{name}.{op}", ("",))[0] for op in ("from", "to", "in", "has", "starts")
@@ -194,6 +197,11 @@ def _filter_fields(view: "TableView", listing: Listing, labels: Labels) -> list[
             }
         )
     return found
+
+
+def _has_no_field(item: filters.Filter) -> bool:
+    """Whether the filter form cannot show it: the beginning of what it offers in words."""
+    return item.operator == "starts" and bool(codes.words_of(item.column))
 
 
 def _filter_kind(column: Column) -> str:

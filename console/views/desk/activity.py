@@ -22,8 +22,8 @@ from console.views.labels import Labels
 EVENTS_LOOKED_AT = 500
 QUIET_AFTER = timedelta(days=60)
 
-#: An action of either log, in words.
-WORDS = {
+#: An action of the booking log, in words.
+OF_BOOKINGS = {
     "create": _l("Booked"),
     "accept_offer": _l("Offer taken"),
     "confirm": _l("Booking confirmed"),
@@ -55,6 +55,10 @@ WORDS = {
     "money_out": _l("Its money paid for another booking"),
     "money_in": _l("Paid with the money of an earlier booking"),
     "refund": _l("Refunded"),
+}
+#: Of either log.
+WORDS = {
+    **OF_BOOKINGS,
     "event.create": _l("Event created"),
     "event.publish": _l("Event published"),
     "event.change_capacity": _l("Capacity changed"),
