@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from flask_babel import gettext, pgettext
+from flask_babel import format_date, gettext, pgettext
 from flask_babel import lazy_gettext as _l
 from werkzeug.datastructures import MultiDict
 
@@ -277,6 +277,11 @@ def _refuse(text: str) -> Any:
     raise ValueError(text[:20])
 
 
+def _end(value: Any, raw: str) -> str:
+    """An end of a range as its chip says it."""
+    return str(format_date(value, "d MMM y")) if isinstance(value, date) else raw
+
+
 def _in(attribute: Any, period: str, zone: ZoneInfo) -> sa.ColumnElement[bool]:
     first, last = _days(period, datetime.now(zone).date())
     return sa.and_(_range(attribute, "from", first, zone), _range(attribute, "to", last, zone))
@@ -295,8 +300,8 @@ SAID: dict[str, Callable[[Any, str], str]] = {
     "has": lambda value, _: gettext("given") if value else gettext("empty"),
     "starts": lambda value, _: gettext("begins with “%(text)s”", text=value),
     "in": lambda value, _: str(PERIODS[value]),
-    "from": lambda _, raw: gettext("from %(value)s", value=raw),
-    "to": lambda _, raw: gettext("to %(value)s", value=raw),
+    "from": lambda value, raw: gettext("from %(value)s", value=_end(value, raw)),
+    "to": lambda value, raw: gettext("to %(value)s", value=_end(value, raw)),
 }
 #: Operators whose value is read alike for every column.
 READERS: dict[str, Callable[[str], Any]] = {

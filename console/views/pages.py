@@ -149,7 +149,8 @@ def _head(view: "TableView", listing: Listing, column: Column, style: str) -> di
     first = "-" if column.kind == Kind.TIME or column.is_number else ""
     wanted = ("" if down else "-") + column.name if is_current else first + column.name
     return {
-        "label": str(view.one if column.name == "id" else column.label),
+        # At the beginning of its rows an id stands for what they are.
+        "label": str(view.one if column.name == "id" == listing.drawn[0] else column.label),
         "css": style,
         "url": listing.address(sort=wanted) if column.name in listing.sort_by else None,
         "edit": column.name if column.name in view.inline_columns and view.can(Action.UPDATE) else None,

@@ -27,13 +27,15 @@ export function initInline(table) {
   document.addEventListener("live", () => own(cells()[0]));
   const focusCell = (cell) => { if (cell) { own(cell); cell.focus({ preventScroll: true }); cell.scrollIntoView({ block: "nearest", inline: "nearest" }); } };
 
-  table.addEventListener("mouseover", (event) => {
-    const cell = event.target.closest("td");
-    if (isCell(cell) && !cell.classList.contains("editing") && pencil.parentElement !== cell) cell.append(pencil);
-  });
-  table.addEventListener("mouseleave", () => pencil.remove());
-  // A finger does not hover.
-  if (matchMedia("(hover: none)").matches) cells().forEach((cell) => cell.append(pencil.cloneNode(true)));
+  // A finger does not hover: each value keeps a pencil of its own.
+  const hovers = matchMedia("(hover: hover)").matches;
+  if (hovers) {
+    table.addEventListener("mouseover", (event) => {
+      const cell = event.target.closest("td");
+      if (isCell(cell) && !cell.classList.contains("editing") && pencil.parentElement !== cell) cell.append(pencil);
+    });
+    table.addEventListener("mouseleave", () => pencil.remove());
+  } else cells().forEach((cell) => cell.append(pencil.cloneNode(true)));
   table.addEventListener("click", (event) => {
     if (event.target.closest("td.editing")) { event.stopPropagation(); return; }
     const button = event.target.closest(".edit-here");
@@ -124,6 +126,7 @@ export function initInline(table) {
       if (answer.status === 409 || answer.status === 422) { show(cell, text); return false; }
       if (!answer.ok) { fail(cell, reason(text)); return false; }
       cell.kept = [...new DOMParser().parseFromString(text, "text/html").body.childNodes].map((node) => document.importNode(node, true));
+      if (!hovers) cell.kept.push(pencil.cloneNode(true));
       leave(cell);
       spoken.textContent = say("saved");
       return true;

@@ -26,6 +26,9 @@ function initWayBack() {
   } catch { /* storage is off: they lead to the beginning of the list */ }
 }
 
+// What the browser refuses must be in sight to be put right: its fold may be closed.
+document.addEventListener("invalid", (event) => event.target.closest("details")?.setAttribute("open", ""), true);
+
 // The menu of columns: the order of the rows is the order of the columns.
 document.addEventListener("click", (event) => {
   const up = event.target.closest("[data-columns] [data-up]");

@@ -3,8 +3,7 @@ import { say } from "./text.js";
 
 const locale = document.documentElement.lang;
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
-const dayMonth = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
-const dayMonthYear = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
+const calendar = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", year: "numeric" });
 const SOON_WITHOUT_START_MS = 8 * 60_000; // a quarter of the usual half-hour hold
 
 const STEPS = [["second", 45, 1], ["minute", 45 * 60, 60], ["hour", 22 * 3600, 3600], ["day", 26 * 86400, 86400]];
@@ -16,8 +15,13 @@ function ago(then, now = Date.now()) {
     if (unit === "second" && seconds <= 0) return say("just_now");
     return relative.format(unit === "second" ? 0 : Math.round(seconds / size), unit);
   }
-  const date = new Date(then);
-  return (date.getFullYear() === new Date(now).getFullYear() ? dayMonth : dayMonthYear).format(date);
+  return written(new Date(then), new Date(now));
+}
+
+// In the order of the rest of the page, which the server writes: 21 Nov 2026.
+function written(date, now) {
+  const { day, month, year } = Object.fromEntries(calendar.formatToParts(date).map((part) => [part.type, part.value]));
+  return date.getFullYear() === now.getFullYear() ? `${day} ${month}` : `${day} ${month} ${year}`;
 }
 
 export function left(milliseconds) {
