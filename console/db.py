@@ -2,11 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import psycopg
@@ -56,6 +56,14 @@ LONG_AGO, FAR_AHEAD = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo
 def beyond_dates(text: str) -> datetime:
     """The moment for a time, as PostgreSQL writes it, that Python has no date for, as `infinity`."""
     return LONG_AGO if text.startswith("-") or text.endswith("BC") else FAR_AHEAD
+
+
+def read_time(text: str) -> datetime:
+    """The moment that PostgreSQL wrote into JSON."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return beyond_dates(text)
 
 
 class TimeLoader(Loader):
@@ -243,6 +251,18 @@ def lock_all(model: type[T], ids: Collection[UUID]) -> dict[UUID, T]:
 def now() -> datetime:
     """The time of this transaction on the database's clock: the only clock rules are decided by."""
     return db.session.scalars(sa.select(sa.func.now())).one()
+
+
+def known() -> dict[Hashable, Any]:
+    """What is known for the rest of this transaction, so that nothing asks for it again."""
+    return cast(dict[Hashable, Any], db.session.info.setdefault("known", {}))
+
+
+@sa.event.listens_for(db.session, "after_transaction_end")
+def _forget(session: Any, transaction: Any) -> None:
+    """It may have changed since."""
+    if transaction.parent is None:
+        session.info.pop("known", None)
 
 
 def read_by_index() -> None:

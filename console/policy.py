@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from console import config
-from console.db import Base, db
+from console.db import Base, db, known
 from console.models import (
     Booking,
     BookingLog,
@@ -133,9 +133,12 @@ def scope(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
         return None
     if not allowed(user, table_name(model), Action.READ):
         return sa.false()
-    if user.role == FIN and not _organizers(user):
-        return None
-    return _of_organizers(user, model)
+    return None if sees_all(user) else _of_organizers(user, model)
+
+
+def sees_all(user: User) -> bool:
+    """Whether `user` sees every row of the tables that they may read."""
+    return user.role == ADMIN or (user.role == FIN and not _organizers(user))
 
 
 def reach(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
@@ -230,7 +233,7 @@ def organizers_of(user_id: Any) -> sa.Select[Any]:
 
 def know_organizers(user: User, organizers: Iterable[UUID]) -> None:
     """Keeps what `organizers_of` has found for the rest of the transaction: it need not be asked again."""
-    _reach()["organizers", user.id] = sorted(organizers)
+    known()["organizers", user.id] = sorted(organizers)
 
 
 def _events(user: User) -> sa.Select[Any]:
@@ -239,21 +242,9 @@ def _events(user: User) -> sa.Select[Any]:
 
 def _known(what: str, user: User, ask: Callable[[], Any]) -> Any:
     """What `ask` answers, once a transaction: a page asks for many tables."""
-    known = _reach()
-    if (what, user.id) not in known:
-        known[what, user.id] = ask()
-    return known[what, user.id]
-
-
-def _reach() -> dict[tuple[str, UUID], Any]:
-    return cast(dict[tuple[str, UUID], Any], db.session.info.setdefault("reach", {}))
-
-
-@sa.event.listens_for(db.session, "after_transaction_end")
-def _forget(session: Any, transaction: Any) -> None:
-    """Rights may have changed since."""
-    if transaction.parent is None:
-        session.info.pop("reach", None)
+    if (what, user.id) not in known():
+        known()[what, user.id] = ask()
+    return known()[what, user.id]
 
 
 def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:

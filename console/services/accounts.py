@@ -10,10 +10,11 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import contains_eager
 
 from console import config, policy
-from console.db import db, lock
+from console.db import at_once, db, lock
 from console.errors import (
     N_,
     DuplicateValue,
@@ -23,8 +24,16 @@ from console.errors import (
     OwnAccount,
     SignInRefused,
 )
-from console.models import Organizer, OrganizerStaff, Profile, RefreshSession, SecondFactor, User
-from console.services import audit, contacts, passwords
+from console.models import (
+    ListChoice,
+    Organizer,
+    OrganizerStaff,
+    Profile,
+    RefreshSession,
+    SecondFactor,
+    User,
+)
+from console.services import audit, contacts, list_choices, passwords
 from console.states import STAFF_ROLES, UserRole
 
 log = logging.getLogger(__name__)
@@ -96,20 +105,23 @@ def sign_in(
     return session
 
 
-def session_user(jti: UUID) -> Visit | None:
+def session_user(jti: UUID, listed: str = "") -> Visit | None:
     """The staff member behind a session that is neither over, idle, revoked nor its owner's no longer.
 
     One query, with the profile; every limit is measured by the database's clock. What the session may still
-    lack, `Visit.lacks` says.
+    lack, `Visit.lacks` says. With it comes what they chose for the list of `listed` ("schema.table").
     """
     idle = timedelta(minutes=config.current().session_idle_minutes)
     # Once a minute is enough to measure an hour; a shorter limit is measured finer.
-    values = {"jti": jti, "idle": idle, "note_every": min(timedelta(minutes=1), idle / 10)}
+    note_every = min(timedelta(minutes=1), idle / 10)
+    values = {"jti": jti, "idle": idle, "note_every": note_every, "listed": listed}
     row = db.session.execute(_visit(), values).one_or_none()
     if row is None:
         return None
-    user, *facts, organizers = row
+    user, *facts, organizers, choice = row
     policy.know_organizers(user, organizers)
+    if listed:
+        list_choices.know_choice(user, listed, choice)
     return Visit(user, *facts)
 
 
@@ -127,10 +139,15 @@ def _visit() -> sa.Executable:
             SecondFactor.user_id.is_not(None),
             sa.func.coalesce(given_at > sa.func.now() - timedelta(minutes=FRESH_MINUTES), sa.false()),
             sa.func.array(policy.organizers_of(User.id).scalar_subquery(), type_=sa.ARRAY(sa.UUID())),
+            ListChoice,
         )
         .join(RefreshSession, RefreshSession.user_id == User.id)
         .outerjoin(User.profile)
         .outerjoin(SecondFactor, SecondFactor.user_id == User.id)
+        .outerjoin(
+            ListChoice,
+            sa.and_(ListChoice.user_id == User.id, ListChoice.table_name == sa.bindparam("listed")),
+        )
         .options(contains_eager(User.profile))
         .where(
             RefreshSession.jti == sa.bindparam("jti"),
@@ -150,10 +167,16 @@ def _visit() -> sa.Executable:
 
 
 def mark_seen(session_id: UUID) -> None:
-    """Notes that the session was used just now."""
-    db.session.execute(
-        sa.update(RefreshSession).where(RefreshSession.id == session_id).values(last_seen_at=sa.func.now())
-    )
+    """Notes that the session was used just now, whatever becomes of the transaction.
+
+    Should it fail, the next request finds it due again.
+    """
+    note = sa.update(RefreshSession).where(RefreshSession.id == session_id)
+    try:
+        with at_once() as connection:
+            connection.execute(note.values(last_seen_at=sa.func.now()))
+    except OperationalError as error:
+        log.warning("session not noted as seen: %s", type(error.orig).__name__)
 
 
 def sign_out(jti: UUID) -> None:

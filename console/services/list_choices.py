@@ -1,11 +1,12 @@
 """How a person wants to see the list of a table: columns, density, and lists saved by a name."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from console.db import db
+from console.db import db, known
 from console.errors import N_, InvalidInput
 from console.models import ListChoice, User
 
@@ -13,11 +14,20 @@ from console.models import ListChoice, User
 SAVED_MAX = 30
 NAME_MAX = 60
 ADDRESS_MAX = 2000
+#: What a choice is called among what is `known`.
+_CHOICE = "list choice"
 
 
 def choice_of(user: User, table: str) -> ListChoice | None:
     """What `user` chose for the list of "schema.table"; None as long as they chose nothing."""
+    if (_CHOICE, user.id, table) in known():
+        return cast(ListChoice | None, known()[_CHOICE, user.id, table])
     return db.session.get(ListChoice, (user.id, table))
+
+
+def know_choice(user: User, table: str, choice: ListChoice | None) -> None:
+    """Keeps what `choice_of` would find for the rest of the transaction: it need not be asked again."""
+    known()[_CHOICE, user.id, table] = choice
 
 
 def choose_columns(user: User, table: str, *, columns: Sequence[str] | None, is_dense: bool) -> None:

@@ -35,6 +35,7 @@ from console.models import (
 from console.states import CrewType, NotificationCategory
 from console.views.columns import key_columns, table_of
 from console.views.formats import localtime, money, state_label
+from console.views.frame import Frame
 from console.views.naming import given
 from console.views.values import address_key
 
@@ -58,6 +59,8 @@ def details_url(model: type[Base], key: Iterable[Any]) -> str:
     return f"/{table_of(model).replace('.', '/')}/details/?id={address_key(key)}"
 
 
+#: What stands for a table where the answers of a frame are told along.
+FRAME = "frame"
 #: Models whose second line is a state.
 STATE_SUBS: dict[type[Base], Any] = {Crew: CrewType, OutboxMessage: NotificationCategory}
 
@@ -69,8 +72,11 @@ class Labels:
         self.user = user
         self._found: dict[tuple[type[Base], str], Label] = {}
 
-    def load(self, wanted: Iterable[tuple[type[Base], Any]]) -> None:
-        """Reads the labels of rows by model and key, those not known yet, in one statement."""
+    def load(self, wanted: Iterable[tuple[type[Base], Any]], frame: Frame | None = None) -> None:
+        """Reads the labels of rows by model and key, those not known yet, in one statement.
+
+        A page that asks for nothing else gives its `frame`, to be told along.
+        """
         keys: dict[type[Base], set[str]] = {}
         for model, key in wanted:
             if key is not None and (model, str(key)) not in self._found and has_label(model):
@@ -84,7 +90,11 @@ class Labels:
         build = _kept_union if is_same else _union
         by_table = {table_of(model): model for model in models}
         values = {model.__name__: "{" + ",".join(found) + "}" for model, found in keys.items()}
-        for row in db.session.execute(build(models, selects), values):
+        question = None if frame is None else frame.question.scalar
+        for row in db.session.execute(build(models, selects, question), values):
+            if row.table == FRAME and frame is not None:
+                frame.take(row.text)
+                continue
             model = by_table[row.table]
             self._found[model, row.key] = read_label(model, row)
 
@@ -128,13 +138,15 @@ def _is_open(user: User, model: type[Base]) -> bool | sa.ColumnElement[bool]:
 
 
 def _union(
-    models: Sequence[type[Base]], selects: Sequence[sa.Select[Any]]
+    models: Sequence[type[Base]], selects: Sequence[sa.Select[Any]], question: Any
 ) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """Of each of these models the rows whose keys are given under its name."""
+    """Of each of these models the rows whose keys are given under its name, and the answers of a frame."""
     parts = [
         select.where(key_columns(model)[0].attribute == sa.any_(given(model.__name__)))
         for model, select in zip(models, selects, strict=True)
     ]
+    if question is not None:
+        parts.append(_columns(FRAME, None, question).add_columns(sa.false()))
     return sa.union_all(*parts) if len(parts) > 1 else parts[0]
 
 
@@ -157,21 +169,27 @@ def _select(model: type[Base], has_contact: bool, is_open: bool | None = None) -
 
 
 def _naming(model: type[Base], text: Any, sub: Any = None, **facts: Any) -> sa.Select[Any]:
+    """What rows of `model` are called."""
+    key = key_columns(model)[0].attribute
+    return _columns(table_of(model), key, text, sub, **facts).select_from(model)
+
+
+def _columns(table: str, key: Any, text: Any, sub: Any = None, **facts: Any) -> sa.Select[Any]:
     """The columns of a label, the same for every model, so that they can be read together."""
 
     def column(name: str, value: Any, type_: Any) -> Any:
         return sa.cast(sa.null() if value is None else value, type_).label(name)
 
     return sa.select(
-        sa.literal(table_of(model), sa.Text).label("table"),
-        column("key", key_columns(model)[0].attribute, sa.Text),
+        sa.literal(table, sa.Text).label("table"),
+        column("key", key, sa.Text),
         column("text", text, sa.Text),
         column("sub", sub, sa.Text),
         column("at", facts.get("at"), sa.TIMESTAMP(timezone=True)),
         column("zone", facts.get("zone"), sa.Text),
         column("amount", facts.get("amount"), sa.Numeric(12, 2)),
         column("currency", facts.get("currency"), sa.Text),
-    ).select_from(model)
+    )
 
 
 @cache

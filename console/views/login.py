@@ -72,18 +72,21 @@ def load_staff() -> None:
     jti = None if request.path.startswith(OPEN_PATHS) else _read_session_cookie()
     if jti is None:
         return
-    visit = accounts.session_user(jti)
-    if visit is not None and visit.is_due and not _by_itself():
-        with transaction():
-            accounts.mark_seen(visit.session.id)
-        # The commit forgot what was read.
-        visit = accounts.session_user(jti)
+    visit = accounts.session_user(jti, _listed())
     if visit is not None:
+        if visit.is_due and not _by_itself():
+            accounts.mark_seen(visit.session.id)
         g.visit, g.session_row = visit, visit.session
         if visit.lacks is None:
             g.staff = visit.user
         # Kept apart: an error page must know it without asking the database.
         g.language = visit.user.profile.language if visit.user.profile else None
+
+
+def _listed() -> str:
+    """The table whose list is asked for ("schema.table"), empty for other pages."""
+    table = request.path.strip("/").replace("/", ".")
+    return table if table in current_app.extensions["table_views"] else ""
 
 
 def _by_itself() -> bool:

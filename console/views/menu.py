@@ -2,33 +2,43 @@
 
 from typing import Any
 
-import sqlalchemy as sa
 from flask import request
 from flask_admin import Admin
 from flask_babel import gettext
 
-from console.db import db
 from console.models import User
+from console.services.standstill import Standstill
+from console.views import frame
 from console.views.base import StaffView
 from console.views.columns import SCHEMA_NAMES
 from console.views.error_pages import wants_json
+from console.views.frame import frame_for
 from console.views.login import current_staff
 
 DESKS = "desks"
 
 
 def init_app(admin: Admin) -> None:
-    """Gives every template `menu`; a piece of a page that a script asks for has none, and counts nothing."""
-    admin.app.context_processor(lambda: {"menu": [] if wants_json() else menu_for(admin, current_staff())})
+    """Gives every template `menu`, and `jobs_stand_still()`: why nothing happens by itself.
+
+    A piece of a page that a script asks for has no menu, and counts nothing.
+    """
+    frame.init_app(admin.app)
+    admin.app.context_processor(
+        lambda: {
+            "menu": [] if wants_json() else menu_for(current_staff()),
+            "jobs_stand_still": _jobs_stand_still,
+        }
+    )
 
 
-def menu_for(admin: Admin, user: User | None) -> list[dict[str, Any]]:
+def menu_for(user: User | None) -> list[dict[str, Any]]:
     """Groups of {label, items: [{label, icon, url, active, count, key}]} for `user`; nothing for nobody."""
     if user is None:
         return []
-    views = [view for view in admin._views if isinstance(view, StaffView) and view.opens_for(user)]
+    around = frame_for(user)
+    views, waiting = around.views, around.waiting
     here = _active(views)
-    waiting = _waiting(views, user)
     groups = [(DESKS, gettext("Desks")), *((schema, str(name)) for schema, name in SCHEMA_NAMES.items())]
     menu = []
     for group, label in groups:
@@ -48,12 +58,9 @@ def _active(views: list[StaffView]) -> StaffView | None:
     return max(found, key=lambda view: len(view.url or ""), default=None)
 
 
-def _waiting(views: list[StaffView], user: User) -> dict[StaffView, int]:
-    """How much waits on each page, in one statement."""
-    counts = {view: count for view in views if (count := view.waiting(user)) is not None}
-    if not counts:
-        return {}
-    return dict(zip(counts, db.session.execute(sa.select(*counts.values())).one(), strict=True))
+def _jobs_stand_still() -> Standstill | None:
+    user = current_staff()
+    return None if user is None else frame_for(user).standstill
 
 
 def _item(view: StaffView, count: int | None, is_active: bool) -> dict[str, Any]:

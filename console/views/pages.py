@@ -15,6 +15,7 @@ from console.views import bulk, choices, codes, fields, filters, forms, history,
 from console.views.cells import Cells
 from console.views.columns import Column, Kind, table_of
 from console.views.formats import number
+from console.views.frame import frame_for
 from console.views.labels import Labels, has_label
 from console.views.listing import Listing, Page, orders
 from console.views.served import served
@@ -86,7 +87,8 @@ def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
     choice = listing.choice
     zoned = [view.columns[view.zone_by]] if view.zone_by else []
     own = [(view.model, row.id) for row in page.rows] if columns[0].name == "id" else []
-    labels.load([*own, *cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)])
+    wanted = [*own, *cells.wanted([*columns, *zoned], page.rows), *filters.points_at(listing.filters)]
+    labels.load(wanted, frame_for(view.user))
     styles = _styles(columns)
     heads = [_head(view, listing, column, style) for column, style in zip(columns, styles, strict=True)]
     actions = [action for action in bulk.actions_for(view, view.user) if action.fits is None]

@@ -7,7 +7,6 @@ its column begins, so that it costs the same whatever the size of the table.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from types import SimpleNamespace
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from flask import request
 
 from console import policy
-from console.db import Base, beyond_dates, flat
+from console.db import Base, flat, read_time
 from console.errors import BadAddress
 from console.models import User
 from console.policy import FILE_OWNERS, Action
@@ -365,11 +364,4 @@ def _value(column: Column, value: Any) -> Any:
         return [UUID(key) for key in flat(value) if key is not None]
     if column.kind in (Kind.ID, Kind.REF) and isinstance(column.attribute.type, sa.UUID):
         return UUID(value)
-    return _time(value) if column.kind == Kind.TIME else value
-
-
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return beyond_dates(text)
+    return read_time(value) if column.kind == Kind.TIME else value

@@ -1,16 +1,13 @@
 """The desks: pages named by work, one file each."""
 
-from typing import Any
-
 from flask import Flask
 from flask_admin import Admin
 
-from console import policy
 from console.views.desk import live
 from console.views.desk.auto_seat import AutoSeatView
 from console.views.desk.booking import BookingView
 from console.views.desk.event import EventView
-from console.views.desk.jobs import JobsView, Standstill, standstill
+from console.views.desk.jobs import JobsView
 from console.views.desk.messages import MessagesView
 from console.views.desk.notice_texts import NoticeTextsView
 from console.views.desk.notices import NoticesView
@@ -24,7 +21,6 @@ from console.views.desk.tasks import TasksView
 from console.views.desk.telegram import TelegramView
 from console.views.desk.waitlist import WaitlistView
 from console.views.desk.webhooks import WebhooksView
-from console.views.login import current_staff
 
 
 def init_app(admin: Admin) -> None:
@@ -52,15 +48,4 @@ def init_app(admin: Admin) -> None:
     admin.add_view(live.DeskChangesView("Changes of a desk", "desk_desk_changes", "/desk/changes"))
     app: Flask = admin.app
     live.init_app(app)
-    app.context_processor(_jobs)
     app.context_processor(lambda: {"second_waiting": second_waiting})
-
-
-def _jobs() -> dict[str, Any]:
-    """`jobs_stand_still()`: why nothing happens by itself, for who can do something about it."""
-
-    def jobs_stand_still() -> Standstill | None:
-        user = current_staff()
-        return standstill() if user is not None and policy.may(user, "jobs") else None
-
-    return {"jobs_stand_still": jobs_stand_still}

@@ -20,18 +20,13 @@ from console.db import db, now, transaction
 from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
 from console.models import Heartbeat, JobState
 from console.services import backlog, schedule
+from console.services.standstill import SILENT_AFTER
 from console.views.desk.activity import steps_of_transaction
 from console.views.desk.base import DeskView, done
 from console.views.desk.queries import BOUND, bounded_number
 
 log = logging.getLogger(__name__)
 
-#: A scheduler that has not been heard for this long is shown as silent, to every ADMIN on every page.
-SILENT_AFTER = timedelta(seconds=60)
-#: The job whose runs show that work is done at all: each tick, on the queue that most others wait in.
-PULSE = "expire-bookings"
-#: As long as its backlog may take; then nobody takes what the scheduler puts on the queue.
-IDLE_AFTER = timedelta(minutes=2)
 #: A process that was silent for this long has ended without a word.
 GONE_AFTER = timedelta(minutes=5)
 
@@ -325,35 +320,3 @@ def _failures() -> list[doorbell.Failure]:
         return doorbell.failures(FAILURES_SHOWN)
     except RedisError:
         return []
-
-
-@dataclass(frozen=True)
-class Standstill:
-    """Why nothing happens by itself: no scheduler is heard, or one is and nobody runs what it wants run.
-
-    `since` the last sign of life; None if there never was one.
-    """
-
-    is_scheduler: bool
-    since: datetime | None
-
-
-def standstill() -> Standstill | None:
-    """What keeps the jobs from running, if anything does; that staff paused one is nothing."""
-    last = sa.func.max(Heartbeat.seen_at)
-    at = sa.func.clock_timestamp()
-    ran = (
-        sa.select(JobState.last_started_at)
-        .where(JobState.name == PULSE, JobState.paused.is_(False))
-        .scalar_subquery()
-    )
-    idle_after = max(IDLE_AFTER, timedelta(seconds=4 * config.current().tick_seconds))
-    # By the clock that wrote them: ours may be wrong.
-    seen, is_silent, ran_at, is_idle = db.session.execute(
-        sa.select(last, at - last > SILENT_AFTER, ran, at - ran > idle_after).where(
-            Heartbeat.kind == heartbeats.SCHEDULER
-        )
-    ).one()
-    if is_silent is not False:
-        return Standstill(is_scheduler=True, since=seen)
-    return Standstill(is_scheduler=False, since=ran_at) if is_idle else None
