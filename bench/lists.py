@@ -241,13 +241,11 @@ def _statements(site: Site) -> list[Line]:
         site.get(path)
         return len(site.statements)
 
-    # Who asks and what waits in the menu is asked on every page.
-    frame = counted("/user/users/new/")
-    most = max(counted(site.page(kind)) - frame for kind in PAGES)
-    details = counted(f"/event/bookings/details/?id={site.booking}") - frame
+    most = max(counted(site.page(kind)) for kind in PAGES)
+    details = counted(f"/event/bookings/details/?id={site.booking}")
     return [
-        _count("statements of a list's page", most, STATEMENTS_MAX),
-        _count("statements of a booking's page", details, DETAILS_MAX),
+        _count("statements of a list, its whole request", most, STATEMENTS_MAX),
+        _count("statements of a booking's page, its whole request", details, DETAILS_MAX),
     ]
 
 

@@ -1,6 +1,7 @@
 """SQLAlchemy, the names of constraints, and the three ways to touch the database: transaction, lock, ring."""
 
 import logging
+import select
 import time
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 from psycopg.types.array import ArrayLoader
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, registry
 
 from console import errors
@@ -125,7 +126,6 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(
     model_class=Base,
     engine_options={
-        "pool_pre_ping": True,
         # An error tells which statement, never the values: they are people's, and end in logs.
         "hide_parameters": True,
         "connect_args": {
@@ -187,8 +187,8 @@ def transaction() -> Iterator[None]:
 def at_once() -> Iterator[sa.Connection]:
     """A connection on which each statement is committed by itself, in one round trip to the server.
 
-    For single statements that may be said twice: nobody asks before whether the connection still lives. A
-    session that was given a connection of its own lends that one.
+    For single statements that may be said twice: when the connection ends meanwhile, nobody knows what became
+    of it. A session that was given a connection of its own lends that one.
     """
     bind = db.session.get_bind()
     if isinstance(bind, sa.Connection):
@@ -299,12 +299,14 @@ def init_app(app: Flask) -> None:
         AT_ONCE: {
             "url": app.config["SETTINGS"].database_url,
             "isolation_level": "AUTOCOMMIT",
-            "pool_pre_ping": False,
             # To wait a millisecond for one of a few costs less than to make one more and throw it away.
             "max_overflow": 0,
         }
     }
     db.init_app(app)
+    with app.app_context():
+        for engine in db.engines.values():
+            sa.event.listen(engine, "checkout", _refuse_ended)
     Migrate(
         app,
         db,
@@ -313,6 +315,19 @@ def init_app(app: Flask) -> None:
         include_schemas=True,
         include_name=_ours,
     )
+
+
+def _refuse_ended(connection: psycopg.Connection[Any], _record: Any, _proxy: Any) -> None:
+    """Has the pool replace a connection that the server has ended: then there is something to read on it.
+
+    To ask each one whether it still lives (`pool_pre_ping`) would take a page three round trips.
+    """
+    if connection.closed:
+        raise DisconnectionError
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    if said.poll(0):
+        raise DisconnectionError
 
 
 def _ours(name: str | None, kind: str, parent_names: Any) -> bool:
