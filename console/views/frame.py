@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from flask import Flask, current_app, g
 
-from console import policy
+from console import policy, standstill
 from console.db import db
 from console.models import User
-from console.services import standstill
-from console.services.standstill import Standstill
+from console.standstill import Standstill
 from console.views.base import StaffView
 
 

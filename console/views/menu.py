@@ -7,7 +7,7 @@ from flask_admin import Admin
 from flask_babel import gettext
 
 from console.models import User
-from console.services.standstill import Standstill
+from console.standstill import Standstill
 from console.views import frame
 from console.views.base import StaffView
 from console.views.columns import SCHEMA_NAMES

@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from console import policy
 from console.db import Base
 from console.models import AuditLog, Event, RecoveryCode, RefreshSession, User
 from console.services.audit import SECRETS
-from console.states import FileOwner, UserRole
 from console.views.columns import LABELS, columns_of, key_columns
 from tests import make
 from tests.views.browser import post
@@ -25,7 +23,6 @@ from tests.views.table_pages import (
     rows_in,
     said,
     save,
-    signed_in,
     url_of,
     view_of,
 )
@@ -72,55 +69,16 @@ def test_an_empty_table_says_what_it_is(admin, session, model):
 
 
 @each_table
-def test_every_list_takes_at_most_four_statements(admin, count_queries, model):
+def test_more_rows_take_no_more_statements(admin, count_queries, model):
     few = BUILDERS[model]()
-    admin.get(url_of(model))
     count_queries.clear()
     admin.get(url_of(model))
     with_one_row = len(count_queries)
     for _ in range(4):
         BUILDERS[model]()
-    session_and_menu = _statements_of_an_empty_page(admin, count_queries)
     count_queries.clear()
     assert key_of(few) in rows_in(admin.get(url_of(model)))
     assert len(count_queries) == with_one_row
-    assert len(count_queries) - session_and_menu <= 4
-
-
-OF_ORGANIZERS = [m for m in TABLES if "r" in policy.TABLES[name_of(m)].get(UserRole.ORGANIZER, "")]
-
-
-@pytest.mark.parametrize("model", OF_ORGANIZERS, ids=name_of)
-def test_an_organizers_list_takes_at_most_four_statements_too(app, session, count_queries, model):
-    organizer = make.organizer()
-    client, _ = signed_in(app, UserRole.ORGANIZER, organizer)
-    event = make.event(organizer_id=organizer.id, title="Rafting")
-    booking = make.booking(event_id=event.id, user_id=make.person(username="ivan_rafting").id)
-    receipt = make.payment_receipt(payment_id=make.payment(booking_id=booking.id).id)
-    make.file(owner_type=FileOwner.PAYMENT_RECEIPT, owner_id=receipt.id)
-    make.file()
-    make.waitlist_entry(event_id=event.id)
-    make.crew_assignment(
-        crew_id=make.crew(event_id=event.id).id,
-        booking_id=make.booking(event_id=event.id, status="CONFIRMED").id,
-    )
-    make.booking_log(booking_id=booking.id)
-    make.team_preference(event_id=event.id)
-    make.team_member(organizer_id=organizer.id)
-    make.faq_item(organizer_id=organizer.id)
-    session_and_menu = _statements_of_an_empty_page(client, count_queries, Event)
-    for address in ("", "?last=1", "?search=ivan_rafting", "?search=12345", f"?search={booking.id}"):
-        count_queries.clear()
-        page = client.get(url_of(model) + address)
-        assert page.status_code == 200 and (address or rows_in(page))
-        assert len(count_queries) - session_and_menu <= 4, address
-
-
-def _statements_of_an_empty_page(client, statements, model=User):
-    client.get(url_of(model, "new/"))
-    statements.clear()
-    client.get(url_of(model, "new/"))
-    return len(statements)
 
 
 @each_table

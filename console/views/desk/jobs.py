@@ -20,7 +20,7 @@ from console.db import db, now, transaction
 from console.jobs import BY_NAME, SCHEDULE, ScheduledJob
 from console.models import Heartbeat, JobState
 from console.services import backlog, schedule
-from console.services.standstill import SILENT_AFTER
+from console.standstill import SILENT_AFTER
 from console.views.desk.activity import steps_of_transaction
 from console.views.desk.base import DeskView, done
 from console.views.desk.queries import BOUND, bounded_number
