@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import contains_eager
 
 from console import config, policy
@@ -175,8 +175,8 @@ def mark_seen(session_id: UUID) -> None:
     try:
         with at_once() as connection:
             connection.execute(note.values(last_seen_at=sa.func.now()))
-    except OperationalError as error:
-        log.warning("session not noted as seen: %s", type(error.orig).__name__)
+    except SQLAlchemyError as error:
+        log.warning("session not noted as seen: %s", type(error).__name__)
 
 
 def sign_out(jti: UUID) -> None:

@@ -79,7 +79,7 @@ def sort_names(view: "TableView") -> tuple[str, ...]:
 
 
 def list_page(view: "TableView", listing: Listing) -> dict[str, Any]:
-    """What tables/list.html needs: four statements at most, whatever the table."""
+    """What tables/list.html needs: with all else that the request asks, four statements at most."""
     page = listing.page()
     labels = Labels(view.user)
     cells = view.cells(labels)

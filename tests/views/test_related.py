@@ -45,15 +45,13 @@ def ours(statements):
 def test_a_details_page_with_history_and_related_rows_takes_under_eight_statements(
     app, session, count_queries, model
 ):
-    for role in (UserRole.ADMIN, UserRole.FINANCE, UserRole.ORGANIZER):
-        client, someone = signed_in(app, role)
-        if role == UserRole.ADMIN:
-            row = BUILDERS[model]()
-            make.audit_log(target_type=table_of(model), target_id=getattr(row, "id", None))
-            make.audit_log(actor_user_id=someone.id)
-        count_queries.clear()
-        client.get(row_url(row, "details"))
-        assert len(ours(count_queries)) < 8, ours(count_queries)
+    client, someone = signed_in(app, UserRole.ADMIN)
+    row = BUILDERS[model]()
+    make.audit_log(target_type=table_of(model), target_id=getattr(row, "id", None))
+    make.audit_log(actor_user_id=someone.id)
+    count_queries.clear()
+    assert client.get(row_url(row, "details")).status_code == 200
+    assert len(ours(count_queries)) < 8, ours(count_queries)
 
 
 def test_a_full_page_takes_no_statement_more(admin, session, count_queries):

@@ -12,10 +12,11 @@ from console.models import Event, File, OrganizerStaff, Profile, RefreshSession,
 from console.services import list_choices
 from console.states import FileOwner, UserRole
 from console.views.columns import columns_of
+from console.views.pages import sort_names
 from tests import make
 from tests.views.table_pages import BUILDERS, TABLES, name_of, rows_in, signed_in, url_of
 
-MOST = 4
+MOST, MOST_OF_DETAILS = 4, 7
 #: The statements of a savepoint, which a test has and a page has not.
 NOT_OURS = ("SAVEPOINT", "ROLLBACK", "RELEASE")
 ADMIN, FINANCE, ORGANIZER = UserRole.ADMIN, UserRole.FINANCE, UserRole.ORGANIZER
@@ -82,6 +83,8 @@ class Reader:
             filtered = "?" + "&".join(f"status={each.value}" for each in status.states)
         self.walk(model, "")
         self.walk(model, filtered)
+        for sort in sort_names(self.client.application.extensions["table_views"][name_of(model)]):
+            self.get(f"{url_of(model)}?sort=-{sort}")
         for term in ("ivan_rafting", "12345"):
             self.get(f"{url_of(model)}?search={term}")
         self.get(f"{url_of(model)}{filtered}&search=ivan_rafting")
@@ -95,7 +98,17 @@ def test_no_page_of_any_list_takes_more_than_four_statements(app, organizer, cou
         list_choices.choose_columns(reader.user, name_of(model), columns=[], is_dense=True)
         reader.read(model)
     assert len(reader.taken) > 6 * len(readable(role))
+    assert sum("?sort=" in address for address in reader.taken) > len(readable(role))
     assert {address: count for address, count in reader.taken.items() if count > MOST} == {}
+
+
+@pytest.mark.parametrize("role", [ADMIN, FINANCE, ORGANIZER])
+def test_no_details_page_takes_more_than_seven(app, organizer, count_queries, role):
+    reader = Reader(app, role, organizer, count_queries)
+    for model in readable(role):
+        key = rows_in(reader.client.get(url_of(model)))[0]
+        reader.get(f"{url_of(model, 'details/')}?id={key}")
+    assert {address: count for address, count in reader.taken.items() if count > MOST_OF_DETAILS} == {}
 
 
 @pytest.mark.parametrize("model", [User, Profile, File], ids=name_of)
