@@ -168,11 +168,12 @@ def test_row_that_kills_its_process_is_set_aside_after_three_and_its_neighbours_
     rows = stage.value(ids)
     dying = stage.dying()
     for _ in range(3):
-        # On a busy machine a run may end before the row may be taken again: the next one takes it.
+        # On a busy machine a run may end before the row may be taken again: another one takes it.
         assert "killed" in (dying(job, poison=rows[1]) for _ in range(3))
         assert stage.value(f"SELECT EXISTS ({aside})") is False
         stage.leases_end()
-    assert dying(job, poison=rows[1]) == "done"
+    # Nor might a neighbour: then the next run takes it.
+    assert {dying(job, poison=rows[1]) for _ in range(3)} == {"done"}
     assert stage.value(done) == len(rows) - 1
     assert stage.value(aside) in (outbox.WORKER_LOST, webhook_leases.WORKER_LOST, proof_pages.WORKER_LOST)
     assert stage.violations() == []

@@ -73,14 +73,14 @@ def test_a_failed_run_of_a_job_that_rests_is_kept_until_it_runs_again(
 
 def test_old_failures_are_forgotten(app: Flask, fail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doorbell, "FAILURES_KEPT", 2)
-    fail("expire-bookings", "process-webhooks", "complete-events")
+    fail("expire-bookings", "purge-expired", "complete-events")
     with app.app_context():
         doorbell.failures(10)
         kept = doorbell.queue("default").failed_job_registry.get_job_ids()
         assert len(kept) == 2
         assert {failure.name for failure in doorbell.failures(10)} < {
             "expire-bookings",
-            "process-webhooks",
+            "purge-expired",
             "complete-events",
         }
 
@@ -89,7 +89,7 @@ def test_failed_runs_that_another_page_has_just_forgotten_end_no_page(
     client: FlaskClient, redis: Redis, fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doorbell, "FAILURES_KEPT", 1)
-    fail("expire-bookings", "process-webhooks")
+    fail("expire-bookings", "purge-expired")
     with client.application.app_context():
         ids = doorbell.queue("default").failed_job_registry.get_job_ids()
     assert len(ids) == 2
