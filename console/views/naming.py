@@ -24,6 +24,8 @@ KEYS_MAX = 10_000
 #: So many people, whoever they are, are asked first whether a term names them. Where it names at least
 #: FREQUENT of them, it hardly names less than half as large a part of all.
 SAMPLE, FREQUENT = 300, 10
+#: What is longer hardly names many, and is not asked of them first.
+FREQUENT_LENGTH = 12
 #: Models whose rows carry their own name.
 NAMED_BY: dict[type[Base], str] = {
     Organizer: "name",
@@ -143,7 +145,8 @@ def named(user: User, model: type[Base], term: str) -> Named:
         return with_text(model, NAMED_BY[model], term)
     asked = texts(user, User, term)
     how = hows(asked)
-    return Named(_people(how), {"each_max": KEYS_MAX + 1, **values(asked)}, _sampled(how))
+    sample = _sampled(how) if len(term) <= FREQUENT_LENGTH else None
+    return Named(_people(how), {"each_max": KEYS_MAX + 1, **values(asked)}, sample)
 
 
 def with_text(model: type[Base], name: str, term: str) -> Named:
