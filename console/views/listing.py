@@ -25,6 +25,8 @@ from console.views.cursors import read_cursor, write_cursor
 from console.views.served import served
 
 PAGE_SIZES = (25, 50, 100)
+#: Of an order: all its rows.
+ALL = (sa.true(),)
 
 
 @cache
@@ -73,15 +75,18 @@ class Order:
 
     def beyond(self, values: Sequence[Any], *, backward: bool) -> sa.ColumnElement[bool]:
         """The rows that come after the one with these values of `columns`."""
+        return sa.or_(*self.runs_beyond(values, backward=backward))
+
+    def runs_beyond(self, values: Sequence[Any], *, backward: bool) -> list[sa.ColumnElement[bool]]:
+        """The same in runs, one after the other: each has a bound where it begins in the index, as both in
+        one, with NULLs and without, would not."""
         down = self.descending != backward
         if values[0] is not None:
             rest = _after([c.attribute for c in self.columns], values, down=down)
-            if self.column.nullable and not down:
-                return sa.or_(rest, self.column.attribute.is_(None))
-            return rest
+            return [rest, self.column.attribute.is_(None)] if self.column.nullable and not down else [rest]
         ties = _after([c.attribute for c in self.columns[1:]], values[1:], down=down)
         nulls = sa.and_(self.column.attribute.is_(None), ties)
-        return sa.or_(nulls, self.column.attribute.is_not(None)) if down else nulls
+        return [nulls, self.column.attribute.is_not(None)] if down else [nulls]
 
 
 def _after(columns: Sequence[Any], values: Sequence[Any], *, down: bool) -> sa.ColumnElement[bool]:
@@ -258,19 +263,19 @@ class Listing:
         is_last = "last" in self.arguments
         place = None if is_last else before if before is not None else after
         backward = is_last or before is not None
-        beyond = None
+        runs: Sequence[Any] = ALL
         if place is not None:
-            beyond = self.order.beyond(self._read_cursor(place), backward=backward)
+            runs = self.order.runs_beyond(self._read_cursor(place), backward=backward)
         total = Total(self)
-        rows = self._rows(beyond, backward=backward, total=total)
+        rows = self._rows(runs, backward=backward, total=total)
         if before is not None and len(rows) < self.size:
             # Nearer to the beginning than a page: show the first page whole.
             place, before, backward = None, None, False
-            rows = self._rows(None, backward=False, total=total)
+            rows = self._rows(ALL, backward=False, total=total)
         if place is not None and not rows:
             # What came after is gone meanwhile: the last page is the nearest.
             place, backward, is_last = None, True, True
-            rows = self._rows(None, backward=True, total=total)
+            rows = self._rows(ALL, backward=True, total=total)
         has_more = len(rows) > self.size
         rows = rows[: self.size]
         if backward:
@@ -288,13 +293,12 @@ class Listing:
             total.is_guess,
         )
 
-    def _rows(self, beyond: Any, *, backward: bool, total: "Total") -> list[Any]:
+    def _rows(self, runs: Sequence[Any], *, backward: bool, total: "Total") -> list[Any]:
         """A page and one row, from where it begins."""
         ordering = [column.name for column in self.order.columns]
         order = self.order.clauses(backward=backward)
-        beyonds: list[Any] = [] if beyond is None else [beyond]
-        walked = self.query([*self.shown, *ordering]).where(*beyonds).order_by(*order).limit(self.size + 1)
-        page: sa.Select[Any] | sa.CompoundSelect[Any] = walked.add_columns(*total.columns)
+        every = self.query([*self.shown, *ordering]).order_by(*order).limit(self.size + 1)
+        parts = [every.where(run) for run in runs]
         if total.is_of_few:
             # First found, then put in order: the planner takes them for spread evenly over the order, and
             # would walk along it. Should they be many after all, it may: only one of the two has rows.
@@ -303,18 +307,19 @@ class Listing:
             found = sa.select(counted.c.rows).scalar_subquery()
             total.take(found)
             within = ClauseAdapter(few)
-            some = sa.select(few).where(
-                found <= totals.COUNT_MAX, *(within.traverse(each) for each in beyonds)
-            )
+            some = sa.select(few).where(found <= totals.COUNT_MAX, within.traverse(sa.or_(*runs)))
             ordered = [within.traverse(clause) for clause in order]
             nearest = some.order_by(*ordered).limit(self.size + 1).subquery("nearest")
             # Only what the page shows is read whole.
             is_near = sa.and_(*(key.attribute == nearest.c[key.name] for key in self.keys))
             shown = sa.select(*self._attributes([*self.shown, *ordering])).join(nearest, is_near)
-            page = sa.union_all(
-                shown.add_columns(*total.columns).order_by(*order).limit(self.size + 1),
-                walked.add_columns(*total.columns).where(found > totals.COUNT_MAX),
-            )
+            parts = [
+                shown.order_by(*order).limit(self.size + 1),
+                *(part.where(found > totals.COUNT_MAX) for part in parts),
+            ]
+        parts = [part.add_columns(*total.columns) for part in parts]
+        # Read one after the other, and no further than the page: each is in order, and so are all.
+        page = parts[0] if len(parts) == 1 else sa.union_all(*parts).limit(self.size + 1)
         rows = list(db.session.execute(page))
         total.read(rows)
         return rows

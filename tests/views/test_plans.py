@@ -27,6 +27,7 @@ from console.models import (
 from console.states import UserRole
 from console.views import filters, find, naming, pages, totals
 from console.views.columns import Column, Kind
+from console.views.listing import Order
 from console.views.table import TableView
 from tests.servers import running_on_copy
 from tests.views import large_tables
@@ -151,6 +152,27 @@ def test_every_order_is_read_from_an_index(admin: User, view: TableView) -> None
             found += page_faults(view, admin, sort=order, after=first.after)
             found += page_faults(view, admin, sort=order, last="1")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("is_bounded", [True, False], ids=["", "control: in one"])
+def test_no_page_is_walked_to_where_some_rows_have_no_value(
+    large_app: Flask, admin: User, monkeypatch: pytest.MonkeyPatch, is_bounded: bool
+) -> None:
+    """Halfway up rows have a value; at the end, from which a page before is read, they have none."""
+    if not is_bounded:
+        runs = Order.runs_beyond
+        monkeypatch.setattr(Order, "runs_beyond", lambda *place, **way: [sa.or_(*runs(*place, **way))])
+    (flask_admin,) = large_app.extensions["admin"]
+    asked, found = [], []
+    for view in (each for each in flask_admin._views if isinstance(each, TableView)):
+        for sort in (name for name in pages.sort_names(view) if view.columns[name].nullable):
+            for way, number in (("after", ROWS // 2), ("before", ROWS - ROWS // 7)):
+                listing = view.listing_of(MultiDict({"sort": sort}), admin)
+                rows = listing.ordered([column.name for column in listing.order.columns])
+                place = listing._write_cursor(db.session.execute(rows.offset(number).limit(1)).one())
+                asked.append(f"{view.table} {way} {sort}")
+                found += asked[-1:] if page_faults(view, admin, sort=sort, **{way: place}) else []
+    assert asked and found == ([] if is_bounded else asked)
 
 
 @each_table

@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 from console import policy
 from console.db import db
 from console.models import Booking, Event, Payment, Profile, User
-from console.states import UserRole
+from console.states import BookingStatus, UserRole
 from console.views import naming, search
 from console.views.listing import Page
 from tests import make
@@ -25,7 +25,7 @@ LAST = ("Соколова", "Иванова", "Маринина", "Ковалё�
 TITLES = ("Марина-тур", "Сплав по Чуе", "Алёнин ключ", "Annapurna")
 TERMS = ("марина", "ова", "ма", "ковалев", "марина ив", "о", "ann", "8 916", "соколова анна")
 MODELS: dict[str, Any] = {"event.bookings": Booking, "payment.payments": Payment, "user.users": User}
-SORTS = ("-created_at", "amount")
+SORTS = ("-created_at", "amount", "-expires_at")
 
 Patch = pytest.MonkeyPatch
 
@@ -83,6 +83,7 @@ def staff(session: Any) -> tuple[User, User]:
                 user_id=person.id,
                 event_id=event.id,
                 amount=chance.choice((900, 1500)),
+                **chance.choice(({"status": BookingStatus.CONFIRMED}, {"expires_at": next(moments)})),
                 created_at=next(moments),
             )
             if chance.random() < 0.5:
@@ -170,7 +171,9 @@ def test_however_people_are_found_their_rows_are_the_same_in_the_same_order(
             keys = [row.id for page, _ in walked for row in page.rows]
             expected = everything.found(user, table, term)
             assert len(keys) == len(expected) and set(keys) == expected, (user.role, table, given)
-            order = [(getattr(row, column), row.id) for page, _ in walked for row in page.rows]
+            values = [(getattr(row, column), row.id) for page, _ in walked for row in page.rows]
+            # Upwards, what is empty comes last.
+            order = [(value is None, value or "", key) for value, key in values]
             assert order == sorted(order, reverse=sort.startswith("-")), (user.role, table, given)
             # What is said to be exact is so, and all of it is said where it can be.
             totals = {None if page.is_more else page.total for page, _ in walked}
