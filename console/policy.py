@@ -36,6 +36,17 @@ from console.states import STAFF_ROLES, FileOwner, UserRole
 
 ADMIN, ORG, FIN = UserRole.ADMIN, UserRole.ORGANIZER, UserRole.FINANCE
 Row = TypeVar("Row", bound=Base)
+#: Models whose rows say whose they are.
+BY_ORGANIZER: tuple[type[Base], ...] = (
+    Event,
+    TeamMember,
+    FaqItem,
+    Booking,
+    BookingLog,
+    Payment,
+    PaymentReceipt,
+    WebhookEvent,
+)
 #: Models whose rows no index finds by the organizer that they belong to.
 SCATTERED: tuple[type[Base], ...] = (User, Profile, File)
 #: So many of their rows are told by their ids; of more, each is asked for.
@@ -175,12 +186,7 @@ def theirs(user: User, model: type[Base]) -> list[UUID] | None:
 
 def _files(user: User) -> list[sa.Select[Any]]:
     """Selects of the files of an ORGANIZER, each by an index."""
-    receipts = (
-        sa.select(PaymentReceipt.id)
-        .join(Payment, Payment.id == PaymentReceipt.payment_id)
-        .join(Booking, Booking.id == Payment.booking_id)
-        .where(Booking.event_id.in_(_events(user)))
-    )
+    receipts = sa.select(PaymentReceipt.id).where(organizer_of(PaymentReceipt).in_(_organizers(user)))
     owners = {**_owners_of_files(user), FileOwner.PAYMENT_RECEIPT: receipts}
     return [
         sa.select(File.id).where(File.owner_type == owner, File.owner_id.in_(keys))
@@ -200,14 +206,23 @@ def _owners_of_files(user: User) -> dict[FileOwner, Any]:
 
 def _participations(user: User, *what: Any) -> list[tuple[sa.Select[Any], Any]]:
     """Selects of those who booked or wait on the events of an ORGANIZER, and the column that says who."""
-    events = _events(user)
     return [
-        (sa.select(*(what or (person,))).where(event_id.in_(events)), person)
-        for person, event_id in (
-            (Booking.user_id, Booking.event_id),
-            (WaitlistEntry.user_id, WaitlistEntry.event_id),
+        (sa.select(*(what or (person,))).where(criterion), person)
+        for person, criterion in (
+            (Booking.user_id, organizer_of(Booking).in_(_organizers(user))),
+            (WaitlistEntry.user_id, WaitlistEntry.event_id.in_(_events(user))),
         )
     ]
+
+
+def organizer_of(model: type[Base]) -> Any:
+    """The column that says whose a row is, a copy in some tables; None where there is none."""
+    return model.__table__.c.get("organizer_id")
+
+
+def parts(user: User, model: type[Base]) -> list[UUID] | None:
+    """The organizers whose rows of `model` are all that there is for `user`; None where it is not told so."""
+    return _organizers(user) if model in BY_ORGANIZER and scope(user, model) is not None else None
 
 
 def table_name(model: type[Base]) -> str:
@@ -251,22 +266,14 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
     """The rows of `model` that belong to the organizers `user` is staff of."""
     organizers, events = _organizers(user), _events(user)
 
-    def booking(column: Any) -> sa.ColumnElement[bool]:
-        return sa.exists().where(Booking.id == column, Booking.event_id.in_(events)).correlate(model)
-
     def crew(column: Any) -> sa.ColumnElement[bool]:
         return sa.exists().where(Crew.id == column, Crew.event_id.in_(events)).correlate(model)
 
-    def payment(column: Any) -> sa.ColumnElement[bool]:
-        return (
-            sa.exists()
-            .where(Payment.id == column, Booking.id == Payment.booking_id, Booking.event_id.in_(events))
-            .correlate(model)
-        )
-
     def participant(column: Any) -> sa.ColumnElement[bool]:
         return sa.or_(
-            sa.exists().where(Booking.user_id == column, Booking.event_id.in_(events)).correlate(model),
+            sa.exists()
+            .where(Booking.user_id == column, organizer_of(Booking).in_(organizers))
+            .correlate(model),
             sa.exists()
             .where(WaitlistEntry.user_id == column, WaitlistEntry.event_id.in_(events))
             .correlate(model),
@@ -274,10 +281,7 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
 
     if model is File:
         of_receipt = sa.select(sa.true()).where(
-            PaymentReceipt.id == File.owner_id,
-            Payment.id == PaymentReceipt.payment_id,
-            Booking.id == Payment.booking_id,
-            Booking.event_id.in_(events),
+            PaymentReceipt.id == File.owner_id, organizer_of(PaymentReceipt).in_(organizers)
         )
         # A scalar subquery: PostgreSQL would make a list of all receipts out of EXISTS first.
         receipt = sa.func.coalesce(of_receipt.limit(1).correlate(File).scalar_subquery(), sa.false())
@@ -288,22 +292,16 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
         return sa.or_(*owned, sa.and_(File.owner_type == FileOwner.PAYMENT_RECEIPT, receipt))
     rules: dict[type[Base], Any] = {
         Organizer: lambda: Organizer.id.in_(organizers),
-        Event: lambda: Event.organizer_id.in_(organizers),
-        TeamMember: lambda: TeamMember.organizer_id.in_(organizers),
-        FaqItem: lambda: FaqItem.organizer_id.in_(organizers),
-        Booking: lambda: Booking.event_id.in_(events),
-        BookingLog: lambda: booking(BookingLog.booking_id),
         WaitlistEntry: lambda: WaitlistEntry.event_id.in_(events),
         Crew: lambda: Crew.event_id.in_(events),
         # By the crew: an event has few, and many bookings.
         CrewAssignment: lambda: crew(CrewAssignment.crew_id),
         TeamPreference: lambda: TeamPreference.event_id.in_(events),
-        Payment: lambda: booking(Payment.booking_id),
-        PaymentReceipt: lambda: payment(PaymentReceipt.payment_id),
-        WebhookEvent: lambda: payment(WebhookEvent.payment_id),
         User: lambda: participant(User.id),
         Profile: lambda: participant(Profile.user_id),
     }
+    if model in BY_ORGANIZER:
+        return cast(sa.ColumnElement[bool], organizer_of(model).in_(organizers))
     rule = rules.get(model)
     return rule() if rule else sa.false()
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from console.db import Base, check_state, state
 from console.models.columns import CreatedAt, Id, LoggedAt, UpdatedAt, begins, rare, references, searched
+from console.models.organized import UNMAPPED, organized
 from console.models.user import User
 from console.states import BookingPaymentStatus, BookingStatus, EventStatus
 
@@ -168,8 +169,17 @@ class Booking(Base):
             "id",
             postgresql_where=sa.text("payment_status = 'SUCCEEDED' AND status IN ('EXPIRED', 'CANCELLED')"),
         ),
+        *organized(
+            "bookings",
+            ("created_at", "id"),
+            ("amount", "id"),
+            ("expires_at", "id"),
+            ("status", "created_at", "id"),
+            ("payment_status", "created_at", "id"),
+        ),
         {"schema": "event"},
     )
+    __mapper_args__ = UNMAPPED
 
 
 class BookingLog(Base):
@@ -192,8 +202,10 @@ class BookingLog(Base):
         sa.Index("ix_booking_logs_created_at_id", "created_at", "id"),
         sa.Index("ix_booking_logs_actor_user_id", "actor_user_id"),
         begins("booking_logs", "action"),
+        *organized("booking_logs", ("created_at", "id")),
         {"schema": "event"},
     )
+    __mapper_args__ = UNMAPPED
 
 
 class WaitlistEntry(Base):

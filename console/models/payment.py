@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from console.db import Base, check_state, state
 from console.models.columns import CreatedAt, Id, UpdatedAt, references
 from console.models.event import Booking, BookingLog
+from console.models.organized import UNMAPPED, organized
 from console.models.user import User
 from console.states import PaymentMethod, PaymentStatus, ReceiptDecision, RefundMethod, WebhookStatus
 
@@ -125,8 +126,16 @@ class Payment(Base):
             "ix_payments_provider_payment_id_prefix", sa.text("lower(provider_payment_id) text_pattern_ops")
         ),
         sa.Index("ix_payments_provider_prefix", sa.text("lower(provider) text_pattern_ops")),
+        *organized(
+            "payments",
+            ("created_at", "id"),
+            ("amount", "id"),
+            ("status", "created_at", "id"),
+            ("method", "created_at", "id"),
+        ),
         {"schema": "payment"},
     )
+    __mapper_args__ = UNMAPPED
 
 
 class PaymentReceipt(Base):
@@ -196,8 +205,12 @@ class PaymentReceipt(Base):
             "id",
             postgresql_where=sa.text("reviewed_at IS NULL"),
         ),
+        *organized(
+            "payment_receipts", ("created_at", "id"), ("reviewed_at", "id"), ("decision", "created_at", "id")
+        ),
         {"schema": "payment"},
     )
+    __mapper_args__ = UNMAPPED
 
 
 class WebhookEvent(Base):
@@ -245,5 +258,13 @@ class WebhookEvent(Base):
             "ix_webhook_events_idempotency_key_prefix", sa.text("lower(idempotency_key) text_pattern_ops")
         ),
         sa.Index("ix_webhook_events_provider_prefix", sa.text("lower(provider) text_pattern_ops")),
+        *organized(
+            "webhook_events",
+            ("created_at", "idempotency_key"),
+            ("idempotency_key",),
+            ("status", "created_at", "idempotency_key"),
+            ("provider", "created_at", "idempotency_key"),
+        ),
         {"schema": "payment"},
     )
+    __mapper_args__ = UNMAPPED

@@ -1,11 +1,11 @@
-"""What the database does by trigger: logs that only grow, seats that exist, places that end in time, and
-in `telling` the word that an event has changed.
+"""What the database does by trigger: logs that only grow, seats that exist, places that end in time; in
+`telling` the word that an event has changed, in `organized` whose a row is.
 
 Each entry is plain SQL with schema-qualified names. A refusal carries a constraint name, so that it is
 translated like any other violated constraint.
 """
 
-from console.models import telling
+from console.models import organized, telling
 from console.models.trigger import Function, Trigger
 
 #: For searching by any part of a name with PostgreSQL's own means: a GIN index over these finds the rows that
@@ -227,6 +227,7 @@ FUNCTIONS = (
     MARK_WAITED_FOR,
     STAMP_MONEY,
     *telling.FUNCTIONS,
+    *organized.FUNCTIONS,
     STAMP_VERSION,
     NOTE_CREW_REMOVAL,
     NOTE_PLACE_REMOVAL,
@@ -241,10 +242,13 @@ TRIGGERS = (
         'CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "user".audit_log'
         ' FOR EACH STATEMENT EXECUTE FUNCTION "user".refuse_change()',
     ),
+    # Of what it says nothing changes; whose it is follows the event.
     Trigger(
         "booking_logs_append_only",
         "event.booking_logs",
-        "CREATE TRIGGER booking_logs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event.booking_logs"
+        "CREATE TRIGGER booking_logs_append_only BEFORE"
+        " UPDATE OF id, booking_id, action, old_value, new_value, actor_user_id, created_at"
+        " OR DELETE OR TRUNCATE ON event.booking_logs"
         ' FOR EACH STATEMENT EXECUTE FUNCTION "user".refuse_change()',
     ),
     Trigger(
@@ -300,6 +304,7 @@ TRIGGERS = (
         " FOR EACH ROW EXECUTE FUNCTION payment.stamp_money()",
     ),
     *telling.TRIGGERS,
+    *organized.TRIGGERS,
     *(
         Trigger(
             f"{table.partition('.')[2]}_version",

@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, cast
 from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.util import ClauseAdapter
 from werkzeug.datastructures import MultiDict
 
@@ -51,6 +54,14 @@ def orders(model: type[Base]) -> Mapping[str, tuple[str, ...]]:
             if not others and not column.nullable:
                 found[column.name] = (column.name,)
     return found
+
+
+@cache
+def orders_of_parts(model: type[Base]) -> frozenset[tuple[str, ...]]:
+    """The orders in which an index has the rows of each organizer."""
+    indexes = cast(sa.Table, model.__table__).indexes
+    found = [tuple(str(getattr(part, "name", None)) for part in index.expressions) for index in indexes]
+    return frozenset(names[1:] for names in found if names[0] == "organizer_id")
 
 
 @dataclass(frozen=True)
@@ -205,6 +216,12 @@ class Listing:
             return True
         return self.is_searched and (self.match.is_many or self.is_surely_more)
 
+    @cached_property
+    def parts(self) -> list[UUID] | None:
+        """The organizers whose rows, each in order by an index, are the list; None where there is no such."""
+        is_served = tuple(column.name for column in self.order.columns) in orders_of_parts(self.model)
+        return policy.parts(self.user, self.model) if is_served else None
+
     # The rows
 
     def query(self, names: Iterable[str]) -> sa.Select[Any]:
@@ -266,7 +283,7 @@ class Listing:
         runs: Sequence[Any] = ALL
         if place is not None:
             runs = self.order.runs_beyond(self._read_cursor(place), backward=backward)
-        total = Total(self)
+        total = totals.Total(self)
         rows = self._rows(runs, backward=backward, total=total)
         if before is not None and len(rows) < self.size:
             # Nearer to the beginning than a page: show the first page whole.
@@ -293,12 +310,12 @@ class Listing:
             total.is_guess,
         )
 
-    def _rows(self, runs: Sequence[Any], *, backward: bool, total: "Total") -> list[Any]:
+    def _rows(self, runs: Sequence[Any], *, backward: bool, total: totals.Total) -> list[Any]:
         """A page and one row, from where it begins."""
         ordering = [column.name for column in self.order.columns]
         order = self.order.clauses(backward=backward)
-        every = self.query([*self.shown, *ordering]).order_by(*order).limit(self.size + 1)
-        parts = [every.where(run) for run in runs]
+        names = [*self.shown, *ordering]
+        parts: list[sa.Select[Any]] = [self._walked(names, run, order) for run in runs]
         if total.is_of_few:
             # First found, then put in order: the planner takes them for spread evenly over the order, and
             # would walk along it. Should they be many after all, it may: only one of the two has rows.
@@ -324,6 +341,24 @@ class Listing:
         total.read(rows)
         return rows
 
+    def _walked(self, names: list[str], run: Any, order: list[Any]) -> sa.Select[Any]:
+        """A page and one row of a run, along the order; of each organizer along theirs, and of these a page:
+        along the order of all, theirs may be last."""
+        if self.parts is None:
+            return self.query(names).where(run).order_by(*order).limit(self.size + 1)
+        whose = sa.func.unnest(sa.cast(self.parts, sa.ARRAY(sa.UUID))).table_valued("id", name="whose")
+        whose = whose.render_derived()
+        # Told as one of an array, and named in the order, it can be read from an index of theirs only: the
+        # planner takes the rows of all others for spread evenly, and would walk past them.
+        own = policy.organizer_of(self.model)
+        rows = self._query(names, own == sa.any_(array([whose.c.id])), self._searched, run)
+        down = order[0].modifier is operators.desc_op
+        in_order = rows.order_by(own.desc() if down else own, *order)
+        part = in_order.limit(self.size + 1).lateral("part")
+        within = ClauseAdapter(part)
+        merged = sa.select(part).select_from(whose).join(part, sa.true())
+        return merged.order_by(*(within.traverse(each) for each in order)).limit(self.size + 1)
+
     def count(self, most: int) -> tuple[int, bool]:
         """How many rows there are, and whether there are more than that: counting stops at `most`."""
         found = db.session.scalar(sa.select(totals.counted(self.query(()), most))) or 0
@@ -347,49 +382,3 @@ class Listing:
             return read_cursor(self._tag, self.order.columns, cursor)
         except ValueError:
             raise BadAddress(part="page") from None
-
-
-class Total:
-    """How many rows a list has, read together with a page of it: exactly to a bound, guessed beyond.
-
-    Of what names too many rows to tell them all, it is only known that they are many: `rows` is None.
-    """
-
-    def __init__(self, listing: Listing) -> None:
-        self.rows: int | None = 0
-        self.is_guess = False
-        #: Whether its rows are likely so few that they are found first and then put in order.
-        self.is_of_few = listing.is_of_few
-        #: What the page's statement must bring besides.
-        self.columns: Sequence[Any] = ()
-        if listing.is_whole:
-            self.columns = totals.of_table(listing.model)
-        elif listing.is_of_many:
-            self.rows, self.is_guess = listing.guess or None, True
-        else:
-            # What is searched for is found by few keys: it can be counted without asking what that costs.
-            is_cheap = listing.is_searched or listing.is_of_few
-            plan = None if is_cheap else totals.planned(listing.query(()), listing.model)
-            self.is_of_few = plan.is_sooner_sorted(listing.size) if plan else listing.is_of_few
-            if plan is None or plan.is_countable:
-                guess = sa.literal(plan.rows if plan else listing.guess, sa.BigInteger)
-                counted = totals.counted(listing.query(()))
-                self.columns = guess.label("guessed_rows"), counted.label("counted_rows")
-            else:
-                # Maybe few, but to find them all would cost more than the page.
-                self.rows, self.is_guess = plan.rows, True
-
-    def take(self, found: Any) -> None:
-        """Takes the count of the rows that were found, to the bound, in place of asking for them again."""
-        if self.columns:
-            self.columns = self.columns[0], found.label("counted_rows")
-
-    def read(self, rows: Sequence[Any]) -> None:
-        """Takes what the rows brought. A page without rows knows of none."""
-        if rows and self.columns:
-            guessed, counted = rows[0].guessed_rows, rows[0].counted_rows
-            self.is_guess = counted is None or counted > totals.COUNT_MAX
-            self.rows = max(guessed, totals.COUNT_MAX + 1) if self.is_guess else counted
-            self.columns = ()
-        if self.is_guess and self.rows is not None:
-            self.rows = max(self.rows, len(rows))

@@ -15,6 +15,9 @@ DO $$ DECLARE x record; BEGIN
     LOOP EXECUTE format('DROP INDEX %s', x.name); END LOOP;
     FOR x IN SELECT DISTINCT tgrelid::regclass AS tab FROM pg_trigger WHERE NOT tgisinternal
     LOOP EXECUTE format('ALTER TABLE %s DISABLE TRIGGER USER', x.tab); END LOOP;
+    -- What is added to break something else is still somebody's.
+    FOR x IN SELECT tgrelid::regclass AS tab, tgname FROM pg_trigger WHERE tgname LIKE '%take_organizer%'
+    LOOP EXECUTE format('ALTER TABLE %s ENABLE TRIGGER %I', x.tab, x.tgname); END LOOP;
     ALTER TABLE crew.crew_assignments ALTER seat_number DROP NOT NULL;
 END $$
 """
@@ -364,6 +367,13 @@ BREAKINGS = [
         "UPDATE payment.payment_receipts SET file_id ="
         " (SELECT id FROM media.files WHERE owner_type = 'ORGANIZER' LIMIT 1)"
         f" WHERE id = {RECEIPT.format('APPROVED')}",
+    ),
+    Breaking(
+        "organizers",
+        "of its event.bookings",
+        "UPDATE event.events SET organizer_id ="
+        " (SELECT id FROM event.organizers o WHERE o.id <> organizer_id LIMIT 1)"
+        f" WHERE id = {FULL_EVENT}",
     ),
     Breaking(
         "values",

@@ -5,6 +5,7 @@
 import sqlalchemy as sa
 
 from console.db import Base
+from console.models.organized import COPY, TAKEN_FROM
 from console.models.triggers import TRIGGERS
 from console.services.doctor_checks.check import Check
 from console.states import FileOwner
@@ -50,6 +51,16 @@ def _values() -> str:
     return " UNION ALL ".join(queries)
 
 
+def _organizers() -> str:
+    """Rows that are not said to belong to the organizer of what they hang on."""
+    return " UNION ALL ".join(
+        f"SELECT format('{parent} %s has another organizer than %s of its {table}', p.id, count(*)) AS told"
+        f" FROM {table} t JOIN {parent} p ON p.id = t.{key}"
+        f" WHERE t.{COPY} IS DISTINCT FROM p.{COPY} GROUP BY p.id"
+        for table, key, parent in TAKEN_FROM
+    )
+
+
 def _triggers() -> str:
     expected = ", ".join(f"('{trigger.name}', '{trigger.table}')" for trigger in TRIGGERS)
     return f"""
@@ -62,5 +73,10 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = to_regclass(x.tab) 
 TABLES = (
     Check("file-owner", "a file has an owner, and a receipt's file is the receipt's", _owners()),
     Check("values", "a state is one of those there are", _values()),
+    Check(
+        "organizers",
+        "a row belongs to the organizer of its event, or their staff would miss it",
+        _organizers(),
+    ),
     Check("triggers", "the triggers that guard logs and places are there and on", _triggers()),
 )
