@@ -141,9 +141,9 @@ class Total:
     def read(self, rows: Sequence[Any]) -> None:
         """Takes what the rows brought. A page without rows knows of none."""
         if rows and self.columns:
-            guessed, counted = rows[0].guessed_rows, rows[0].counted_rows
-            self.is_guess = counted is None or counted > COUNT_MAX
-            self.rows = max(guessed, COUNT_MAX + 1) if self.is_guess else counted
+            guessed, count = rows[0].guessed_rows, rows[0].counted_rows
+            self.is_guess = count is None or count > COUNT_MAX
+            self.rows = max(guessed, COUNT_MAX + 1) if self.is_guess else count
             self.columns = ()
         if self.is_guess and self.rows is not None:
             self.rows = max(self.rows, len(rows))
