@@ -100,7 +100,8 @@ def still_due(booking: Booking) -> Decimal:
 def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None) -> Payment:
     """The open payment of a booking by this method, made if there is none, for what is still due.
 
-    Raises NotFound, AlreadyPaid, TransitionRefused when the booking was cancelled or a proof is in review.
+    Raises NotFound, AlreadyPaid (also when what came has not confirmed it yet), TransitionRefused when the
+    booking was cancelled or a proof is in review.
     """
     _, booking = bookings.locked_booking(booking_id)
     check_payable(booking)
@@ -110,7 +111,10 @@ def start_payment(booking_id: UUID, *, method: PaymentMethod, actor: User | None
         if payment.method is method and payment.status is not PaymentStatus.SUBMITTED and not is_ours:
             return payment
     refuse_in_review(found)
-    payment = Payment(booking_id=booking.id, method=method, amount=still_due(booking))
+    due = still_due(booking)
+    if due <= 0:
+        raise errors.AlreadyPaid()
+    payment = Payment(booking_id=booking.id, method=method, amount=due)
     db.session.add(payment)
     db.session.flush()
     old = before(booking)

@@ -22,6 +22,15 @@ def test_payment_is_started_once_per_method() -> None:
     assert [row.action for row in audits(booking)] == ["booking.start_payment"]
 
 
+@pytest.mark.parametrize("came", ["1500", "1500.01"])
+def test_no_payment_is_started_where_so_much_came_and_confirmed_nothing(came: str) -> None:
+    """Another service writes what came, and leaves the booking to others."""
+    booking = make.booking()
+    make.payment(booking_id=booking.id, amount=Decimal(came), status=PaymentStatus.SUCCEEDED)
+    with pytest.raises(errors.AlreadyPaid):
+        payments.start_payment(booking.id, method=PaymentMethod.WIDGET, actor=None)
+
+
 def test_cash_confirms_the_booking_and_closes_an_open_transfer() -> None:
     transfer = make.payment()
     booking = db.session.get_one(Booking, transfer.booking_id)
