@@ -36,16 +36,10 @@ from console.states import STAFF_ROLES, FileOwner, UserRole
 
 ADMIN, ORG, FIN = UserRole.ADMIN, UserRole.ORGANIZER, UserRole.FINANCE
 Row = TypeVar("Row", bound=Base)
-#: Models whose rows say whose they are.
+#: Models whose rows say themselves whose they are; those of the second line by a copy (`models.organized`).
 BY_ORGANIZER: tuple[type[Base], ...] = (
-    Event,
-    TeamMember,
-    FaqItem,
-    Booking,
-    BookingLog,
-    Payment,
-    PaymentReceipt,
-    WebhookEvent,
+    *(Event, TeamMember, FaqItem),
+    *(Booking, BookingLog, Payment, PaymentReceipt, WebhookEvent),
 )
 #: Models whose rows no index finds by the organizer that they belong to.
 SCATTERED: tuple[type[Base], ...] = (User, Profile, File)
@@ -153,8 +147,14 @@ def sees_all(user: User) -> bool:
 
 
 def reach(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
-    """As `scope`, for who reads many rows in some order: no index knows the people and the files of an
-    organizer, but a few are told by their ids, and of many each is asked, because one is soon met."""
+    """As `scope`, for who reads many rows in some order: an index knows whose they are, or is not asked.
+
+    None knows the people and the files of an organizer, but a few are told by their ids, and of many each is
+    asked, because one is soon met.
+    """
+    organizers = parts(user, model)
+    if organizers is not None:
+        return cast(sa.ColumnElement[bool], organizer_of(model).in_(organizers))
     criterion = scope(user, model)
     if criterion is None or model not in SCATTERED:
         return criterion
@@ -167,6 +167,26 @@ def reach(user: User, model: type[Base]) -> sa.ColumnElement[bool] | None:
     found = [chosen.where(person == key).limit(1) for chosen, person in _participations(user, sa.true())]
     # A scalar subquery: PostgreSQL would make a list of all people out of EXISTS first.
     return sa.func.coalesce(*(each.correlate(model).scalar_subquery() for each in found), sa.false())
+
+
+def parts(user: User, model: type[Base]) -> list[UUID] | None:
+    """The organizers whose rows of `model` are all there is for `user`; None where rows do not say."""
+    if model not in BY_ORGANIZER or sees_all(user) or not allowed(user, table_name(model), Action.READ):
+        return None
+    is_told = _known("is told", user, lambda: db.session.scalar(sa.select(is_told_whose())))
+    return _organizers(user) if is_told else None
+
+
+def organizer_of(model: type[Base]) -> Any:
+    """The column that says whose a row of a model BY_ORGANIZER is."""
+    return model.__table__.c.organizer_id
+
+
+def is_told_whose() -> sa.ColumnElement[bool]:
+    """Whether all copies are there. Who loads rows with triggers off leaves them out: lest they be missed,
+    each is then asked for its event. Of webhooks some are nobody's."""
+    copies = (organizer_of(model) for model in (Booking, BookingLog, Payment, PaymentReceipt))
+    return sa.and_(*(~sa.exists().where(copy.is_(None)) for copy in copies))
 
 
 def theirs(user: User, model: type[Base]) -> list[UUID] | None:
@@ -186,7 +206,12 @@ def theirs(user: User, model: type[Base]) -> list[UUID] | None:
 
 def _files(user: User) -> list[sa.Select[Any]]:
     """Selects of the files of an ORGANIZER, each by an index."""
-    receipts = sa.select(PaymentReceipt.id).where(organizer_of(PaymentReceipt).in_(_organizers(user)))
+    receipts = (
+        sa.select(PaymentReceipt.id)
+        .join(Payment, Payment.id == PaymentReceipt.payment_id)
+        .join(Booking, Booking.id == Payment.booking_id)
+        .where(Booking.event_id.in_(_events(user)))
+    )
     owners = {**_owners_of_files(user), FileOwner.PAYMENT_RECEIPT: receipts}
     return [
         sa.select(File.id).where(File.owner_type == owner, File.owner_id.in_(keys))
@@ -206,23 +231,14 @@ def _owners_of_files(user: User) -> dict[FileOwner, Any]:
 
 def _participations(user: User, *what: Any) -> list[tuple[sa.Select[Any], Any]]:
     """Selects of those who booked or wait on the events of an ORGANIZER, and the column that says who."""
+    events = _events(user)
     return [
-        (sa.select(*(what or (person,))).where(criterion), person)
-        for person, criterion in (
-            (Booking.user_id, organizer_of(Booking).in_(_organizers(user))),
-            (WaitlistEntry.user_id, WaitlistEntry.event_id.in_(_events(user))),
+        (sa.select(*(what or (person,))).where(event_id.in_(events)), person)
+        for person, event_id in (
+            (Booking.user_id, Booking.event_id),
+            (WaitlistEntry.user_id, WaitlistEntry.event_id),
         )
     ]
-
-
-def organizer_of(model: type[Base]) -> Any:
-    """The column that says whose a row is, a copy in some tables; None where there is none."""
-    return model.__table__.c.get("organizer_id")
-
-
-def parts(user: User, model: type[Base]) -> list[UUID] | None:
-    """The organizers whose rows of `model` are all that there is for `user`; None where it is not told so."""
-    return _organizers(user) if model in BY_ORGANIZER and scope(user, model) is not None else None
 
 
 def table_name(model: type[Base]) -> str:
@@ -246,9 +262,10 @@ def organizers_of(user_id: Any) -> sa.Select[Any]:
     return sa.select(OrganizerStaff.organizer_id).where(OrganizerStaff.user_id == user_id)
 
 
-def know_organizers(user: User, organizers: Iterable[UUID]) -> None:
-    """Keeps what `organizers_of` has found for the rest of the transaction: it need not be asked again."""
+def know_organizers(user: User, organizers: Iterable[UUID], *, is_told: bool) -> None:
+    """Keeps what `organizers_of` and `is_told_whose` have found for the rest of the transaction."""
     known()["organizers", user.id] = sorted(organizers)
+    known()["is told", user.id] = is_told
 
 
 def _events(user: User) -> sa.Select[Any]:
@@ -266,14 +283,22 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
     """The rows of `model` that belong to the organizers `user` is staff of."""
     organizers, events = _organizers(user), _events(user)
 
+    def booking(column: Any) -> sa.ColumnElement[bool]:
+        return sa.exists().where(Booking.id == column, Booking.event_id.in_(events)).correlate(model)
+
     def crew(column: Any) -> sa.ColumnElement[bool]:
         return sa.exists().where(Crew.id == column, Crew.event_id.in_(events)).correlate(model)
 
+    def payment(column: Any) -> sa.ColumnElement[bool]:
+        return (
+            sa.exists()
+            .where(Payment.id == column, Booking.id == Payment.booking_id, Booking.event_id.in_(events))
+            .correlate(model)
+        )
+
     def participant(column: Any) -> sa.ColumnElement[bool]:
         return sa.or_(
-            sa.exists()
-            .where(Booking.user_id == column, organizer_of(Booking).in_(organizers))
-            .correlate(model),
+            sa.exists().where(Booking.user_id == column, Booking.event_id.in_(events)).correlate(model),
             sa.exists()
             .where(WaitlistEntry.user_id == column, WaitlistEntry.event_id.in_(events))
             .correlate(model),
@@ -281,7 +306,10 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
 
     if model is File:
         of_receipt = sa.select(sa.true()).where(
-            PaymentReceipt.id == File.owner_id, organizer_of(PaymentReceipt).in_(organizers)
+            PaymentReceipt.id == File.owner_id,
+            Payment.id == PaymentReceipt.payment_id,
+            Booking.id == Payment.booking_id,
+            Booking.event_id.in_(events),
         )
         # A scalar subquery: PostgreSQL would make a list of all receipts out of EXISTS first.
         receipt = sa.func.coalesce(of_receipt.limit(1).correlate(File).scalar_subquery(), sa.false())
@@ -292,16 +320,22 @@ def _of_organizers(user: User, model: type[Base]) -> sa.ColumnElement[bool]:
         return sa.or_(*owned, sa.and_(File.owner_type == FileOwner.PAYMENT_RECEIPT, receipt))
     rules: dict[type[Base], Any] = {
         Organizer: lambda: Organizer.id.in_(organizers),
+        Event: lambda: Event.organizer_id.in_(organizers),
+        TeamMember: lambda: TeamMember.organizer_id.in_(organizers),
+        FaqItem: lambda: FaqItem.organizer_id.in_(organizers),
+        Booking: lambda: Booking.event_id.in_(events),
+        BookingLog: lambda: booking(BookingLog.booking_id),
         WaitlistEntry: lambda: WaitlistEntry.event_id.in_(events),
         Crew: lambda: Crew.event_id.in_(events),
         # By the crew: an event has few, and many bookings.
         CrewAssignment: lambda: crew(CrewAssignment.crew_id),
         TeamPreference: lambda: TeamPreference.event_id.in_(events),
+        Payment: lambda: booking(Payment.booking_id),
+        PaymentReceipt: lambda: payment(PaymentReceipt.payment_id),
+        WebhookEvent: lambda: payment(WebhookEvent.payment_id),
         User: lambda: participant(User.id),
         Profile: lambda: participant(Profile.user_id),
     }
-    if model in BY_ORGANIZER:
-        return cast(sa.ColumnElement[bool], organizer_of(model).in_(organizers))
     rule = rules.get(model)
     return rule() if rule else sa.false()
 

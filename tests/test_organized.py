@@ -8,9 +8,12 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from console import policy
 from console.db import db
+from console.models import Booking, BookingLog, Payment, PaymentReceipt
 from console.models.organized import FUNCTIONS, TAKEN_FROM
 from console.services import doctor
+from console.states import UserRole
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("many_connections")
@@ -127,3 +130,17 @@ def test_control_without_waiting_for_it_the_booking_stays_the_old_ones(
     with real_app.app_context():
         take_over_while_somebody_books(ids)
     assert ids["organizer"] not in committed(whose)["event.bookings"]
+
+
+def test_rows_that_were_loaded_past_the_triggers_are_not_missed(event: Any, session: Any) -> None:
+    staff = make.staff(UserRole.ORGANIZER, event.organizer)
+    models = (Booking, BookingLog, Payment, PaymentReceipt)
+
+    def seen() -> list[int]:
+        policy.known().clear()
+        return [len(session.scalars(policy.visible(staff, model, listed=True)).all()) for model in models]
+
+    assert policy.parts(staff, Booking) == [event.organizer_id] and seen() == [1, 1, 1, 1]
+    session.execute(sa.text("SET LOCAL session_replication_role = replica"))
+    session.execute(BOOK, {"event": event.id, "person": make.user().id})
+    assert seen() == [2, 1, 1, 1] and policy.parts(staff, Booking) is None

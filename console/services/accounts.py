@@ -118,8 +118,8 @@ def session_user(jti: UUID, listed: str = "") -> Visit | None:
     row = db.session.execute(_visit(), values).one_or_none()
     if row is None:
         return None
-    user, *facts, organizers, choice = row
-    policy.know_organizers(user, organizers)
+    user, *facts, organizers, is_told, choice = row
+    policy.know_organizers(user, organizers, is_told=is_told)
     if listed:
         list_choices.know_choice(user, listed, choice)
     return Visit(user, *facts)
@@ -139,6 +139,7 @@ def _visit() -> sa.Executable:
             SecondFactor.user_id.is_not(None),
             sa.func.coalesce(given_at > sa.func.now() - timedelta(minutes=FRESH_MINUTES), sa.false()),
             sa.func.array(policy.organizers_of(User.id).scalar_subquery(), type_=sa.ARRAY(sa.UUID())),
+            policy.is_told_whose(),
             ListChoice,
         )
         .join(RefreshSession, RefreshSession.user_id == User.id)

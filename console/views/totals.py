@@ -23,19 +23,23 @@ COUNT_MAX = 10_000
 SURELY_MORE = 5 * COUNT_MAX
 #: In the planner's units, in which a row found by an index, wherever it lies, costs four.
 COST_MAX = 5 * COUNT_MAX
+#: What may be read before the first row is counted: no bound of the count holds it, as when all bookings of
+#: an organizer are put into a hash.
+START_MAX = COUNT_MAX
 
 
 class Plan(NamedTuple):
-    """How many rows the planner expects, what counting them to COUNT_MAX would cost, and how many rows the
-    table has."""
+    """How many rows the planner expects, what counting them to COUNT_MAX would cost, to the first row and in
+    all, and how many rows the table has."""
 
     rows: int
+    start: float
     cost: float
     table_rows: int
 
     @property
     def is_countable(self) -> bool:
-        return self.rows <= SURELY_MORE and self.cost <= COST_MAX
+        return self.rows <= SURELY_MORE and self.start <= START_MAX and self.cost <= COST_MAX
 
     def is_sooner_sorted(self, size: int) -> bool:
         """Whether to find and sort all rows reads no more than to walk along the order until `size` of them
@@ -67,7 +71,7 @@ def planned(rows: sa.Select[Any], model: type[Base]) -> Plan:
     count, table = plan["Plan"]["Plans"]
     limit = _find(count, "Limit")
     found = int(limit["Plans"][0]["Plan Rows"])
-    return Plan(found, limit["Total Cost"], int(table["Plan Rows"]))
+    return Plan(found, limit["Startup Cost"], limit["Total Cost"], int(table["Plan Rows"]))
 
 
 def _find(node: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from console.db import Base, db
 from console.models import (
     Booking,
     BookingLog,
+    Organizer,
     OrganizerStaff,
     Payment,
     PaymentReceipt,
@@ -27,7 +28,7 @@ from console.models import (
     WebhookEvent,
 )
 from console.states import UserRole
-from console.views import filters, find, naming, pages
+from console.views import filters, find, naming, pages, totals
 from console.views.columns import Column, Kind
 from console.views.listing import Order
 from console.views.table import TableView
@@ -334,6 +335,45 @@ def test_along_the_order_of_all_an_organizer_walks_past_what_is_not_theirs(
     """The control."""
     monkeypatch.setattr(policy, "parts", lambda *_: None)
     assert any(": reads" in fault for fault in faults_of_parts(view, organizer))
+
+
+@pytest.fixture
+def has_many(admin: User, monkeypatch: pytest.MonkeyPatch) -> User:
+    """Staff of a quarter of the organizers: more rows than are counted, which do not say whose they are."""
+    some = db.session.scalars(sa.select(Organizer.id).order_by(Organizer.id).limit(ROWS // 4)).all()
+    told = sa.select(sa.func.unnest(sa.cast(some, sa.ARRAY(sa.UUID))))
+    monkeypatch.setattr(policy, "organizers_of", lambda _: told)
+    monkeypatch.setattr(policy, "is_told_whose", sa.false)
+    return db.session.scalars(sa.select(User).where(User.role == UserRole.ORGANIZER, User.active)).first()
+
+
+def faults_of_orders_and_filters(view: TableView, user: User) -> list[str]:
+    found = []
+    for name in pages.sort_names(view):
+        found += page_faults(view, user, sort=name) + page_faults(view, user, sort=f"-{name}")
+    for name in pages.filter_names(view):
+        if view.columns[name].nullable:
+            found += page_faults(view, user, **{f"{name}.has": "no"})
+    return found
+
+
+@pytest.mark.parametrize("model", [BookingLog, Payment, PaymentReceipt], ids=name_of)
+def test_of_many_rows_that_do_not_say_whose_they_are_it_is_told_about_how_many(
+    has_many: User, view: TableView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.views.totals.START_MAX", 100)
+    found = faults_of_orders_and_filters(view, has_many)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("model", [PaymentReceipt], ids=name_of)
+def test_without_a_bound_before_its_first_row_a_count_reads_all_that_leads_there(
+    has_many: User, view: TableView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    monkeypatch.setattr("console.views.totals.SURELY_MORE", ROWS)
+    monkeypatch.setattr("console.views.totals.START_MAX", totals.COST_MAX)
+    assert faults_of_orders_and_filters(view, has_many)
 
 
 def test_without_its_index_an_order_is_noticed(large_app: Flask, admin: User) -> None:
