@@ -54,11 +54,15 @@ def key(table: str, number: str) -> str:
     return f"md5('{table}' || {number})::uuid"
 
 
+#: The organizer of a quarter of what belongs to any, the oldest and dearest.
+LARGE = key("event.organizers", "1")
+
+
 def _value(table: Any, column: sa.Column[Any]) -> str:
     value = _filled(table, column)
     if column.name == COPY and not column.primary_key:
-        large, own = key("event.organizers", "1"), key("event.organizers", "n")
-        return f"CASE WHEN n > {ROWS - ROWS // 4} THEN {large} ELSE {own} END"
+        own = key("event.organizers", "n")
+        return f"CASE WHEN n > {ROWS - ROWS // 4} THEN {LARGE} ELSE {own} END"
     # Of different columns different rows are empty.
     is_text = isinstance(column.type, sa.String) and not isinstance(column.type, sa.Enum)
     every = RARE if is_text else 3
