@@ -5,7 +5,7 @@ dies, another takes the task over and goes on from `progress`. Each write of a r
 so that a run that was taken over changes nothing any more. What each kind of task does is in `console.tasks`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,6 +27,8 @@ BELL = "run-tasks"
 LEASE_SECONDS = 15
 #: A task that ended its worker this often is set aside.
 ATTEMPTS = 3
+#: Rows frozen between two looks at whether it is still wanted: a tenth of a second.
+FROZEN_AT_A_TIME = 10_000
 WORKER_LOST = N_("The worker ended while doing this, three times.")
 
 
@@ -70,10 +72,13 @@ def start_task(kind: str, *, actor: User, subject: str = "", key: str | None = N
     return task
 
 
-def prepare_task(kind: str, rows: sa.Select[Any], *, actor: User, subject: str = "", **args: Any) -> Task:
+def prepare_task(
+    kind: str, rows: sa.Select[Any] | None, *, actor: User, subject: str = "", **args: Any
+) -> Task:
     """A task over the rows whose primary keys a select finds now, in its order, until `start_prepared`.
 
-    The rows are frozen: what comes to match later is not touched. `total` says how many they are.
+    The rows are frozen: what comes to match later is not touched. `total` says how many they are; without
+    `rows` it is None until `freeze_rows` has found them.
     """
     task = Task(
         kind=kind,
@@ -84,6 +89,8 @@ def prepare_task(kind: str, rows: sa.Select[Any], *, actor: User, subject: str =
     )
     db.session.add(task)
     db.session.flush()
+    if rows is None:
+        return task
     keys = rows.subquery()
     frozen = sa.select(
         sa.literal(task.id, sa.UUID()),
@@ -97,6 +104,34 @@ def prepare_task(kind: str, rows: sa.Select[Any], *, actor: User, subject: str =
     task.total = added.rowcount
     db.session.flush()
     return task
+
+
+FREEZE = sa.text("""
+INSERT INTO ops.task_rows (task_id, number, key)
+SELECT CAST(:task_id AS uuid), :before + number, key
+FROM jsonb_array_elements(CAST(:keys AS jsonb)) WITH ORDINALITY AS g (key, number)
+""")
+
+
+def freeze_rows(task: Task, rows: sa.Select[Any], told: Callable[[int], None], *, minutes: int) -> None:
+    """Freezes the rows of a prepared task that are too many for one statement, as one moment sees them.
+
+    `told` hears after each batch how many they are so far, and may raise. Finding the first row may take
+    `minutes`.
+    """
+    db.session.execute(sa.text(f"SET LOCAL statement_timeout = '{minutes}min'"))
+    keys = rows.subquery()
+    # As text: it goes back as it came.
+    found = sa.select(sa.cast(sa.func.jsonb_build_array(*keys.c), sa.Text))
+    count = 0
+    with db.session.execute(found, execution_options={"yield_per": FROZEN_AT_A_TIME}) as result:
+        for part in result.scalars().partitions():
+            batch = {"task_id": task.id, "before": count, "keys": f"[{','.join(part)}]"}
+            db.session.execute(FREEZE, batch)
+            count += len(part)
+            told(count)
+    task.total = count
+    db.session.flush()
 
 
 def start_prepared(task_id: UUID, *, actor: User) -> Task:

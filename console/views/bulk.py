@@ -24,7 +24,7 @@ from console.policy import Action
 from console.services import tasks
 from console.services.tasks import Claim
 from console.states import TaskState
-from console.views import gone
+from console.views import bulk_sets, gone
 from console.views.base import say_done
 from console.views.bulk_rows import Key, key_of, still_matching, titles
 from console.views.desk.tasks import WORDS, Words, task_url
@@ -41,8 +41,6 @@ DELETE = "delete"
 AT_ONCE_MAX = 500
 #: Rows a transaction changes: few, because each holds its locks until the commit.
 BATCH = 100
-#: A set that is larger is no longer looked through by whoever freezes it.
-ROWS_MAX = 1_000_000
 #: Of more rows a removal cannot be undone: who put so many back row by row would wait for minutes.
 UNDO_ROWS_MAX = 10_000
 #: Rows named before it is done, and refusals on a page of the report.
@@ -116,39 +114,53 @@ def answer(view: "TableView") -> Response | str:
 def _ask(view: "TableView", action: BulkAction) -> Response | str:
     """Freezes what the list matches, and asks whether it is meant."""
     listing = view.listing_of(view.arguments_of(request.form["matching"]))
+    is_large = bulk_sets.is_large(listing)
     with transaction():
-        task = _prepare(view, action, listing.ordered(()).limit(ROWS_MAX), matching=listing.address())
-    if not task.total:
+        rows = None if is_large else bulk_sets.rows_of(listing)
+        task = _prepare(view, action, rows, matching=listing.address())
+        if is_large:
+            bulk_sets.start(task, actor=view.user)
+    if task.total == 0:
         flash(gettext("Nothing matches any more."), "warning")
         return redirect(view.back(), 303)
     return redirect(f"{view.url}/bulk/?task={task.id}", 303)
 
 
 def asking_page(view: "TableView") -> dict[str, Any]:
-    """What tables/bulk.html needs to ask about a prepared task."""
+    """What tables/bulk.html needs to ask about a prepared task, once its rows are known."""
     task = own_task(view, request.args.get("task", ""))
     if task.status != TaskState.DRAFT:
         abort(404)
     action = _action_of(view, task)
+    if task.total is None:
+        return {"task": task, "action": action, "card": bulk_sets.card_of(task)}
     first = db.session.scalars(
         sa.select(TaskRow).where(TaskRow.task_id == task.id).order_by(TaskRow.number).limit(NAMED)
     ).all()
     names = [title for _, title in titles(view, first)]
-    total = task.total or 0
     if action.name == DELETE:
-        action = _delete(view, total)
-    return {"task": task, "action": action, "titles": names, "more": total - len(names)}
+        action = _delete(view, task.total)
+    return {
+        "task": task,
+        "action": action,
+        "titles": names,
+        "more": task.total - len(names),
+        "most": bulk_sets.ROWS_MAX,
+    }
 
 
 def start(view: "TableView") -> Response:
     """Does what was asked about: at once, or by a worker when it is much."""
     task = own_task(view, request.form.get("task", ""))
     action = _action_of(view, task)
+    if not task.total:
+        # Nobody was asked about it.
+        abort(404)
     if action.is_guarded:
         must_be_fresh()
     with transaction():
         tasks.start_prepared(task.id, actor=view.user)
-    if (task.total or 0) > AT_ONCE_MAX:
+    if task.total > AT_ONCE_MAX:
         return redirect(task_url(task), 303)
     return _done_at_once(view, action, task)
 
@@ -255,7 +267,7 @@ def _try(
     return None
 
 
-def _prepare(view: "TableView", action: BulkAction, rows: sa.Select[Any], **args: Any) -> Task:
+def _prepare(view: "TableView", action: BulkAction, rows: sa.Select[Any] | None, **args: Any) -> Task:
     return tasks.prepare_task(
         KIND,
         rows,
@@ -377,6 +389,7 @@ def _link(task: Task) -> tuple[str, str] | None:
 
 
 def register() -> None:
-    """Makes bulk work a kind of task."""
+    """Makes bulk work, and freezing what it is done to, kinds of tasks."""
+    bulk_sets.register()
     long_work.KINDS[KIND] = run
     WORDS[KIND] = Words(_l("Bulk action"), _outcome, _link, leaves_part=True)

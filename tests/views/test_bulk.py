@@ -9,10 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from console import tasks as long_work
-from console.models import Organizer, Task, TaskRow
+from console.models import Event, Organizer, Task, TaskRow
 from console.services import bookings, tasks
+from console.services.tasks import TaskCancelled
 from console.states import BookingStatus, EventStatus, TaskState, UserRole
-from console.views import bulk
+from console.views import bulk, bulk_sets
 from tests import make
 from tests.views.browser import post
 from tests.views.table_pages import key_of, rows_in, said, signed_in
@@ -119,6 +120,75 @@ def test_an_organizer_reaches_only_their_own(app, session):
     agree(organizer, ask(organizer, ""))
     session.expire_all()
     assert (mine.status, foreign.status) == (EventStatus.PUBLISHED, EventStatus.DRAFT)
+
+
+@pytest.fixture
+def asked(admin: FlaskClient, session: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """All of seven drafts are meant, which is too many to be set while somebody waits."""
+    monkeypatch.setattr(bulk_sets, "AT_ONCE_MAX", 5)
+    monkeypatch.setattr(tasks, "FROZEN_AT_A_TIME", 3)
+    for number in range(7):
+        make.event(status="DRAFT", title=f"Trip {number}")
+    return ask(admin, "?title.starts=Trip&sort=-title")
+
+
+def frozen(session: Any) -> list[Any]:
+    return session.execute(sa.select(TaskRow.number, TaskRow.key).order_by(TaskRow.number)).all()
+
+
+def test_a_large_set_is_frozen_by_a_worker_before_it_is_asked_about(asked, admin, session):
+    page = admin.get(asked.location).text
+    assert "The records of a bulk action" in page and "Publish:" not in page and not frozen(session)
+    # What has no number yet cannot be agreed to.
+    assert agree(admin, asked).status_code == 404
+    assert long_work.run_tasks(0) == {"done": 1}
+    make.event(status="DRAFT", title="Trip too late")
+    assert "7 records. Nothing has been done to them yet." in admin.get("/desk/tasks").text
+    ids = session.scalars(sa.select(Event.id).where(Event.title.like("Trip _")).order_by(Event.title.desc()))
+    assert frozen(session) == [(number, [str(key)]) for number, key in enumerate(ids, 1)]
+    page = admin.get(asked.location).text
+    assert "Publish: 7" in page and page.index("Trip 6") < page.index("Trip 2") and "and 2 more" in page
+    agree(admin, asked)
+    assert "Publish: 7 done." in said(admin)
+
+
+def test_a_set_that_is_too_large_says_that_there_is_more(asked, admin, session, monkeypatch):
+    monkeypatch.setattr(bulk_sets, "ROWS_MAX", 6)
+    long_work.run_tasks(0)
+    assert len(frozen(session)) == 6
+    assert "At most 6 records are done at once" in admin.get(asked.location).text
+
+
+def test_a_set_whose_worker_died_or_was_stopped_is_whole_or_not_there(asked, admin, session, monkeypatch):
+    (work,) = session.scalars(sa.select(Task).where(Task.kind == bulk_sets.KIND))
+    signs = long_work.Signs()
+    signs.stop()
+    with pytest.raises(TaskCancelled):
+        bulk_sets.run(tasks.claim_task(), signs)
+    session.expire_all()
+    assert not frozen(session)
+    expired = sa.update(Task).values(leased_until=sa.func.now() - sa.text("interval '1 s'"))
+    session.execute(expired)
+    # One that dies between the commit and saying so leaves nothing to be done twice.
+    bulk_sets.run(tasks.claim_task(), long_work.Signs())
+    session.execute(expired)
+    assert long_work.run_tasks(0) == {"done": 1}
+    session.refresh(work)
+    assert (len(frozen(session)), work.done, work.result) == (7, 7, {"rows": 7})
+
+
+def test_a_set_is_of_what_its_person_may_see_when_it_is_frozen(app, session, monkeypatch):
+    monkeypatch.setattr(bulk_sets, "AT_ONCE_MAX", 0)
+    mine, _foreign = make.event(status="DRAFT"), make.event(status="DRAFT")
+    organizer, person = signed_in(app, UserRole.ORGANIZER, session.get(Organizer, mine.organizer_id))
+    for _ in range(2):
+        ask(organizer, "")
+    assert long_work.run_tasks(0) == {"done": 1}
+    assert [key for _, key in frozen(session)] == [[str(mine.id)]]
+    person.active = False
+    session.flush()
+    assert long_work.run_tasks(0) == {"failed": 1}
+    assert len(frozen(session)) == 1
 
 
 @pytest.fixture
