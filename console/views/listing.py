@@ -269,7 +269,7 @@ class Listing:
     @property
     def is_surely_more(self) -> bool:
         """Whether counting what is searched for would only show that it is above the bound."""
-        return self.guess > totals.SURELY_MORE
+        return self.guess > totals.SURELY_MORE_OF_PEOPLE
 
     def ordered(self, names: Iterable[str]) -> sa.Select[Any]:
         return self.query(names).order_by(*self.order.clauses(backward=False))
@@ -344,14 +344,16 @@ class Listing:
     def _walked(self, names: list[str], run: Any, order: list[Any]) -> sa.Select[Any]:
         """A page and one row of a run, along the order; of each organizer along theirs, and of these a page:
         along the order of all, theirs may be last."""
+        asked = self.match.in_order if self.is_searched else None
         if self.parts is None:
-            return self.query(names).where(run).order_by(*order).limit(self.size + 1)
+            rows = self._query(names, policy.reach(self.user, self.model), asked, run)
+            return rows.order_by(*order).limit(self.size + 1)
         whose = sa.func.unnest(sa.cast(self.parts, sa.ARRAY(sa.UUID))).table_valued("id", name="whose")
         whose = whose.render_derived()
         # Told as one of an array, and named in the order, it can be read from an index of theirs only: the
         # planner takes the rows of all others for spread evenly, and would walk past them.
         own = policy.organizer_of(self.model)
-        rows = self._query(names, own == sa.any_(array([whose.c.id])), self._searched, run)
+        rows = self._query(names, own == sa.any_(array([whose.c.id])), asked, run)
         down = order[0].modifier is operators.desc_op
         in_order = rows.order_by(own.desc() if down else own, *order)
         part = in_order.limit(self.size + 1).lateral("part")

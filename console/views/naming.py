@@ -215,19 +215,20 @@ def _told(
     for number, (select, sample) in enumerate(selects):
         about: Any = sa.literal(0) if sample is None else sa.select(sample.c.about).scalar_subquery()
         # Of what is frequent an index has very much, all of which is read before its first row is.
-        is_frequent = about > 2 * keys_max
+        is_frequent = about > keys_max
         some = select.limit(sa.case((is_frequent, 0), else_=first)).cte(f"named_{number}")
         found = sa.select(sa.func.count()).select_from(some).scalar_subquery()
         is_all = sa.and_(found <= keys_max, sa.not_(is_frequent))
         # Each once: the planner takes the length of the array for the number of rows.
-        once = sa.select(some.c[0].label("key")).distinct().subquery()
+        once = sa.select(some.c[0].label("key")).distinct().cte(f"once_{number}")
         # Put together as text: to write an array out takes as long as finding the rows.
         told = sa.select(
             sa.func.coalesce("{" + sa.func.string_agg(sa.cast(once.c.key, sa.Text), ",") + "}", "")
         )
         rows: Any = sa.literal(0)
         if sample is not None and of is not None:
-            named = sa.case((is_all, found), else_=sa.func.greatest(found, about))
+            known = sa.select(sa.func.count()).select_from(once).scalar_subquery()
+            named = sa.case((is_all, known), else_=sa.func.greatest(found, about))
             people = sa.select(sample.c.people).scalar_subquery()
             rows = sa.cast(named * totals.about(of) / people, sa.BigInteger)
         parts.append(sa.select(sa.literal(number), sa.case((is_all, told.scalar_subquery())), rows))

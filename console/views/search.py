@@ -53,6 +53,8 @@ class Match(NamedTuple):
     """What a term finds."""
 
     criterion: sa.ColumnElement[bool]
+    #: The same for who walks along an order: each row is asked.
+    in_order: sa.ColumnElement[bool]
     #: It names so many that their rows are not worth counting.
     is_many: bool = False
     #: The same in parts, for who finds the rows before they are put in order: the planner takes each part for
@@ -75,12 +77,13 @@ def matches(
     """The rows of `model` that `term` finds: by keys, those in `ids` too, by texts, by what they point at.
 
     Whom and what the term names is asked first, in one statement: with their keys in hand, rows are found
-    through indexes. Of more than KEYS_MAX, or FEW_KEYS that lie in another table, each row is asked for
-    itself, in the order of the list: so many match that a page is soon found. `some`: to find rows of so many
-    is enough. `in_hand`: a few rows are known already, and each of them is asked.
+    through indexes. Of more than KEYS_MAX, or of FEW_KEYS or more rows than are counted that lie in another
+    table, each row is asked for itself, in the order of the list: so many match that a page is soon found.
+    `some`: to find rows of so many is enough. `in_hand`: a few rows are known already, and each of them is
+    asked.
     """
     if not term:
-        return Match(sa.false())
+        return Match(sa.false(), sa.false())
     keys = {c.name: c.attribute for c in (*key_columns(model), *columns, *ids) if c.kind in KEYS}
     exact, first_to_last = as_uuid(term), beginning(term)
     if exact is None:
@@ -104,7 +107,7 @@ def matches(
     among: list[tuple[Any, Way, Any]] = []
     for attribute, way in pointing:
         told = known[way.named]
-        is_far = told.how_many > FEW_KEYS if is_whole else told.rows > totals.COUNT_MAX
+        is_far = told.rows > totals.COUNT_MAX or (is_whole and told.how_many > FEW_KEYS)
         if told.keys is None:
             found.append(_asked(attribute, way, naming.texts(user, way.named, term)))
         elif way.hops and is_far:
@@ -116,13 +119,14 @@ def matches(
         among.append((paid[0], Way((), Payment), known[Payment].array))
     if first_to_last is not None:
         found += [column.between(*first_to_last) for column in keys.values()]
-    criterion = sa.or_(sa.false(), *found, *(_among(*each) for each in among))
+    criterion = in_order = sa.or_(sa.false(), *found, *(_among(*each) for each in among))
     by_index: list[Any] = []
     # The rows of one the planner finds first by itself.
     if not is_many and sum(told.how_many for told in known.values()) > 1:
         unseen = [_among(attribute, way, naming.unseen(array)) for attribute, way, array in among]
         by_index = [*found, *unseen]
-    return Match(criterion, is_many, by_index, known[User].rows if User in known else 0)
+        in_order = sa.or_(sa.false(), *found, *(_leads_to(*each) for each in among))
+    return Match(criterion, in_order, is_many, by_index, known[User].rows if User in known else 0)
 
 
 def _by_name(
@@ -238,7 +242,7 @@ def may_be_id(term: str) -> bool:
 KEYS = (Kind.ID, Kind.REF)
 #: Finding the rows of so many people, if they lie in another table, costs about what it does to ask rows in
 #: their order until a page of them is found among a million.
-FEW_KEYS = 2_000
+FEW_KEYS = 3_500
 #: What leads to the name of a row that has none; of others their person's does.
 NAMED_THROUGH: dict[type[Base], str] = {Payment: "booking_id", PaymentReceipt: "payment_id"}
 

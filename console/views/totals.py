@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 COUNT_MAX = 10_000
 #: So far above the bound that counting to it would only show that it is above.
 SURELY_MORE = 5 * COUNT_MAX
+#: The same of the rows that people have whose number is known: as many as others have, or nearly so.
+SURELY_MORE_OF_PEOPLE = COUNT_MAX * 3 // 2
 #: In the planner's units, in which a row found by an index, wherever it lies, costs four.
 COST_MAX = 5 * COUNT_MAX
 #: What may be read before the first row is counted: no bound of the count holds it, as when all bookings of

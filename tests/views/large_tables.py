@@ -19,6 +19,11 @@ from tests.views.table_pages import TABLES
 ROWS = 4000
 #: One row in so many has what is rare.
 RARE = 500
+#: A page of 25, the one row that tells of more, and what equal values add.
+READ_MAX = ROWS // 10
+SORTED_MAX = 60
+#: Tables of the console that stay small whatever happens.
+SMALL = frozenset({"pg_class", "list_choices"})
 #: Foreign keys, triggers and CHECKs are silent: what they guard is not what is read here.
 SILENT = """
 SET session_replication_role = replica;
@@ -115,3 +120,38 @@ def steps(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
     for child in node.get("Plans", ()):
         yield from steps(child)
+
+
+class Asked:
+    """The statements sent while something is done."""
+
+    def __enter__(self) -> list[tuple[str, Any]]:
+        self.statements: list[tuple[str, Any]] = []
+        sa.event.listen(db.engine, "before_cursor_execute", self._note)
+        return self.statements
+
+    def __exit__(self, *_: object) -> None:
+        sa.event.remove(db.engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.startswith(("SELECT", "WITH", "(")):
+            self.statements.append((statement, parameters))
+
+
+def faults(statements: list[tuple[str, Any]]) -> list[str]:
+    """What these statements read that they should not."""
+    found = []
+    for statement, parameters in statements:
+        for step in steps(plan(statement, parameters)):
+            kind, where = step["Node Type"], step.get("Relation Name", "")
+            rows = step["Actual Rows"] * step["Actual Loops"]
+            dropped = sum(step.get(f"Rows Removed by {what}", 0) for what in ("Filter", "Index Recheck"))
+            if kind == "Seq Scan" and where not in SMALL:
+                found.append(f"reads all of {where}")
+            elif where and rows + dropped * step["Actual Loops"] > READ_MAX:
+                found.append(f"reads {rows:.0f} and {dropped} more of {where} by {step.get('Index Name')}")
+            if kind in ("Sort", "Incremental Sort"):
+                sorted_rows = sum(child["Actual Rows"] * child["Actual Loops"] for child in step["Plans"])
+                if sorted_rows > SORTED_MAX and kind == "Sort":
+                    found.append(f"sorts {sorted_rows:.0f} rows")
+    return found

@@ -48,7 +48,7 @@ def led_to(patch: Patch) -> None:
 
 
 def surely_more(patch: Patch) -> None:
-    patch.setattr("console.views.totals.SURELY_MORE", 3)
+    patch.setattr("console.views.totals.SURELY_MORE_OF_PEOPLE", 3)
 
 
 def frequent(patch: Patch) -> None:
