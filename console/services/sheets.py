@@ -5,36 +5,28 @@ Nothing of a file is trusted: its size, what it unpacks to, its rows and columns
 
 import csv
 import io
-import re
-import zipfile
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time
-from typing import Any
 
-from openpyxl import load_workbook
+from console.errors import N_
+from console.services import workbooks
 
-from console.errors import N_, InvalidInput
+#: The refusal of a file.
+refused = workbooks.refused
 
 BYTES_MAX = 5_000_000
-#: What a workbook may unpack to: many times what ten thousand rows need.
-UNPACKED_MAX = 60_000_000
-#: Parts of a workbook; one with a thousand sheets and pictures is no table.
-PARTS_MAX = 500
 COLUMNS_MAX = 60
 #: Between rows there may be empty ones, which are passed over.
 EMPTY_ROWS_MAX = 100_000
 #: Longer than any text that a form takes.
 CELL_MAX = 30_000
 
+#: In a line of CSV, more than its longest texts can hold: one that is all cells is refused unread.
+DELIMITERS_MAX = 200_000
 # Longer ones are refused by a sentence of our own.
 csv.field_size_limit(BYTES_MAX)
 
 #: How an XLS file of old begins, and a workbook under a password.
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-#: A formula whose result nobody has written down: to us the cell would be empty.
-UNSOLVED = re.compile(rb"<c(?: [rs]=\"[^\"]*\")*><f[^>]*(?:/>|>[^<]*</f>)(?:<v ?/>|<v></v>)?</c>")
-#: As long as a formula can be, and its cell around it.
-FORMULA_BYTES = 40_000
 
 #: A row's number, as a spreadsheet counts, and its texts without surrounding space.
 Line = tuple[int, list[str]]
@@ -50,7 +42,11 @@ def read(content: bytes, *, rows_max: int) -> list[Line]:
     if content.startswith(COMPOUND):
         raise refused(N_("this is an old XLS file, or it has a password: save it as plain XLSX."))
     is_workbook = content.startswith(b"PK\x03\x04")
-    lines = _filled(_workbook(content, rows_max) if is_workbook else csv_lines(decode(content)), rows_max)
+    if is_workbook:
+        most = EMPTY_ROWS_MAX + rows_max
+        lines = _filled(workbooks.lines(content, columns_max=COLUMNS_MAX, rows_max=most), rows_max)
+    else:
+        lines = _filled(csv_lines(decode(content)), rows_max)
     if not lines:
         raise refused(N_("the file is empty."))
     return lines
@@ -73,16 +69,19 @@ def csv_lines(text: str) -> Iterator[Line]:
     """The rows of a CSV text, separated by comma, semicolon or tab. Raises InvalidInput."""
     head = text.lstrip().partition("\n")[0]
     delimiter = max(";,\t", key=_outside_quotes(head).count)
-    reader = csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n")), delimiter=delimiter)
+    lines = io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))
+    reader = csv.reader(_bounded(lines, delimiter), delimiter=delimiter)
     try:
         yield from enumerate(reader, 1)
     except csv.Error:
         raise refused(N_("this is not a CSV file.")) from None
 
 
-def refused(problem: str) -> InvalidInput:
-    """The refusal of a file."""
-    return InvalidInput(field=N_("File"), problem=problem)
+def _bounded(lines: Iterable[str], delimiter: str) -> Iterator[str]:
+    for line in lines:
+        if line.count(delimiter) > DELIMITERS_MAX:
+            raise refused(N_("it has more than 60 columns."))
+        yield line
 
 
 def _outside_quotes(line: str) -> str:
@@ -108,80 +107,3 @@ def _filled(lines: Iterable[Line], rows_max: int) -> list[Line]:
             raise refused(N_("a cell holds more than 30,000 characters."))
         found.append((number, cells))
     return found
-
-
-def _workbook(content: bytes, rows_max: int) -> Iterator[Line]:
-    """The rows of the first sheet that has any."""
-    damaged = refused(N_("the workbook is damaged, or is protected by a password."))
-    try:
-        _check_archive(content)
-        book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
-        # What is hidden is helpers, as a rule: lists to choose from.
-        sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
-    except InvalidInput:
-        raise
-    except Exception as error:
-        # What openpyxl raises for what is no workbook has no common class.
-        raise damaged from error
-    most = {"max_col": COLUMNS_MAX + 1, "max_row": EMPTY_ROWS_MAX + rows_max}
-    for sheet in sheets:
-        # What the file says of its own size is not believed.
-        sheet.reset_dimensions()
-        is_empty = True
-        try:
-            for number, values in enumerate(sheet.iter_rows(**most, values_only=True), 1):
-                cells = [_text(value) for value in values]
-                is_empty = is_empty and not any(cells)
-                yield number, cells
-        except Exception as error:
-            raise damaged from error
-        if not is_empty:
-            return
-
-
-def _check_archive(content: bytes) -> None:
-    """Refuses what unpacks to more than a table does, declares entities, or leaves its formulas unsolved.
-
-    Raises InvalidInput. A part is never read further than the size it declares: those sizes are a bound.
-    """
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        parts = archive.infolist()
-        if len(parts) > PARTS_MAX or sum(part.file_size for part in parts) > UNPACKED_MAX:
-            raise refused(N_("it unpacks to more than a table needs."))
-        if not any(part.filename.startswith("xl/") for part in parts):
-            raise refused(N_("this is no XLSX workbook: save it as XLSX or as CSV."))
-        for part in parts:
-            if part.filename.endswith((".xml", ".rels")):
-                with archive.open(part) as opened:
-                    if b"<!DOCTYPE" in opened.read(2000).upper():
-                        raise refused(N_("it holds what no spreadsheet writes."))
-            if part.filename.startswith("xl/worksheets/") and _is_unsolved(archive, part):
-                raise refused(N_("it has a formula without a result: save it in a spreadsheet program."))
-
-
-def _is_unsolved(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
-    """Whether a sheet has a formula without a result, as programs write it that cannot count."""
-    before = b""
-    with archive.open(part) as opened:
-        while block := opened.read(1_000_000):
-            block = before + block
-            if UNSOLVED.search(block):
-                return True
-            before = block[-FORMULA_BYTES:]
-    return False
-
-
-def _text(value: Any) -> str:
-    """A cell of a workbook as a person would type it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        # As many digits as a spreadsheet shows: 3.3, not 3.3000000000000003.
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.15g}"
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "seconds")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return str(value)

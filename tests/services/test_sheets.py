@@ -9,7 +9,7 @@ import pytest
 from openpyxl import Workbook
 
 from console.errors import InvalidInput
-from console.services import sheets
+from console.services import sheets, workbooks
 
 
 def workbook(*rows: list[Any], merged: str = "") -> bytes:
@@ -128,7 +128,7 @@ def test_what_is_another_kind_of_file_is_called_so() -> None:
 def test_a_workbook_that_unpacks_to_too_much_is_refused_unread() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/worksheets/sheet1.xml", b" " * (sheets.UNPACKED_MAX + 1))
+        archive.writestr("xl/worksheets/sheet1.xml", b" " * (workbooks.UNPACKED_MAX + 1))
     assert len(out.getvalue()) < 100_000
     assert "unpacks to more" in problem(out.getvalue())
 
