@@ -20,6 +20,7 @@ from console import config
 from console.db import Base
 from console.errors import N_, FileRefused, InvalidInput
 from console.services.contacts import clean_email, clean_phone, clean_telegram
+from console.services.web_addresses import clean_web_address
 from console.views.columns import Column, Kind, table_of
 from console.views.formats import at_clock, state_label
 from console.views.typed import read_json, refuse_unholdable
@@ -35,6 +36,8 @@ CLEANERS = {
     "telegram": clean_telegram,
     "telegram_username": clean_telegram,
     "email": clean_email,
+    "logo_url": clean_web_address,
+    "photo_url": clean_web_address,
 }
 
 
