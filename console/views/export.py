@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from flask import Response, stream_with_context
+from flask_babel import gettext
 from openpyxl import Workbook
 from openpyxl.worksheet._writer import WorksheetWriter
 
 from console.db import db
 from console.views.export_query import FORMULA, INNER_FORMULA, UNPRINTABLE, ExportQuery
+from console.views.formats import number
 from console.views.listing import Listing
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ AT_ONCE_MAX = 50_000
 AT_ONCE_MINUTES = 10
 #: Rows of a workbook's sheet, its heading not counted.
 SHEET_MAX = 1_048_575
+#: Characters of a workbook's cell.
+CELL_MAX = 32_767
 #: Rows that a cursor brings at a time.
 BATCH = 2000
 CHUNK_BYTES = 64 * 1024
@@ -132,9 +136,9 @@ def _csv(rows: Iterator[list[Any]]) -> Iterator[bytes]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     yield MARK
-    for number, row in enumerate(rows, 1):
+    for count, row in enumerate(rows, 1):
         writer.writerow(row)
-        if number % BATCH == 0:
+        if count % BATCH == 0:
             yield buffer.getvalue().encode()
             buffer.seek(0)
             buffer.truncate()
@@ -156,10 +160,10 @@ def _xlsx(rows: Iterator[list[Any]]) -> Iterator[bytes]:
     headings = next(rows)
     try:
         sheet = _sheet(book, headings)
-        for number, row in enumerate(rows):
-            if number and number % SHEET_MAX == 0:
+        for count, row in enumerate(rows):
+            if count and count % SHEET_MAX == 0:
                 sheet = _sheet(book, headings)
-            sheet.append(row)
+            sheet.append([_fitting(value) for value in row])
         with tempfile.TemporaryFile() as file:
             book.save(file)
             file.seek(0)
@@ -171,6 +175,18 @@ def _xlsx(rows: Iterator[list[Any]]) -> Iterator[bytes]:
             if not sheet.closed:
                 sheet.close()
             sheet._writer.cleanup()
+
+
+def _fitting(value: Any) -> Any:
+    """A value as a workbook's cell holds it; what must be cut says so, lest it be taken for the whole."""
+    if not isinstance(value, str) or len(value) <= CELL_MAX:
+        return value
+    mark = gettext(
+        "… (cut here: a cell holds %(most)s characters, this text has %(count)s; the CSV has all of it)",
+        most=number(CELL_MAX),
+        count=number(len(value)),
+    )
+    return value[: CELL_MAX - len(mark)] + mark
 
 
 def _sheet(book: Workbook, headings: list[Any]) -> Any:

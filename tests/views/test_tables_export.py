@@ -47,6 +47,21 @@ def test_an_unknown_type_does_not_exist(admin):
         assert admin.get(f"/event/events/export/{kind}/").status_code == 404
 
 
+def test_a_text_that_no_cell_holds_says_in_a_workbook_that_it_is_cut(admin):
+    whole = "a" * export.CELL_MAX
+    make.team_member(name="Anna", bio=whole)
+    make.team_member(name="Boris", bio=whole + "b")
+    bios = {}
+    for kind, read in (("csv", read_csv), ("xlsx", read_xlsx)):
+        heads, *rows = read(admin.get(f"/event/team_members/export/{kind}/"))
+        name, bio = heads.index("Full name"), heads.index("About")
+        bios[kind] = {row[name]: row[bio] for row in rows}
+    assert bios["csv"] == {"Anna": whole, "Boris": whole + "b"}
+    assert bios["xlsx"]["Anna"] == whole
+    cut = bios["xlsx"]["Boris"]
+    assert len(cut) == export.CELL_MAX and "cut here" in cut and "this text has 32,768" in cut
+
+
 def test_an_export_holds_what_the_list_shows_in_its_order(admin):
     make.event(title="Draft", status="DRAFT")
     for title, price in (("B", 10), ("A", 20), ("C", 5)):
