@@ -53,6 +53,18 @@ class Visitor:
         self.page.on("console", self._heard)
         self.page.on("pageerror", lambda error: self.complaints.append(f"{self.page.url}: {error}"))
         self._shot = 0
+        self._press_once_loaded()
+
+    def _press_once_loaded(self) -> None:
+        """Keys are heard once the scripts have run: on a busy machine a test would press them in vain."""
+        keyboard = self.page.keyboard
+        press = keyboard.press
+
+        def press_once_loaded(key: str) -> None:
+            self.page.wait_for_load_state()
+            press(key)
+
+        keyboard.press = press_once_loaded  # type: ignore[method-assign]
 
     def _heard(self, message: ConsoleMessage) -> None:
         # A violated content policy is an error of the console too.
@@ -71,7 +83,6 @@ class Visitor:
         self.page.locator("[name=password]").fill(password)
         self.page.locator("main button[type=submit]").first.click()
         self.page.locator(".side-nav").wait_for(state="attached")
-        # Keys are heard once the scripts have run.
         self.page.wait_for_load_state()
         return self
 
