@@ -24,11 +24,11 @@ from console.policy import Action
 from console.services import tasks
 from console.services.tasks import Claim
 from console.states import TaskState
-from console.views import bulk_sets, gone
+from console.views import bulk_report, bulk_sets, gone
 from console.views.base import say_done
 from console.views.bulk_rows import Key, key_of, still_matching, titles
 from console.views.desk.tasks import WORDS, Words, task_url
-from console.views.formats import number, sentence
+from console.views.formats import number
 from console.views.listing import PAGE_SIZES
 from console.views.second_factor import must_be_fresh
 
@@ -43,9 +43,8 @@ AT_ONCE_MAX = 500
 BATCH = 100
 #: Of more rows a removal cannot be undone: who put so many back row by row would wait for minutes.
 UNDO_ROWS_MAX = 10_000
-#: Rows named before it is done, and refusals on a page of the report.
+#: Rows named before it is done.
 NAMED = 5
-REPORT_ROWS = 100
 
 
 @dataclass(frozen=True)
@@ -166,30 +165,14 @@ def start(view: "TableView") -> Response:
 
 
 def report_page(view: "TableView") -> dict[str, Any]:
-    """What tables/report.html needs: how much was done, and each refusal."""
+    """What tables/report.html needs: how much was done, and what was refused."""
     task = own_task(view, request.args.get("task", ""))
-    after = request.args.get("after", "0")
-    if not after.isascii() or not after.isdigit() or len(after) > 9:
-        abort(400)
-    refused = db.session.scalars(
-        sa.select(TaskRow)
-        .where(TaskRow.task_id == task.id, TaskRow.refusal.is_not(None), TaskRow.number > int(after))
-        .order_by(TaskRow.number)
-        .limit(REPORT_ROWS + 1)
-    ).all()
-    shown = refused[:REPORT_ROWS]
-    reasons = [sentence(tasks.refused(row.refusal or {})) for row in shown]
     return {
         "task": task,
         "counts": _counts(task),
         "action": _action_of(view, task),
-        "refused": [
-            (url, title, reason) for (url, title), reason in zip(titles(view, shown), reasons, strict=True)
-        ],
         "may_undo": may_undo(view, task),
-        "next_url": f"{view.url}/report/?task={task.id}&after={shown[-1].number}"
-        if len(refused) > REPORT_ROWS
-        else None,
+        **bulk_report.page_of(view, task),
     }
 
 

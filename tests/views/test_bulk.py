@@ -1,5 +1,6 @@
 """Bulk actions: ticked rows or all that match, frozen before they are asked about, reported row by row."""
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from console.models import Event, Organizer, Task, TaskRow
 from console.services import bookings, tasks
 from console.services.tasks import TaskCancelled
 from console.states import BookingStatus, EventStatus, TaskState, UserRole
-from console.views import bulk, bulk_sets
+from console.views import bulk, bulk_report, bulk_sets
 from tests import make
 from tests.views.browser import post
 from tests.views.table_pages import key_of, rows_in, said, signed_in
@@ -30,6 +31,37 @@ def test_bulk_reports_what_was_done_and_what_was_refused(admin, session):
     assert "“Published” cannot become “Published”" in report
     session.expire_all()
     assert draft.status == "PUBLISHED"
+
+
+def test_equal_refusals_are_counted_and_each_row_is_still_named(admin, session):
+    rows = [make.event(title=f"Open {number}") for number in range(3)]
+    rows.append(make.event(title="Over", status="COMPLETED"))
+    answer = post(admin, "/event/events/action/", action="publish", rowid=[key_of(row) for row in rows])
+    report = admin.get(answer.location).text
+    reasons = re.findall(r'<td class="num">(\d+)</td><td[^>]*><a href="([^"]*)">([^<]*)</a>', report)
+    assert [count for count, _, _ in reasons] == ["3", "1"]
+    assert "“Published” cannot become “Published”" in reasons[0][2]
+    assert all(f">{row.title}</a>" in report for row in rows)
+    alone = admin.get(reasons[1][1].replace("&amp;", "&")).text
+    assert ">Over</a>" in alone and ">Open 0</a>" not in alone and "All reasons" in alone
+    for wrong in ("x", "-1", "1" * 10):
+        assert admin.get(f"{answer.location}&reason={wrong}").status_code == 400
+    assert admin.get(f"{answer.location}&reason=99").status_code == 404
+
+
+def test_refusals_go_on_from_page_to_page_also_of_one_reason(admin, monkeypatch):
+    monkeypatch.setattr(bulk_report, "ROWS", 2)
+    keys = [key_of(make.event(title=f"Open {number}")) for number in range(3)]
+    report = post(admin, "/event/events/action/", action="publish", rowid=keys).location
+    seen = set()
+    for address in (report, f"{report}&reason=1"):
+        first = admin.get(address).text
+        (following,) = re.findall(r'href="([^"]*after=\d+[^"]*)"', first)
+        second = admin.get(following.replace("&amp;", "&")).text
+        pages = [re.findall(r">(Open \d)</a>", page) for page in (first, second)]
+        assert [len(page) for page in pages] == [2, 1]
+        seen |= {*pages[0], *pages[1]}
+    assert seen == {"Open 0", "Open 1", "Open 2"}
 
 
 def test_bulk_cancel_frees_every_seat(admin, session):
