@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Refusals on a page, reasons above them.
 ROWS, REASONS = 100, 10
 #: Refusals that are counted by reason: more would take longer than a page may.
-COUNTED = 100_000
+COUNTED = 20_000
 
 
 class Reason(NamedTuple):
