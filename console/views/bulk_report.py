@@ -48,7 +48,7 @@ def page_of(view: "TableView", task: Task) -> dict[str, Any]:
             for (address, title), row in zip(titles(view, shown), shown, strict=True)
         ],
         "next_url": f"{url}&reason={first}&after={shown[-1].number}" if len(found) > ROWS else None,
-        "all_url": url if first else None,
+        "all_url": url,
         "counted": COUNTED,
     }
 

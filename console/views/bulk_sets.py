@@ -95,12 +95,7 @@ def _outcome(task: Task) -> str:
     if task.status != TaskState.DONE:
         return ""
     rows = (task.result or {})["rows"]
-    return ngettext(
-        "%(count)s record. Nothing has been done to it yet.",
-        "%(count)s records. Nothing has been done to them yet.",
-        rows,
-        count=number(rows),
-    )
+    return ngettext("%(count)s record", "%(count)s records", rows, count=number(rows))
 
 
 def _link(task: Task) -> tuple[str, str] | None:
