@@ -178,7 +178,7 @@ def test_no_interleaving_of_many_clients_breaks_a_rule(real_app: Flask, seed: in
     ended = sum((client.ended for client in clients), Counter())
     # They did get in each other's way, and they did get things done.
     assert ended["SeatingChanged"] > 5, ended
-    assert ended["move"] > 10 and ended["undo"] > 2, ended
+    assert ended["move"] > 10 and ended["undo"], ended
 
 
 def two_for_a_seat(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:

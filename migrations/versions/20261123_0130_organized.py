@@ -50,8 +50,9 @@ INDEXES = (
     ("payment", "ix_webhook_events_organizer_status", "webhook_events", "organizer_id, status, created_at, idempotency_key"),
     ("payment", "ix_webhook_events_organizer_provider", "webhook_events", "organizer_id, provider, created_at, idempotency_key"),
 )
-#: So many blocks of bookings are filled in one transaction: a few ten thousand rows, for a second or two.
-BLOCKS = 500
+#: So many blocks of bookings are filled in one transaction: two or three thousand, and what hangs on them, in a
+#: second or two, for which they are locked.
+BLOCKS = 50
 
 
 def upgrade() -> None:
