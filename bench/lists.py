@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from bench.measure import LARGE, QUICK, SMALL, Line, Servers, alone, say
 from console import create_app
 from console.config import ROOT
 from console.db import db
-from console.models import RefreshSession, SecondFactor, User
-from console.views import login, pages
+from console.models import RefreshSession, SecondFactor, Task, User
+from console.services import tasks
+from console.views import bulk_sets, login, pages
 from console.views.login import current_staff
 
 HUGE = LARGE if QUICK else 5_000_000
@@ -62,6 +64,14 @@ WHERE ops.triples(u.username) @> ops.triples(:term)
     AND translate(lower(u.username), 'ё', 'е') LIKE '%' || :term || '%'
 ORDER BY created_at DESC, user_id DESC LIMIT 51
 """
+#: The keys alone, in no order, into the same table.
+BARE_SET = sa.text("""
+INSERT INTO ops.task_rows (task_id, number, key)
+SELECT :task_id, row_number() OVER (), jsonb_build_array(id)
+FROM (SELECT id FROM event.bookings LIMIT :most) bookings
+""")
+#: In batches each key comes here and goes back, so that its person sees how many there are, and can stop it.
+SET_MAX = 3
 #: People with so many bookings: some have as many at every size, so that their page is as long.
 BOOKINGS = 8
 PEOPLE = """
@@ -213,6 +223,7 @@ def measure_all(servers: Servers) -> list[Line]:
     with ExitStack() as stack:
         sites = {size: stack.enter_context(closing(Site(servers, name))) for size, name in names.items()}
         lines = [*_pages(sites), *_statements(sites[HUGE]), *_searches(sites[HUGE])]
+        lines += _sets(sites[LARGE])
     return lines + _export(servers, LARGE)
 
 
@@ -301,6 +312,29 @@ def _searches(site: Site) -> list[Line]:
 
 def _ratio(name: str, ours: float, limit: float, most: float) -> Line:
     return Line(name, f"{ours:.2f} ms", f"{limit:.2f} ms", ours / limit, most, at_most=True)
+
+
+def _sets(site: Site) -> list[Line]:
+    """What a bulk action over all bookings is done to, set by a worker."""
+    say("sets of bulk actions")
+    costs, rows = [], 0
+    with site.listing({}) as listing:
+        for freeze in (_in_batches, _at_once):
+            task = tasks.prepare_task("bulk", None, actor=g.staff)
+            costs.append(site.cost_ms(partial(freeze, task, listing)))
+            rows = task.total or rows
+            db.session.rollback()
+    ours, bare = costs
+    name = f"a set of {rows:,} bookings in batches, against its keys by one statement"
+    return [Line(name, f"{ours / 1000:.1f} s", f"{bare / 1000:.1f} s", ours / bare, SET_MAX, at_most=True)]
+
+
+def _in_batches(task: Task, listing: Any) -> None:
+    tasks.freeze_rows(task, bulk_sets.rows_of(listing), lambda count: None, minutes=bulk_sets.MINUTES)
+
+
+def _at_once(task: Task, listing: Any) -> None:
+    db.session.execute(BARE_SET, {"task_id": task.id, "most": bulk_sets.ROWS_MAX})
 
 
 def _export(servers: Servers, bookings: int) -> list[Line]:
