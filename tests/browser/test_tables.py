@@ -316,8 +316,13 @@ def test_everything_a_filter_matches_is_asked_about_done_and_reported(
         gone_id, kept_id = gone.id, kept.id
     ada.open(f"/event/faq_items/?organizer_id={gone_id}")
     page = ada.page
-    page.locator("tbody input[name=rowid]").first.focus()
+    ticks = page.locator("tbody input[name=rowid]")
+    ticks.first.focus()
     page.keyboard.press("Space")
+    # No row stays below the bar.
+    ticks.last.focus()
+    tick, bar = ticks.last.bounding_box(), page.locator("[data-bulk-bar]").bounding_box()
+    assert tick and bar and tick["y"] + tick["height"] <= bar["y"]
     matching = page.get_by_label("All that match")
     matching.focus()
     page.keyboard.press("Space")
