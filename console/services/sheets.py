@@ -20,6 +20,8 @@ EMPTY_ROWS_MAX = 100_000
 #: Longer than any text that a form takes.
 CELL_MAX = 30_000
 
+#: Characters of all cells, twice what a file of text holds: a workbook may say one text in every cell.
+CHARACTERS_MAX = 2 * BYTES_MAX
 #: In a line of CSV, more than its longest texts can hold: one that is all cells is refused unread.
 DELIMITERS_MAX = 200_000
 # Longer ones are refused by a sentence of our own.
@@ -91,6 +93,7 @@ def _outside_quotes(line: str) -> str:
 def _filled(lines: Iterable[Line], rows_max: int) -> list[Line]:
     """The rows that hold anything, without the empty cells at their ends."""
     found: list[Line] = []
+    characters = 0
     for number, raw in lines:
         cells = [cell.strip() for cell in raw]
         while cells and not cells[-1]:
@@ -105,5 +108,8 @@ def _filled(lines: Iterable[Line], rows_max: int) -> list[Line]:
             raise refused(N_("it has too many rows: split it."))
         if any(len(cell) > CELL_MAX for cell in cells):
             raise refused(N_("a cell holds more than 30,000 characters."))
+        characters += sum(map(len, cells))
+        if characters > CHARACTERS_MAX:
+            raise refused(workbooks.TOO_MUCH)
         found.append((number, cells))
     return found

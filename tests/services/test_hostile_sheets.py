@@ -88,6 +88,16 @@ def test_what_is_too_many_or_too_large_is_refused_before_it_costs(shape: str) ->
     assert peak < MEMORY_MB * MILLION
 
 
+def test_one_long_text_in_every_cell_is_refused() -> None:
+    row = b"<row>" + b'<c t="s"><v>0</v></c>' * 20 + b"</row>"
+    content = packed(
+        sheet1=b"<worksheet " + NAMESPACE + b"><sheetData>" + row * 50 + b"</sheetData></worksheet>",
+        sharedStrings=b"<sst " + NAMESPACE + b"><si><t>" + b"a" * 30_000 + b"</t></si></sst>",
+    )
+    with pytest.raises(InvalidInput, match="more than a table needs"):
+        sheets.read(content, rows_max=100)
+
+
 @pytest.mark.parametrize("text", [b"<si/>", b"<si><t>a</t></si>", b"<si><r><t>a</t></r></si>"])
 def test_too_many_shared_texts_are_refused(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     monkeypatch.setattr(workbooks, "TEXTS_MAX", 100)
