@@ -15,6 +15,7 @@ from xml.etree.ElementTree import iterparse
 
 from openpyxl.cell.text import Text
 from openpyxl.reader.excel import ExcelReader
+from openpyxl.utils.cell import coordinate_to_tuple
 from openpyxl.worksheet._reader import WorkSheetParser
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
 
@@ -36,6 +37,7 @@ BLOCK_BYTES = 64 * 1024
 DECLARATION = b"<!DOCTYPE"
 TOO_MUCH = N_("it holds more than a table needs: split it, or save it as CSV.")
 
+EMPTY: dict[str, Any] = {"value": None}
 ROW, FORMULA, SHARED, TEXT = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("row", "f", "si", "t"))
 
 
@@ -190,6 +192,9 @@ class _Reader(ExcelReader):
 
 
 class _Sheet(WorkSheetParser):
+    #: The column of the cell that was read last.
+    col_counter: int
+
     def __init__(self, source: _Metered, reader: _Reader) -> None:
         super().__init__(
             source,
@@ -210,6 +215,11 @@ class _Sheet(WorkSheetParser):
 
     def parse_cell(self, element: Any) -> dict[str, Any]:
         """A cell. A formula whose result nobody has written down is refused: it would be empty to us."""
+        if not len(element):
+            # Only coloured, as thousands may be to the end of a row.
+            written = element.get("r")
+            self.col_counter = coordinate_to_tuple(written)[1] if written else self.col_counter + 1
+            return EMPTY
         cell = cast(dict[str, Any], super().parse_cell(element))
         if cell["value"] is None and "t" not in element.attrib and element.find(FORMULA) is not None:
             raise refused(N_("it has a formula without a result: save it in a spreadsheet program."))

@@ -152,6 +152,12 @@ def test_formatted_rows_below_a_table_and_wide_colour_do_not_hinder() -> None:
     assert sheets.read(sheet(filled + below), rows_max=20_000) == [(1, ["a"])]
 
 
+def test_a_cell_without_its_place_stands_behind_the_one_before() -> None:
+    one, two = (b'<c t="inlineStr"><is><t>' + text + b"</t></is></c>" for text in (b"one", b"two"))
+    row = b'<row><c/><c r="C1" s="1"/>' + one + b"</row><row>" + two + b'<c s="1"/>' + one + b"</row>"
+    assert sheets.read(sheet(row), rows_max=10) == [(1, ["", "", "", "one"]), (2, ["two", "", "one"])]
+
+
 def test_a_shared_text_in_several_fonts_is_one_text() -> None:
     cells = b'<row><c t="s"><v>0</v></c><c t="s"><v>1</v></c><c t="s"><v>2</v></c></row>'
     content = packed(
